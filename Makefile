@@ -1,0 +1,69 @@
+# make mnist   trains on handwritten digits
+# make test    runs the tests
+# make lint    checks style, types and layers
+# make parity  compares with PyTorch, which it installs
+# make clean   removes what the others made
+#
+# PYTHON=python3.12 chooses the interpreter, ARGS="--epochs 1" goes to the program that is run.
+#
+# Everything is installed in .venv, once: a file .venv/installed-EXTRA says that an extra of
+# setup.py is there. Paths are relative and programs run as `python -m`, because neither make nor
+# the first lines of scripts bear a space in the path of this folder.
+
+PYTHON ?= python3
+ARGS ?=
+RUN = .venv/bin/python
+
+# An environment that was never finished, was interrupted while installing, lost its interpreter or
+# came here with a moved folder is made anew. (.venv/ready holds the folder's path.)
+STATE := $(shell test -f .venv/ready && test ! -f .venv/installing && \
+	test "$$(cat .venv/ready)" = "$$(pwd)" && .venv/bin/python -c "import pip" 2>/dev/null && echo good)
+ifneq ($(STATE),good)
+$(shell rm -f .venv/ready)
+endif
+
+.PHONY: mnist test lint parity clean
+
+mnist: .venv/installed-examples
+	@$(RUN) examples/mnist.py $(ARGS)
+
+test: .venv/installed-test
+	@$(RUN) -m pytest --ignore tests/parity -n auto $(ARGS)
+
+lint: .venv/installed-dev
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy
+	@$(RUN) -c "import sys; from importlinter.cli import lint_imports_command as run; run()"
+
+parity: .venv/installed-parity
+	@$(RUN) -m pytest tests/parity -n auto $(ARGS)
+
+clean:
+	rm -rf .venv build dist tinynet.egg-info .coverage .hypothesis .pytest_cache .mypy_cache \
+		.ruff_cache .import_linter_cache runs
+	find tinynet tests examples -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/installed-%: setup.py .venv/ready
+	@echo "Installing what tinynet[$*] needs into .venv, this once ..."
+	@touch .venv/installing
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable ".[$*]" || { \
+		rm -f .venv/installing; \
+		echo "make: pip could not install the packages (see above); is there a network?" >&2; \
+		exit 1; }
+	@rm -f .venv/installing
+	@touch $@
+
+.venv/ready:
+	@command -v "$(PYTHON)" >/dev/null || { \
+		echo "make: no $(PYTHON) here: install Python 3.10 or newer," \
+			"or say where it is: make PYTHON=..." >&2; exit 1; }
+	@"$(PYTHON)" -c "import sys; sys.exit(sys.version_info < (3, 10))" || { \
+		echo "make: $$($(PYTHON) --version) is too old: tinynet needs Python 3.10 or newer" \
+			"(make PYTHON=...)" >&2; exit 1; }
+	@"$(PYTHON)" -c "import ensurepip, venv" 2>/dev/null || { \
+		echo "make: $(PYTHON) has no venv: install it" \
+			"(Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@rm -rf .venv
+	@"$(PYTHON)" -m venv .venv
+	@pwd > $@
