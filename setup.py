@@ -13,13 +13,14 @@ def read_version() -> str:
     text = (HERE / "tinynet" / "__init__.py").read_text(encoding="utf-8")
     match = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
     if match is None:
-        raise SystemExit("setup.py: tinynet/__init__.py has no line __version__ = \"...\"")
+        raise SystemExit('setup.py: tinynet/__init__.py has no line __version__ = "..."')
     return match[1]
 
 
 # PoCL, the OpenCL driver for plain CPUs, comes as a wheel for Linux on x86-64 with glibc alone;
 # elsewhere pyopencl uses the drivers that the machine has.
-POCL = "sys_platform == 'linux' and platform_machine == 'x86_64'"
+HAS_POCL = "sys_platform == 'linux' and platform_machine == 'x86_64'"
+HAS_NO_POCL = "sys_platform != 'linux' or platform_machine != 'x86_64'"
 
 DATA = ["pooch>=1.8", "tqdm>=4.64"]
 VIZ = ["matplotlib>=3.8"]
@@ -33,6 +34,7 @@ TEST = [
     "pytest-cov>=5.0",
     "pytest-xdist>=3.6",
     "hypothesis>=6.100",
+    "setuptools>=77",
 ]
 DEV = [*TEST, "ruff>=0.12", "mypy>=1.16", "import-linter>=2.3"]
 PARITY = [*TEST, "torch==2.13.0"]
@@ -51,8 +53,8 @@ setup(
     package_data={"tinynet": ["py.typed", "**/*.cl"], "tinynet.data": ["sample/*"]},
     install_requires=[
         "numpy>=2.0",
-        f"pyopencl[pocl]>=2024.2.6; {POCL}",
-        f"pyopencl>=2024.2.6; not ({POCL})",
+        f"pyopencl[pocl]>=2024.2.6; {HAS_POCL}",
+        f"pyopencl>=2024.2.6; {HAS_NO_POCL}",
     ],
     extras_require={
         "data": DATA,
