@@ -1,0 +1,69 @@
+"""IDX, the file format of MNIST, read with every check that it allows.
+
+A file holds two zero bytes, a byte that names the dtype, a byte with the number of dims, the size
+of each dim as a big-endian uint32, then the values, big-endian, last dim fastest. Files may be
+packed by gzip. The format: <https://yann.lecun.com/exdb/mnist/>.
+"""
+
+import gzip
+import math
+import os
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinynet.errors import DataError
+
+DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: "i2", 0x0C: "i4", 0x0D: "f4", 0x0E: "f8"}
+GZIP_MAGIC = b"\x1f\x8b"
+
+
+def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
+    """The array in an IDX file, plain or gzip. Raises `DataError` where the file is not whole."""
+    return parse_idx(read_unpacked(path), path)
+
+
+def read_unpacked(path: str | os.PathLike[str]) -> bytes:
+    """A file's content, unpacked if it is gzip."""
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(f"read_idx: {path}: {error.strerror}, expected an IDX file") from error
+    if not content.startswith(GZIP_MAGIC):
+        return content
+    try:
+        return gzip.decompress(content)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"read_idx: {path}: {error}, expected a whole gzip file") from error
+
+
+def parse_idx(content: bytes, path: str | os.PathLike[str]) -> NDArray[Any]:
+    """The array that `content` describes; `path` names it in errors."""
+    if len(content) < 4 or content[:2] != b"\0\0":
+        came = f"starts with 0x{content[:4].hex()}" if content else "is empty"
+        raise DataError(
+            f"read_idx: {path}: {came}, expected the IDX magic number:"
+            " 0x0000, a byte for the dtype, a byte for the number of dims"
+        )
+    code, ndim = content[2], content[3]
+    if code not in DTYPES:
+        known = ", ".join(f"0x{known:02x}" for known in DTYPES)
+        raise DataError(f"read_idx: {path}: dtype code 0x{code:02x}, expected one of {known}")
+    start = 4 + 4 * ndim
+    if len(content) < start:
+        raise DataError(
+            f"read_idx: {path}: {len(content)} bytes, expected a header of {start} for {ndim} dims"
+        )
+    shape = tuple(int(size) for size in np.frombuffer(content[4:start], ">u4"))
+    dtype = np.dtype(DTYPES[code])
+    n_bytes = math.prod(shape) * dtype.itemsize
+    if len(content) - start != n_bytes:
+        raise DataError(
+            f"read_idx: {path}: {len(content) - start} bytes of values,"
+            f" expected {n_bytes} for {dtype.name} of shape {shape}"
+        )
+    values = np.frombuffer(content, dtype.newbyteorder(">"), offset=start)
+    return values.reshape(shape).astype(dtype)
