@@ -1,0 +1,129 @@
+"""Train a network on handwritten digits; what `make mnist` runs.
+
+    python examples/mnist.py --model 784-128-10 --epochs 5
+
+The models: `linear`, `mlp`, `deep`, or the sizes of the layers, joined by `-`. Images go in flat,
+ReLU stands between the layers, the loss is cross-entropy, the optimiser Adam. In --out it leaves
+the weights (mnist.safetensors) and a picture of the curves and of some digits (mnist.png).
+"""
+
+import argparse
+import itertools
+import sys
+import time
+from pathlib import Path
+
+from tqdm import tqdm
+
+import tinynet as tn
+from tinynet import nn
+
+MODELS = {"linear": "784-10", "mlp": "784-128-10", "deep": "784-512-256-10"}
+
+
+def main(arguments=None):
+    options = parse_arguments(arguments)
+    tn.manual_seed(options.seed)
+    train, test = tn.data.mnist(flatten=True, normalize=True, device=options.device)
+    model = make_model(MODELS.get(options.model, options.model)).to(options.device)
+    optimizer = tn.optim.Adam(model.parameters(), lr=options.lr)
+    loader = tn.data.DataLoader(train, options.batch_size, shuffle=True)
+    print(f"{len(train):,} digits to train on, {len(test):,} to test on, device {options.device}")
+    print(model)
+
+    losses, accuracies = [], []
+    for epoch in range(1, options.epochs + 1):
+        start = time.perf_counter()
+        losses.append(train_epoch(model, loader, optimizer, f"Epoch {epoch}/{options.epochs}"))
+        accuracies.append(measure_accuracy(model, test))
+        print(
+            f"Epoch {epoch}: loss {losses[-1]:.4f}, test accuracy {accuracies[-1]:.2%},"
+            f" took {time.perf_counter() - start:.1f} s"
+        )
+
+    options.out.mkdir(parents=True, exist_ok=True)
+    weights, picture = options.out / "mnist.safetensors", options.out / "mnist.png"
+    tn.save(model.state_dict(), weights)
+    draw(picture, model, test, losses, accuracies)
+    print(f"Weights: {weights.resolve()}\nPicture: {picture.resolve()}")
+
+
+def parse_arguments(arguments):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="mlp", help=f"{', '.join(MODELS)} or 784-...-10")
+    parser.add_argument("--device", default=str(tn.zeros(()).device), help="default: %(default)s")
+    parser.add_argument("--epochs", type=int, default=5, help="default: %(default)s")
+    parser.add_argument("--batch-size", type=int, default=128, help="default: %(default)s")
+    parser.add_argument("--lr", type=float, default=1e-3, help="Adam's; default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    parser.add_argument("--out", type=Path, default=Path("runs"), help="folder; default: runs")
+    return parser.parse_args(arguments)
+
+
+def make_model(sizes):
+    widths = [int(size) for size in sizes.split("-")]
+    layers = []
+    for n_inputs, n_outputs in itertools.pairwise(widths):
+        layers += [nn.Linear(n_inputs, n_outputs), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def train_epoch(model, loader, optimizer, title):
+    """One pass over the training set; the mean of its batches' losses."""
+    model.train()
+    losses = []
+    for images, labels in tqdm(loader, title, leave=False, disable=not sys.stderr.isatty()):
+        loss = nn.functional.cross_entropy(model(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+    return tn.stack(losses).mean().item()
+
+
+@tn.no_grad()
+def measure_accuracy(model, dataset):
+    """The share of the set's images whose class the model finds."""
+    model.eval()
+    n_right = 0
+    for images, labels in tn.data.DataLoader(dataset, batch_size=1000):
+        n_right += (model(images).argmax(dim=1) == labels).sum().item()
+    return n_right / len(dataset)
+
+
+@tn.no_grad()
+def draw(path, model, dataset, losses, accuracies):
+    """A picture: loss and accuracy by epoch, and digits, of which mistaken ones are red."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure = pyplot.figure(figsize=(12, 6), layout="constrained")
+    curves, digits = figure.subfigures(1, 2)
+    epochs = range(1, len(losses) + 1)
+    for axes, values, title in zip(
+        curves.subplots(2, 1, sharex=True), (losses, accuracies), ("training loss", "test accuracy")
+    ):
+        axes.plot(epochs, values, marker="o")
+        axes.set_title(title)
+        axes.grid(alpha=0.3)
+    axes.set_xlabel("epoch")
+    images, labels = dataset[:30]
+    predictions = model(images).argmax(dim=1)
+    for axes, image, label, prediction in zip(
+        digits.subplots(5, 6).flat, images.numpy(), labels.tolist(), predictions.tolist()
+    ):
+        axes.imshow(image.reshape(28, 28), cmap="gray_r")
+        axes.set_axis_off()
+        right = prediction == label
+        axes.set_title(
+            f"{prediction}" if right else f"{prediction}, is {label}",
+            color="black" if right else "red",
+        )
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)
+
+
+if __name__ == "__main__":
+    main()
