@@ -6,19 +6,21 @@
 #
 # PYTHON=python3.12 chooses the interpreter, ARGS="--epochs 1" goes to the program that is run.
 #
-# Everything is installed in .venv, once: a file .venv/installed-EXTRA says that an extra of
-# setup.py is there. Paths are relative and programs run as `python -m`, because neither make nor
-# the first lines of scripts bear a space in the path of this folder.
+# Everything is installed in .venv, once: the file .venv/installed-EXTRA says that an extra of
+# setup.py is there. Paths are relative and programs run as `python -m`, because neither make nor the
+# first lines of scripts bear a space in the path of this folder.
 
 PYTHON ?= python3
 ARGS ?=
 RUN = .venv/bin/python
+# this copy of tinynet, wherever its folder was moved since it was installed
+export PYTHONPATH := $(CURDIR)
 
-# An environment that was never finished, was interrupted while installing, lost its interpreter or
-# came here with a moved folder is made anew. (.venv/ready holds the folder's path.)
-STATE := $(shell test -f .venv/ready && test ! -f .venv/installing && \
-	test "$$(cat .venv/ready)" = "$$(pwd)" && .venv/bin/python -c "import pip" 2>/dev/null && echo good)
-ifneq ($(STATE),good)
+# An environment that was never finished, was interrupted while installing or lost its interpreter
+# is made anew.
+IS_GOOD := $(shell test -f .venv/ready && test ! -f .venv/installing && \
+	.venv/bin/python -c "import pip" 2>/dev/null && echo yes)
+ifneq ($(IS_GOOD),yes)
 $(shell rm -f .venv/ready)
 endif
 
@@ -28,16 +30,16 @@ mnist: .venv/installed-examples
 	@$(RUN) examples/mnist.py $(ARGS)
 
 test: .venv/installed-test
-	@$(RUN) -m pytest --ignore tests/parity -n auto $(ARGS)
+	@$(RUN) -m pytest --ignore tests/parity -n auto --maxprocesses 8 $(ARGS)
 
 lint: .venv/installed-dev
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
-	@$(RUN) -c "import sys; from importlinter.cli import lint_imports_command as run; run()"
+	@$(RUN) -c "from importlinter.cli import lint_imports_command as run; run()"
 
 parity: .venv/installed-parity
-	@$(RUN) -m pytest tests/parity -n auto $(ARGS)
+	@$(RUN) -m pytest tests/parity -n auto --maxprocesses 8 $(ARGS)
 
 clean:
 	rm -rf .venv build dist tinynet.egg-info .coverage .hypothesis .pytest_cache .mypy_cache \
@@ -66,4 +68,4 @@ clean:
 			"(Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
 	@rm -rf .venv
 	@"$(PYTHON)" -m venv .venv
-	@pwd > $@
+	@touch $@
