@@ -1,0 +1,35 @@
+"""Reverse-mode automatic differentiation.
+
+`graph` is tensors and nodes, `engine` the backward walk, `mode` the recording switch, `function`
+operations of several outputs and users' own, `inplace` writes, `anomaly` the search for NaNs,
+`gradcheck` numerical checks, `functional` Jacobians and products, `checkpoint` recomputation.
+"""
+
+from tinynet.autograd.anomaly import detect_anomaly, set_detect_anomaly
+from tinynet.autograd.checkpoint import checkpoint
+from tinynet.autograd.engine import backward, grad
+from tinynet.autograd.gradcheck import gradcheck, gradgradcheck
+from tinynet.autograd.graph import Function
+from tinynet.autograd.mode import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+
+__all__ = [
+    "Function",
+    "backward",
+    "checkpoint",
+    "detect_anomaly",
+    "enable_grad",
+    "grad",
+    "gradcheck",
+    "gradgradcheck",
+    "inference_mode",
+    "is_grad_enabled",
+    "no_grad",
+    "set_detect_anomaly",
+    "set_grad_enabled",
+]

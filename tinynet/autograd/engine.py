@@ -1,0 +1,329 @@
+"""The backward walk: `backward()` and `grad()`.
+
+Nodes are visited once each, newest first, from a heap: by then every consumer has delivered its
+gradient. Gradients on the way live in a table of the walk's own. The engine, not the rules, sums
+gradients back over broadcast dims and casts them back to the input's dtype.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any
+
+from tinynet import shape as shapes
+from tinynet.autograd import anomaly
+from tinynet.autograd.graph import Edge, Function, Variable, clock, refresh
+from tinynet.autograd.mode import mode
+from tinynet.errors import GradientError, ShapeError
+
+if TYPE_CHECKING:
+    from tinynet.tensor import Tensor
+
+
+def backward(
+    tensors: Tensor | Sequence[Tensor],
+    grad_tensors: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Tensor | Sequence[Tensor] | None = None,
+) -> None:
+    """Add the gradient of `tensors` to `.grad` of the leaves they were made from.
+
+    Each tensor that is not a single number needs its `grad_tensors` entry, of its shape: what the
+    gradient of the final result with respect to it is. With `inputs`, only those get gradients.
+    Raises `GradientError` where a tensor has no graph, or its graph was used up.
+    """
+    roots = _as_list(tensors)
+    seeds = _seeds("backward", roots, _as_list(grad_tensors) if grad_tensors is not None else None)
+    retain = create_graph if retain_graph is None else retain_graph
+    if inputs is None:
+        _Walk(roots, seeds, retain, create_graph, None).run()
+        return
+    wanted = _as_list(inputs)
+    walk = _Walk(roots, seeds, retain, create_graph, [_edge("backward", x) for x in wanted])
+    walk.run()
+    for x in wanted:
+        found = walk.found.get(_edge("backward", x))
+        if found is not None and not x.is_leaf:
+            x.grad = found if x.grad is None else x.grad + found
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool | None = None,
+    materialize_grads: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradients of `outputs` with respect to `inputs`, as a tuple; `.grad` stays as it is.
+
+    With `create_graph` the gradients can be differentiated themselves. An input that no output
+    depends on is an error unless `allow_unused` (its gradient is then None) or
+    `materialize_grads` (zeros).
+
+    >>> import tinynet as tn
+    >>> x = tn.tensor(3.0, requires_grad=True)
+    >>> (first,) = tn.autograd.grad(x**3, x, create_graph=True)
+    >>> tn.autograd.grad(first, x)
+    (tensor(18.),)
+    """
+    roots, wanted = _as_list(outputs), _as_list(inputs)
+    seeds = _seeds("grad", roots, _as_list(grad_outputs) if grad_outputs is not None else None)
+    retain = create_graph if retain_graph is None else retain_graph
+    edges = [_edge("grad", x) for x in wanted]
+    walk = _Walk(roots, seeds, retain, create_graph, edges, accumulate=False)
+    walk.run()
+    results = [walk.found.get(edge) for edge in edges]
+    for i, found in enumerate(results):
+        if found is not None:
+            continue
+        if materialize_grads:
+            results[i] = wanted[i].new_zeros(wanted[i].shape)
+        elif not allow_unused:
+            raise GradientError(
+                f"grad: the outputs do not depend on input {i}, shape {wanted[i].shape}; "
+                "pass allow_unused=True to get None for it"
+            )
+    return tuple(results)
+
+
+class _Walk:
+    """One traversal. `found`: gradients of the edges asked for; leaves' gradients otherwise."""
+
+    def __init__(
+        self,
+        roots: list[Tensor],
+        seeds: list[Tensor],
+        retain_graph: bool,
+        create_graph: bool,
+        wanted: list[Edge] | None,
+        accumulate: bool = True,
+    ) -> None:
+        self.pending: dict[Edge, Tensor] = {}
+        self.heap: list[tuple[int, Function]] = []
+        self.leaves: dict[Any, tuple[Tensor, bool]] = {}
+        self.retain_graph = retain_graph
+        self.create_graph = create_graph
+        self.accumulate = accumulate
+        self.found: dict[Edge, Tensor] = {}
+        self.wanted = None if wanted is None else set(wanted)
+        starts = [_edge("backward", root) for root in roots]
+        self.leading = None if self.wanted is None else _leading_to(self.wanted, starts)
+        self.seeds = list(zip(starts, seeds, strict=True))
+
+    def run(self) -> None:
+        """Visit everything; then hand leaves their gradients."""
+        previous, mode.enabled = mode.enabled, self.create_graph
+        try:
+            for edge, seed in self.seeds:
+                self.deliver(edge, seed, False)
+            while self.heap:
+                self.visit(heappop(self.heap)[1])
+            for leaf, (gradient, is_new) in self.leaves.items():
+                self.finish_leaf(leaf, gradient, is_new)
+        finally:
+            mode.enabled = previous
+
+    def visit(self, node: Function) -> None:
+        """Run one node's rule and deliver what it returns."""
+        gradient = self.pending.pop(node)
+        if node.hooks:
+            gradient = _run_hooks(node.hooks, gradient)
+        leading = self.leading
+        if leading is not None:
+            assert self.wanted is not None
+            if node in self.wanted:
+                self.found[node] = gradient
+            if node not in leading:
+                return
+            node.needed = tuple(edge in leading or edge in self.wanted for edge in node.edges)
+        gradients = node.backward(node, gradient)
+        if leading is not None:
+            node.needed = None
+        if type(gradients) is not tuple:
+            gradients = (gradients,)
+        if len(gradients) != len(node.edges):
+            raise GradientError(
+                f"backward: {node.name} returned {len(gradients)} gradients, "
+                f"expected {len(node.edges)}, one per input"
+            )
+        edges = node.edges
+        for i, g in enumerate(gradients):
+            edge = edges[i]
+            if g is None or edge is None:
+                continue
+            if anomaly.state.enabled:
+                anomaly.check_backward(node.name, node.made_at, g)
+            if g.shape != edge.shape or g.dtype is not edge.dtype:
+                g = _match(g, edge, node, i)
+            self.deliver(edge, g, g is not gradient and _is_new(g, node, gradients))
+        if not self.retain_graph:
+            node.free()
+
+    def deliver(self, edge: Edge, gradient: Tensor, is_new: bool) -> None:
+        """Add a gradient to what an edge's end has received. `is_new`: nobody else holds it."""
+        if isinstance(edge, Variable):
+            earlier = self.leaves.get(edge)
+            if earlier is not None:
+                gradient, is_new = earlier[0] + gradient, True
+            self.leaves[edge] = (gradient, is_new)
+            return
+        if self.leading is not None and edge not in self.leading and edge not in self.wanted:
+            return  # type: ignore[unreachable]
+        before = self.pending.get(edge)
+        if before is None:
+            self.pending[edge] = gradient
+            heappush(self.heap, (-edge.order, edge))
+        else:
+            self.pending[edge] = before + gradient
+
+    def finish_leaf(self, leaf: Tensor, gradient: Tensor, is_new: bool) -> None:
+        """Run a leaf's hooks; add to its `.grad`."""
+        if self.wanted is not None and leaf not in self.wanted:
+            return
+        if leaf.hooks:
+            hooked = _run_hooks(leaf.hooks, gradient)
+            is_new = is_new and hooked is gradient
+            gradient = hooked
+        if not self.accumulate:
+            self.found[leaf] = gradient
+        elif leaf.grad is None:
+            leaf.grad = gradient if is_new else gradient.clone()
+        elif self.create_graph:
+            leaf.grad = leaf.grad + gradient
+        else:
+            leaf.grad.add_(gradient)
+
+
+def _is_new(gradient: Tensor, node: Function, gradients: tuple[Any, ...]) -> bool:
+    """Whether nobody else holds the memory of a gradient that `node` returned."""
+    if not node.makes_gradients or gradient.is_alias:
+        return False
+    holders = (*gradients, *(node.saved or ()))
+    return sum(holder is gradient for holder in holders) <= 1
+
+
+def _match(gradient: Tensor, edge: Edge, node: Function, place: int) -> Tensor:
+    """Undo broadcasting and promotion, so that a gradient has its input's shape and dtype."""
+    if gradient.shape != edge.shape:
+        try:
+            fits = shapes.broadcast(node.name, gradient.shape, edge.shape) == gradient.shape
+        except ShapeError:
+            fits = False
+        if not fits:
+            raise GradientError(
+                f"backward: {node.name} returned a gradient of shape {gradient.shape} for "
+                f"input {place}, expected {edge.shape}"
+            )
+        gradient = gradient.sum_to_size(edge.shape)
+    return gradient.to(edge.dtype)
+
+
+def _leading_to(wanted: set[Edge], starts: list[Edge]) -> set[Function]:
+    """The nodes from which a wanted edge can be reached."""
+    reached: set[Function] = set()
+    stack = [edge for edge in starts if isinstance(edge, Function)]
+    while stack:
+        node = stack.pop()
+        if node not in reached:
+            reached.add(node)
+            stack.extend(edge for edge in node.edges if isinstance(edge, Function))
+    leading: set[Function] = set()
+    for node in sorted(reached, key=lambda node: node.order):
+        if any(edge in wanted or edge in leading for edge in node.edges):
+            leading.add(node)
+    return leading
+
+
+class HookHandle:
+    """What `register_hook` returns: `remove()` takes the hook away."""
+
+    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
+        self.hooks = hooks
+        self.key = next(clock)
+        hooks[self.key] = hook
+
+    def remove(self) -> None:
+        """Do not call the hook any more."""
+        self.hooks.pop(self.key, None)
+
+    def __enter__(self) -> HookHandle:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()
+
+
+def register_hook(tensor: Tensor, hook: Any) -> HookHandle:
+    """Call `hook(grad)` when the gradient of `tensor` is complete."""
+    place = _edge("register_hook", tensor)
+    if place.hooks is None:
+        place.hooks = {}
+    return HookHandle(place.hooks, hook)
+
+
+def retain_grad(tensor: Tensor) -> None:
+    """Have `backward` set `.grad` of a tensor that is no leaf."""
+    if _edge("retain_grad", tensor) is tensor:
+        return
+    kept = weakref.ref(tensor)
+
+    def keep(gradient: Tensor) -> None:
+        target = kept()
+        if target is not None:
+            target.grad = gradient.clone() if target.grad is None else target.grad + gradient
+
+    register_hook(tensor, keep)
+
+
+def _run_hooks(hooks: dict[int, Any], gradient: Tensor) -> Tensor:
+    for hook in list(hooks.values()):
+        replaced = hook(gradient)
+        if replaced is not None:
+            gradient = replaced
+    return gradient
+
+
+def _edge(op: str, tensor: Tensor) -> Edge:
+    """The place in the graph that `tensor` stands for."""
+    if not isinstance(tensor, Variable):
+        raise GradientError(f"{op}: expected tensors, got {type(tensor).__name__}")
+    if tensor.origin is not None:
+        refresh(tensor)
+    if not tensor.needs_grad:
+        raise GradientError(
+            f"{op}: a tensor of shape {tensor.shape} does not require grad and has no graph"
+        )
+    return tensor if tensor.node is None else tensor.node
+
+
+def _as_list(tensors: Any) -> list[Any]:
+    return list(tensors) if isinstance(tensors, (tuple, list)) else [tensors]
+
+
+def _seeds(op: str, roots: list[Tensor], seeds: list[Any] | None) -> list[Tensor]:
+    """The gradients to start from: ones for single numbers, else what the caller gave."""
+    if seeds is None:
+        seeds = [None] * len(roots)
+    if len(seeds) != len(roots):
+        raise GradientError(f"{op}: {len(roots)} outputs but {len(seeds)} gradients")
+    result: list[Tensor] = []
+    for root, seed in zip(roots, seeds, strict=True):
+        _edge(op, root)
+        if seed is None:
+            if root.numel() != 1:
+                raise GradientError(
+                    f"{op}: a gradient can start only from a single number, got shape "
+                    f"{root.shape}; reduce it, or pass the gradient to start from"
+                )
+            seed = root.new_ones(root.shape)
+        elif seed.shape != root.shape:
+            raise GradientError(
+                f"{op}: the gradient passed has shape {seed.shape}, the tensor {root.shape}"
+            )
+        result.append(seed)
+    return result

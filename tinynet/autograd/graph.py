@@ -1,0 +1,379 @@
+"""The graph: tensors as autodiff sees them, the nodes that operations leave, and how they join.
+
+An operation computes an array and calls `result`, which wraps it and, where a gradient may be
+wanted, leaves a node: a `Function` object holding what the gradient rule needs. Edges lead from a
+node to the nodes (or leaf tensors) of its inputs, never forward, so there are no cycles.
+
+Order is time: nodes and writes in place draw from one counter. A saved tensor whose memory was
+written after the node was made is caught by comparing two numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tinynet.autograd import anomaly
+from tinynet.autograd.mode import mode
+from tinynet.dtype import bool_
+from tinynet.errors import ArgumentTypeError, GradientError
+
+if TYPE_CHECKING:
+    from tinynet.backends.base import Backend
+    from tinynet.dtype import DType
+    from tinynet.shape import Shape
+    from tinynet.tensor import Tensor
+
+Gradients = Any  # a Tensor or None for one input, a tuple of these for several
+clock = count(1)
+
+
+class Variable:
+    """What autodiff knows of a tensor; `Tensor` adds everything else.
+
+    Attributes: `array`, the backend's array; `node`, the operation that made it, None for a leaf;
+    `needs_grad`; `writes`, None or `[number, time of the last]` of writes in place, shared by all
+    tensors on the same memory; `origin`, what it is a view of, where that matters.
+    """
+
+    result_class: ClassVar[type[Tensor]]
+
+    array: Any
+    shape: Shape
+    dtype: DType
+    backend: Backend
+    needs_grad: bool = False
+    is_alias: bool = False
+    node: Function | None = None
+    grad: Tensor | None = None
+    writes: list[int] | None = None
+    origin: View | None = None
+    hooks: dict[int, Callable[[Tensor], Tensor | None]] | None = None
+
+    def __init_subclass__(cls) -> None:
+        if cls.__name__ == "Tensor":
+            Variable.result_class = cls  # type: ignore[assignment]
+
+
+class _Constant(Variable):
+    """Stands for an operand that is no tensor."""
+
+    shape = ()
+    dtype = bool_
+
+
+class View:
+    """`base` and the steps that lead from it to a view; `seen`: writes the view's node knows of."""
+
+    __slots__ = ("base", "seen", "steps")
+
+    def __init__(self, base: Tensor, steps: tuple[Step, ...], seen: int) -> None:
+        self.base = base
+        self.steps = steps
+        self.seen = seen
+
+
+def replay(steps: tuple[Step, ...], base: Tensor) -> Tensor:
+    """The view that `steps` make of another tensor."""
+    for function, arguments in steps:
+        base = function(base, *arguments)
+    return base
+
+
+Step = tuple[Callable[..., Any], tuple[Any, ...]]
+Edge = Any  # Function | Tensor (a leaf) | None
+
+
+class Function:
+    """A differentiable operation. Subclass it to write your own.
+
+    `forward(ctx, *args)` computes with tensors, unrecorded; `backward(ctx, *grads)` returns one
+    gradient (or None) per argument of `forward`, in Tensor operations, so that it can be
+    differentiated again. `ctx` is the node: it carries whatever the two want to share. The
+    library's own operations are subclasses whose forward half calls `result`.
+
+    >>> import tinynet as tn
+    >>> class Cube(tn.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         ctx.save_for_backward(x)
+    ...         return x * x * x
+    ...     @staticmethod
+    ...     def backward(ctx, grad):
+    ...         (x,) = ctx.saved_tensors
+    ...         return grad * 3 * x * x
+    >>> x = tn.tensor(2.0, requires_grad=True)
+    >>> Cube.apply(x).backward()
+    >>> x.grad
+    tensor(12.)
+    """
+
+    op: ClassVar[str] = ""
+    saves_output: ClassVar[bool] = False
+    # Whether `backward` returns tensors that nobody else holds, unless passed through or saved.
+    makes_gradients: ClassVar[bool] = False
+
+    edges: tuple[Edge, ...] = ()
+    saved: tuple[Any, ...] | None = ()
+    params: Any = ()
+    order: int = 0
+    shape: Shape = ()
+    dtype: DType
+    backend: Backend
+    needed: tuple[bool, ...] | None = None
+    output_array: Any = None
+    output_writes: list[int] | None = None
+    hooks: dict[int, Callable[[Tensor], Tensor | None]] | None = None
+    made_at: str = ""
+    output_kinds: tuple[tuple[Shape, DType, Backend], ...] = ()
+
+    @staticmethod
+    def forward(ctx: Any, *args: Any) -> Any:
+        """Compute the result from `args`."""
+        raise NotImplementedError("Function.forward: write it in the subclass")
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Gradients:
+        """Compute the inputs' gradients from the outputs'."""
+        raise NotImplementedError("Function.backward: write it in the subclass")
+
+    @classmethod
+    def apply(cls, *args: Any) -> Any:
+        """Run `forward` and record it."""
+        from tinynet.autograd.function import apply
+
+        return apply(cls, *args)
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+    @property
+    def name(self) -> str:
+        """The name that errors and pictures of the graph show."""
+        return f"{type(self).__name__}Backward"
+
+    @property
+    def needs_input_grad(self) -> tuple[bool, ...]:
+        """For each input, whether its gradient is wanted."""
+        return self.needed or tuple(edge is not None for edge in self.edges)
+
+    @property
+    def saved_tensors(self) -> tuple[Tensor, ...]:
+        """What was saved, checked to be unchanged since."""
+        if self.saved is None:
+            raise GradientError(
+                f"backward: the values {self.name} saved are freed already; "
+                "pass retain_graph=True to the first backward to run a second one"
+            )
+        for tensor in self.saved:
+            writes = getattr(tensor, "writes", None)
+            if writes is not None:
+                self.check_unchanged(writes, tensor.shape)
+        if any(type(tensor) is SavedOutput for tensor in self.saved):
+            return tuple(
+                tensor.wrap(self) if isinstance(tensor, SavedOutput) else tensor
+                for tensor in self.saved
+            )
+        return self.saved
+
+    @property
+    def input(self) -> Tensor:
+        """The first saved tensor."""
+        return self.saved_tensors[0]
+
+    @property
+    def output(self) -> Tensor:
+        """The saved output as a tensor that leads back to this node."""
+        if self.output_array is None:
+            self.saved = None
+            return self.saved_tensors[0]
+        assert self.output_writes is not None
+        self.check_unchanged(self.output_writes, self.shape)
+        output = wrap(self.output_array, self.dtype, self.backend)
+        output.node = self
+        output.needs_grad = True
+        output.writes = self.output_writes
+        return output
+
+    def check_unchanged(self, writes: list[int], shape: Shape) -> None:
+        """Raise if memory was written in place after this node was made."""
+        if writes[1] > self.order:
+            raise GradientError(
+                f"backward: {self.name} needs a tensor of shape {shape} that was changed in place "
+                "after the operation; clone it before the change, or use an out-of-place operation"
+            )
+
+    def free(self) -> None:
+        """Let go of saved values; using them again is an error."""
+        if self.saved:
+            self.saved = None
+        self.output_array = None
+
+    # what users call in forward
+    def save_for_backward(self, *tensors: Tensor | None) -> None:
+        """Keep tensors for `backward`, which finds them in `ctx.saved_tensors`."""
+        for tensor in tensors:
+            if tensor is not None and not isinstance(tensor, Variable):
+                raise ArgumentTypeError(
+                    f"save_for_backward: expected tensors, got {type(tensor).__name__}; "
+                    "keep other values as attributes of ctx"
+                )
+        self.saved = tensors  # type: ignore[assignment]
+
+    def mark_non_differentiable(self, *outputs: Tensor) -> None:
+        """Say that these outputs of `forward` carry no gradient."""
+        self.non_differentiable = outputs
+
+    def mark_dirty(self, *inputs: Tensor) -> None:
+        """Say that `forward` changed these inputs in place and returns them."""
+        self.dirty = inputs
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Whether outputs that got no gradient pass zeros to `backward` (default) or None."""
+        self.materialize_grads = value
+
+    non_differentiable: tuple[Tensor, ...] = ()
+    dirty: tuple[Tensor, ...] = ()
+    materialize_grads: bool = True
+
+
+class Op(Function):
+    """Base of the library's own operations: `backward` returns new tensors."""
+
+    makes_gradients = True
+
+
+class SavedOutput:
+    """One of a node's own outputs, saved without the tensor, which would lead back to the node."""
+
+    def __init__(self, output: Tensor, place: int) -> None:
+        self.array, self.dtype, self.backend = output.array, output.dtype, output.backend
+        self.shape = output.shape
+        self.writes = output.writes = output.writes or [0, 0]
+        self.place = place
+
+    def wrap(self, node: Function) -> Tensor:
+        """The output as a tensor that leads back to `node`."""
+        from tinynet.autograd.function import Output
+
+        output = wrap(self.array, self.dtype, self.backend)
+        output.writes = self.writes
+        if node.output_kinds:
+            anchor = wrap(self.array, self.dtype, self.backend)
+            anchor.node, anchor.needs_grad = node, True
+            record(Output, output, (anchor,), (), self.place)
+        else:
+            output.node, output.needs_grad = node, True
+        return output
+
+
+CONSTANT: Any = _Constant()
+_new = object.__new__
+
+
+def wrap(array: Any, dtype: DType, backend: Backend) -> Tensor:
+    """A leaf tensor around a backend's array."""
+    output = _new(Variable.result_class)
+    output.array = array
+    output.shape = array.shape
+    output.dtype = dtype
+    output.backend = backend
+    return output
+
+
+def result(
+    function: type[Function],
+    array: Any,
+    dtype: DType,
+    inputs: tuple[Tensor, ...],
+    saved: tuple[Tensor, ...] = (),
+    params: Any = (),
+) -> Tensor:
+    """The tensor an operation returns, with its node where an input needs a gradient.
+
+    `saved` and `params` are what the rule finds in `ctx.saved_tensors` and `ctx.params`.
+    """
+    output = _new(Variable.result_class)
+    output.array = array
+    output.shape = array.shape
+    output.dtype = dtype
+    output.backend = inputs[0].backend
+    for x in inputs:
+        if x.needs_grad or x.origin is not None:
+            if mode.enabled and dtype.rank == 2:
+                record(function, output, inputs, saved, params)
+            break
+    if anomaly.state.enabled:
+        anomaly.check_forward(function.op or function.__name__, output, inputs)
+    return output
+
+
+def record(
+    function: type[Function],
+    output: Tensor,
+    inputs: tuple[Tensor, ...],
+    saved: tuple[Any, ...],
+    params: Any,
+    node: Function | None = None,
+) -> None:
+    """Give `output` a node (`node`, if it exists already), if any input needs a gradient."""
+    edges: list[Edge] = []
+    needs_grad = False
+    for x in inputs:
+        if x.origin is not None:
+            refresh(x)
+        if x.needs_grad:
+            edges.append(x if x.node is None else x.node)
+            needs_grad = True
+        else:
+            edges.append(None)
+    if not needs_grad:
+        return
+    if node is None:
+        node = _new(function)
+    node.edges = tuple(edges)
+    node.saved = saved
+    node.params = params
+    node.shape = output.shape
+    node.dtype = output.dtype
+    if function.saves_output:
+        node.output_array = output.array
+        node.backend = output.backend
+        node.output_writes = output.writes = [0, 0]
+    if anomaly.state.enabled:
+        node.made_at = anomaly.where_made()
+    node.order = next(clock)
+    output.node = node
+    output.needs_grad = True
+
+
+def alias(
+    function: type[Function],
+    array: Any,
+    x: Tensor,
+    step: Step,
+    params: Any = (),
+) -> Tensor:
+    """The result of a movement operation: a tensor on `x`'s memory. `step` makes it anew."""
+    output = result(function, array, x.dtype, (x,), (), params)
+    output.is_alias = True
+    if x.writes is None:
+        x.writes = [0, 0]
+    output.writes = x.writes
+    if mode.enabled:
+        base, steps = (x, ()) if x.origin is None else (x.origin.base, x.origin.steps)
+        output.origin = View(base, (*steps, step), x.writes[0])
+    return output
+
+
+def refresh(x: Tensor) -> None:
+    """Bring the node of a view up to date after its memory was written through another tensor."""
+    view, writes = x.origin, x.writes
+    assert view is not None
+    assert writes is not None
+    if view.seen != writes[0]:
+        view.seen = writes[0]
+        if view.base.needs_grad and view.base.node is not None:
+            latest = replay(view.steps, view.base)
+            x.node, x.needs_grad = latest.node, latest.needs_grad

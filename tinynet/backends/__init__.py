@@ -1,0 +1,49 @@
+"""Backends: `base` is the protocol, `numpy` the reference; this file finds one by device name.
+
+>>> open_backend("cpu").name
+'cpu'
+"""
+
+import importlib
+import re
+from functools import lru_cache
+
+from tinynet import settings
+from tinynet.backends.base import Backend
+from tinynet.errors import ArgumentTypeError, DeviceError
+
+# device type: the module whose `open_device(index)` returns a Backend
+MODULES = {"cpu": "tinynet.backends.numpy"}
+
+
+class Device(str):
+    """A device's name, with its parts: `Device("opencl:1")` has type "opencl" and index 1."""
+
+    @property
+    def type(self) -> str:
+        """The name before the colon."""
+        return self.partition(":")[0]
+
+    @property
+    def index(self) -> int | None:
+        """The number after the colon, None where there is none."""
+        number = self.partition(":")[2]
+        return int(number) if number else None
+
+
+def open_backend(device: str | None = None) -> Backend:
+    """The backend of `device`; None means the default (`TINYNET_DEVICE`, else "cpu")."""
+    if device is None:
+        device = settings.DEVICE.get()
+    if not isinstance(device, str):
+        raise ArgumentTypeError(f"device: expected a name such as 'cpu', got {device!r}")
+    return _open(str(device))
+
+
+@lru_cache(maxsize=None)
+def _open(name: str) -> Backend:
+    match = re.fullmatch(r"([a-z]+)(?::(\d+))?", name)
+    if match is None or match[1] not in MODULES:
+        raise DeviceError(f"device: no device {name!r}, there is {', '.join(MODULES)}")
+    backend: Backend = importlib.import_module(MODULES[match[1]]).open_device(int(match[2] or 0))
+    return backend

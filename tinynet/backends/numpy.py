@@ -1,0 +1,241 @@
+"""The reference backend: eager NumPy on the CPU, views wherever memory allows.
+
+Every primitive runs in a context of its own with NumPy's floating point warnings off: infinities
+and NaNs are values here, and the caller's own `numpy.errstate` stays as it is. (Entering
+`numpy.errstate` would cost 2 us a call, running in a ready context costs none.)
+"""
+
+import contextvars
+import threading
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinynet.backends import numpy_special as special
+from tinynet.backends.base import PutMode, Range
+from tinynet.dtype import DType, Scalar
+from tinynet.errors import ArgumentError, DeviceError, DimError, MissingDependencyError
+from tinynet.shape import Shape
+
+Array = NDArray[Any]
+
+ELEMENTWISE: dict[str, Callable[..., Any]] = {
+    "neg": np.negative, "abs": np.absolute, "sign": np.sign, "sqrt": np.sqrt,
+    "rsqrt": special.rsqrt, "reciprocal": np.reciprocal, "square": np.square,
+    "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1,
+    "log": np.log, "log2": np.log2, "log10": np.log10, "log1p": np.log1p,
+    "sin": np.sin, "cos": np.cos, "tan": np.tan,
+    "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan,
+    "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh,
+    "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh,
+    "sigmoid": special.sigmoid, "logit": special.logit, "erf": special.erf,
+    "floor": np.floor, "ceil": np.ceil, "round": np.rint, "trunc": np.trunc,
+    "isnan": np.isnan, "isinf": np.isinf, "isfinite": np.isfinite,
+    "logical_not": np.logical_not, "invert": np.invert,
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide,
+    "floor_divide": np.floor_divide, "remainder": np.remainder, "fmod": np.fmod, "pow": np.power,
+    "maximum": np.maximum, "minimum": np.minimum,
+    "atan2": np.arctan2, "copysign": np.copysign, "logaddexp": np.logaddexp,
+    "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal,
+    "gt": np.greater, "ge": np.greater_equal,
+    "logical_and": np.logical_and, "logical_or": np.logical_or, "logical_xor": np.logical_xor,
+    "bitwise_and": np.bitwise_and, "bitwise_or": np.bitwise_or, "bitwise_xor": np.bitwise_xor,
+    "left_shift": np.left_shift, "right_shift": np.right_shift,
+    "where": special.where,
+}  # fmt: skip
+UFUNCS: dict[str, np.ufunc] = {
+    "sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum,
+    "any": np.logical_or, "all": np.logical_and, "add": np.add, "mul": np.multiply,
+}  # fmt: skip
+
+
+class _QuietContext(threading.local):
+    """`run(function, *args)` calls with floating point warnings off; one context per thread."""
+
+    def __init__(self) -> None:
+        context = contextvars.Context()
+        context.run(np.seterr, all="ignore")
+        self.run = context.run
+
+
+_quiet = _QuietContext()
+
+
+def open_device(index: int) -> "NumPyBackend":
+    """The CPU; there is one."""
+    if index:
+        raise DeviceError(f"device: no device 'cpu:{index}', there is cpu")
+    return NumPyBackend()
+
+
+class NumPyBackend:
+    """`tinynet.backends.base.Backend` on `numpy.ndarray`."""
+
+    name = "cpu"
+
+    def from_numpy(self, array: Array) -> Array:
+        return array
+
+    def to_numpy(self, x: Array) -> Array:
+        return x
+
+    def full(self, shape: Shape, value: Scalar, dtype: DType) -> Array:
+        if value == 0:
+            return np.zeros(shape, numpy_dtype(dtype))
+        return _quiet.run(np.full, shape, value, numpy_dtype(dtype))
+
+    def arange(self, count: int, start: Scalar, step: Scalar, dtype: DType) -> Array:
+        steps = np.arange(count) if dtype.rank < 2 else np.arange(count, dtype=np.float64)
+        return (steps * step + start).astype(numpy_dtype(dtype))
+
+    def random_bits(self, key: int, counter: int, count: int, width: Literal[32, 64]) -> Array:
+        words = count if width == 64 else (count + 1) // 2
+        bits = np.random.Philox(key=key, counter=counter).random_raw(words)
+        if width == 64:
+            return bits
+        return bits.astype("<u8", copy=False).view("<u4")[:count].astype(np.uint32, copy=False)
+
+    def elementwise(self, op: str, *operands: Any, out: Array | None = None) -> Array:
+        if out is not None:
+            return _quiet.run(ELEMENTWISE[op], *operands, out=out)
+        result = _quiet.run(ELEMENTWISE[op], *operands)
+        return result if type(result) is np.ndarray else np.asarray(result)
+
+    def cast(self, x: Array, dtype: DType) -> Array:
+        result = _quiet.run(x.astype, numpy_dtype(dtype))
+        return result if type(result) is np.ndarray else np.asarray(result)
+
+    def copy(self, x: Array) -> Array:
+        return x.copy()
+
+    def assign(self, target: Array, source: Array) -> None:
+        _quiet.run(np.copyto, target, source, "unsafe")
+
+    def reduce(self, op: str, x: Array, dims: Shape, keepdim: bool) -> Array:
+        narrow = x.dtype.itemsize == 2 and op in ("sum", "prod") and x.dtype.kind not in "iu"
+        source = x.astype(np.float32) if narrow else x
+        result = np.asarray(_quiet.run(UFUNCS[op].reduce, source, dims, None, None, keepdim))
+        return _quiet.run(result.astype, x.dtype) if narrow else result
+
+    def arg_reduce(self, op: Literal["max", "min"], x: Array, dim: int, keepdim: bool) -> Array:
+        function = np.argmax if op == "max" else np.argmin
+        return np.asarray(function(x, axis=dim, keepdims=keepdim))
+
+    def scan(self, op: str, x: Array, dim: int) -> Array:
+        narrow = x.dtype.itemsize == 2 and x.dtype.kind not in "iu"
+        source = x.astype(np.float32) if narrow else x
+        result: Array = _quiet.run(UFUNCS[op].accumulate, source, dim)
+        return _quiet.run(result.astype, x.dtype) if narrow else result
+
+    def argsort(self, x: Array, dim: int, descending: bool) -> Array:
+        if not descending:
+            return np.argsort(x, axis=dim, kind="stable")
+        order = np.argsort(np.flip(x, dim), axis=dim, kind="stable")
+        return x.shape[dim] - 1 - np.flip(order, dim)
+
+    def matmul(self, a: Array, b: Array) -> Array:
+        if a.dtype.itemsize == 2 and a.dtype.kind not in "iu":
+            wide = self.matmul(a.astype(np.float32), b.astype(np.float32))
+            return _quiet.run(wide.astype, a.dtype)
+        if b.ndim == 2 and a.ndim == 2:
+            return _quiet.run(np.dot, a, b)
+        if b.ndim == 2 and a.ndim > 2:  # one large product rather than many small ones
+            rows = _quiet.run(np.dot, a.reshape(-1, a.shape[-1]) if a.size else a, b)
+            return rows.reshape(*a.shape[:-1], b.shape[1])
+        return np.asarray(_quiet.run(np.matmul, a, b))
+
+    def linalg(self, op: str, *operands: Array) -> tuple[Array, ...]:
+        try:
+            result = _quiet.run(special.LINALG[op], *operands)
+        except np.linalg.LinAlgError as error:
+            raise ArgumentError(f"linalg.{op}: {str(error).lower()}") from None
+        return tuple(result) if isinstance(result, tuple) else (result,)
+
+    def reshape(self, x: Array, shape: Shape) -> Array:
+        return x.reshape(shape)
+
+    def permute(self, x: Array, dims: Shape) -> Array:
+        return x.transpose(dims)
+
+    def expand(self, x: Array, shape: Shape) -> Array:
+        if x.ndim == 0 and x.flags.c_contiguous:  # a tenth of broadcast_to's time
+            view: Array = np.ndarray(shape, x.dtype, x, 0, (0,) * len(shape))
+            view.flags.writeable = not shape
+            return view
+        return np.broadcast_to(x, shape)
+
+    def slice(self, x: Array, ranges: tuple[Range, ...]) -> Array:
+        return x[tuple(_as_slice(*range_) for range_ in ranges)]
+
+    def strided(self, x: Array, shape: Shape, strides: Shape, offset: int) -> Array:
+        size = x.itemsize
+        flat = np.lib.stride_tricks.as_strided(x, (x.size,), (size,)) if x.size else x.reshape(-1)
+        in_bytes = tuple(stride * size for stride in strides)
+        return np.lib.stride_tricks.as_strided(flat[offset:], shape, in_bytes)
+
+    def strides(self, x: Array) -> Shape:
+        return tuple(stride // x.itemsize for stride in x.strides)
+
+    def shares_memory(self, x: Array, base: Array) -> bool:
+        return x is base or (x.base is not None and (x.base is base or x.base is base.base))
+
+    def is_writable(self, x: Array) -> bool:
+        return x.flags.writeable
+
+    def concatenate(self, arrays: list[Array], dim: int) -> Array:
+        return np.concatenate(arrays, dim)
+
+    def take(self, x: Array, indices: tuple[Array | None, ...]) -> Array:
+        try:
+            result = x[_as_index(indices)]
+        except IndexError as error:
+            raise DimError(f"index: {error}") from None
+        return result if type(result) is np.ndarray else np.asarray(result)
+
+    def put(
+        self, x: Array, indices: tuple[Array | None, ...], values: Array, mode: PutMode
+    ) -> None:
+        index = _as_index(indices)
+        try:
+            if mode == "set":
+                x[index] = values
+            else:
+                _quiet.run(UFUNCS[mode].at, x, index, values)
+        except IndexError as error:
+            raise DimError(f"index: {error}") from None
+
+    def nonzero(self, x: Array) -> Array:
+        return np.argwhere(x)
+
+
+def numpy_dtype(dtype: DType) -> "np.dtype[Any]":
+    """The NumPy dtype that stores `dtype`; bfloat16 is `ml_dtypes`'."""
+    found = _NUMPY_DTYPES.get(dtype.name)
+    if found is None:
+        try:
+            import ml_dtypes
+        except ImportError:
+            raise MissingDependencyError(
+                "bfloat16 needs the package ml_dtypes: pip install 'tinynet[bfloat16]'"
+            ) from None
+        found = _NUMPY_DTYPES[dtype.name] = np.dtype(ml_dtypes.bfloat16)
+    return found
+
+
+_NUMPY_DTYPES: dict[str, "np.dtype[Any]"] = {
+    name: np.dtype(name)
+    for name in (
+        "bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 float32 float64".split()
+    )
+}
+
+
+def _as_slice(start: int, step: int, count: int) -> slice:
+    stop = start + step * count
+    return slice(start, None if stop < 0 else stop, step) if count else slice(0, 0)
+
+
+def _as_index(indices: tuple[Array | None, ...]) -> tuple[Any, ...]:
+    return tuple(slice(None) if index is None else index for index in indices)

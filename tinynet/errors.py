@@ -1,0 +1,53 @@
+"""Every exception that tinynet raises on purpose.
+
+Each derives from `TinynetError` and from the builtin that a user would catch. Messages read
+``operation: what came, what was expected``.
+"""
+
+
+class TinynetError(Exception):
+    """Base of all exceptions of tinynet."""
+
+
+class ShapeError(TinynetError, ValueError):
+    """Shapes, sizes or strides that do not fit the operation."""
+
+
+class ArgumentError(TinynetError, ValueError):
+    """An argument whose value the operation cannot take."""
+
+
+class ArgumentTypeError(TinynetError, TypeError):
+    """An argument whose Python type the operation cannot take."""
+
+
+class DTypeError(TinynetError, TypeError):
+    """A dtype that the operation does not support, or dtypes that do not go together."""
+
+
+class DimError(TinynetError, IndexError):
+    """A dimension, or an index within one, that is out of range."""
+
+
+class DeviceError(TinynetError, RuntimeError):
+    """An unknown device, or tensors of two devices in one operation."""
+
+
+class GradientError(TinynetError, RuntimeError):
+    """A misuse of automatic differentiation."""
+
+
+class AnomalyError(TinynetError, ArithmeticError):
+    """Anomaly mode found the operation that first made a NaN or an infinity."""
+
+
+class StateError(TinynetError, RuntimeError):
+    """A state dict that does not fit the module or optimiser it is loaded into."""
+
+
+class DataError(TinynetError, RuntimeError):
+    """A data file that is missing, truncated, corrupt or of another format."""
+
+
+class MissingDependencyError(TinynetError, ImportError):
+    """An optional package that a feature needs is not installed."""

@@ -1,0 +1,426 @@
+"""Elementwise operations of two and three operands: arithmetic, comparison, logic, selection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tinynet import shape as shapes
+from tinynet.autograd.graph import CONSTANT, Function, Gradients, Op, Variable, result
+from tinynet.dtype import Scalar, bool_, finfo, wrap_scalar
+from tinynet.errors import ArgumentError, DTypeError
+from tinynet.ops.elementwise import (
+    INTEGRAL,
+    NOT_BOOL,
+    binary,
+    check_dtype,
+    isinf,
+    isnan,
+    log,
+    sigmoid,
+    square,
+    trunc,
+    unary,
+)
+from tinynet.ops.operands import (
+    as_constant,
+    as_floating,
+    cast_to,
+    join_operands,
+    require_floating,
+    require_same_device,
+    require_tensor,
+)
+
+if TYPE_CHECKING:
+    from tinynet.tensor import Tensor
+
+Operand = Any  # Tensor or Python scalar
+
+
+def _add_rule(ctx: Function, grad: Tensor) -> Gradients:
+    return grad, grad
+
+
+def _sub_rule(ctx: Function, grad: Tensor) -> Gradients:
+    return grad, (-grad if ctx.edges[1] is not None else None)
+
+
+def _mul_rule(ctx: Function, grad: Tensor) -> Gradients:
+    a, b = ctx.saved_tensors
+    needs_a, needs_b = ctx.needs_input_grad
+    return (grad * b if needs_a else None), (grad * a if needs_b else None)
+
+
+def _div_rule(ctx: Function, grad: Tensor) -> Gradients:
+    a, b = ctx.saved_tensors
+    a_grad = grad / b
+    return a_grad, (-a_grad * (a / b) if ctx.needs_input_grad[1] else None)
+
+
+def _floor_rule(ctx: Function, grad: Tensor) -> Gradients:
+    return _remainder_gradients(ctx, grad, "floor")
+
+
+def _trunc_rule(ctx: Function, grad: Tensor) -> Gradients:
+    return _remainder_gradients(ctx, grad, "trunc")
+
+
+def _remainder_gradients(ctx: Function, grad: Tensor, rounding: str) -> Gradients:
+    a, b = ctx.saved_tensors
+    needs_b = ctx.needs_input_grad[1]
+    return grad, (-grad * div(a, b, rounding_mode=rounding) if needs_b else None)
+
+
+def _pow_rule(ctx: Function, grad: Tensor) -> Gradients:
+    a, b = ctx.saved_tensors
+    needs_a, needs_b = ctx.needs_input_grad
+    a_grad = b_grad = None
+    if needs_a and not isinstance(b, Variable):
+        a_grad = grad * (b * pow(a, b - 1)) if b != 0 else grad.new_zeros(grad.shape)
+    elif needs_a:
+        a_grad = where(b == 0, 0.0, grad * (b * pow(a, b - 1)))
+    if needs_b:
+        is_flat = (a == 0) & (b >= 0)
+        b_grad = where(is_flat, 0.0, grad * pow(a, b) * log(where(is_flat, 1.0, a)))
+    return a_grad, b_grad
+
+
+def _maximum_rule(ctx: Function, grad: Tensor) -> Gradients:
+    return _shared_at_ties(ctx, grad, is_maximum=True)
+
+
+def _minimum_rule(ctx: Function, grad: Tensor) -> Gradients:
+    return _shared_at_ties(ctx, grad, is_maximum=False)
+
+
+def _shared_at_ties(ctx: Function, grad: Tensor, is_maximum: bool) -> Gradients:
+    a, b = ctx.saved_tensors
+    shared = where(a == b, grad * 0.5, grad)
+    is_b, is_a = (a < b, a > b) if is_maximum else (a > b, a < b)
+    return where(is_b, 0.0, shared), where(is_a, 0.0, shared)
+
+
+def _atan2_rule(ctx: Function, grad: Tensor) -> Gradients:
+    a, b = ctx.saved_tensors
+    part = grad / (square(a) + b * b)
+    return part * b, -part * a
+
+
+def _copysign_rule(ctx: Function, grad: Tensor) -> Gradients:
+    a, b = ctx.saved_tensors
+    return where(a == 0, 0.0, grad * copysign(1.0, b) * a.sign()), grad.new_zeros(grad.shape)
+
+
+def _logaddexp_rule(ctx: Function, grad: Tensor) -> Gradients:
+    a, b = ctx.saved_tensors
+    gap = where(a == b, 0.0, a - b)  # equal infinities share, as equal numbers do
+    return grad * sigmoid(gap), grad * sigmoid(-gap)
+
+
+def _zeros_rule(ctx: Function, grad: Tensor) -> Gradients:
+    zeros = grad.new_zeros(grad.shape)
+    return zeros, zeros
+
+
+_add = binary("add", _add_rule, "`input + other`.")
+_sub = binary("sub", _sub_rule, "`input - other`.", takes=NOT_BOOL)
+mul = binary("mul", _mul_rule, "`input * other`.", saves="inputs")
+_div = binary("div", _div_rule, "`input / other`.", saves="inputs", floating=True)
+_floor_divide = binary("floor_divide", _zeros_rule, "`floor(input / other)`. Gradient 0.")
+_remainder = binary(
+    "remainder", _floor_rule, "Of the division that rounds down.", saves="inputs", takes=NOT_BOOL
+)
+_fmod = binary(
+    "fmod", _trunc_rule, "Of the division that rounds toward 0.", saves="inputs", takes=NOT_BOOL
+)
+_pow = binary("pow", _pow_rule, "`input ** exponent`.", saves="inputs")
+maximum = binary(
+    "maximum", _maximum_rule, "The larger one; NaN if either is. Ties share.", saves="inputs"
+)
+minimum = binary(
+    "minimum", _minimum_rule, "The smaller one; NaN if either is. Ties share.", saves="inputs"
+)
+atan2 = binary(
+    "atan2", _atan2_rule, "The angle of the point (other, input).", saves="inputs", floating=True
+)
+copysign = binary(
+    "copysign", _copysign_rule, "`|input|` with other's sign.", saves="inputs", floating=True
+)
+logaddexp = binary(
+    "logaddexp", _logaddexp_rule, "`log(exp(input) + exp(other))`, without overflow.",
+    saves="inputs", floating=True,
+)  # fmt: skip
+
+eq = binary("eq", None, "Where `input == other`.", gives=bool_)
+ne = binary("ne", None, "Where `input != other`.", gives=bool_)
+lt = binary("lt", None, "Where `input < other`.", gives=bool_)
+le = binary("le", None, "Where `input <= other`.", gives=bool_)
+gt = binary("gt", None, "Where `input > other`.", gives=bool_)
+ge = binary("ge", None, "Where `input >= other`.", gives=bool_)
+logical_and = binary("logical_and", None, "Where both are non-zero.", gives=bool_)
+logical_or = binary("logical_or", None, "Where either is non-zero.", gives=bool_)
+logical_xor = binary("logical_xor", None, "Where one alone is non-zero.", gives=bool_)
+bitwise_and = binary("bitwise_and", None, "Bits set in both.", takes=INTEGRAL)
+bitwise_or = binary("bitwise_or", None, "Bits set in either.", takes=INTEGRAL)
+bitwise_xor = binary("bitwise_xor", None, "Bits set in one alone.", takes=INTEGRAL)
+_left_shift = binary("left_shift", None, "`input << other`.", takes=INTEGRAL)
+_right_shift = binary("right_shift", None, "`input >> other`.", takes=INTEGRAL)
+
+
+def add(input: Operand, other: Operand, *, alpha: Scalar = 1) -> Tensor:
+    """`input + alpha * other`."""
+    return _add(input, other if alpha == 1 else mul(other, alpha))
+
+
+def sub(input: Operand, other: Operand, *, alpha: Scalar = 1) -> Tensor:
+    """`input - alpha * other`."""
+    return _sub(input, other if alpha == 1 else mul(other, alpha))
+
+
+def div(input: Operand, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
+    """`input / other`; with `rounding_mode` "floor" or "trunc", rounded (integers stay so)."""
+    if rounding_mode is None:
+        return _div(input, other)
+    if rounding_mode == "floor":
+        return floor_divide(input, other)
+    if rounding_mode != "trunc":
+        raise ArgumentError(
+            f"div: rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}"
+        )
+    (a, b), dtype = join_operands("div", input, other)
+    if dtype.rank == 2:
+        return trunc(_div(a, b))
+    quotient = floor_divide(a, b)
+    is_inexact = (mul(quotient, b) != a) & (quotient < 0)
+    return _add(quotient, cast_to(is_inexact, dtype))
+
+
+def floor_divide(input: Operand, other: Operand) -> Tensor:
+    """`floor(input / other)`. Gradient 0. Integer division by 0 is an error."""
+    _check_divisor("floor_divide", input, other)
+    return _floor_divide(input, other)
+
+
+def remainder(input: Operand, other: Operand) -> Tensor:
+    """`input - other * floor(input / other)`, Python's `%`: the sign is `other`'s."""
+    _check_divisor("remainder", input, other)
+    return _remainder(input, other)
+
+
+def fmod(input: Operand, other: Operand) -> Tensor:
+    """`input - other * trunc(input / other)`, C's `fmod`: the sign is `input`'s."""
+    _check_divisor("fmod", input, other)
+    return _fmod(input, other)
+
+
+def _check_divisor(op: str, input: Operand, other: Operand) -> None:
+    """Integers have no infinity: refuse to divide them by 0."""
+    if any(isinstance(x, float) or getattr(x, "dtype", bool_).rank == 2 for x in (input, other)):
+        return
+    has_zero = bool((other == 0).any()) if isinstance(other, Variable) else other == 0
+    if has_zero:
+        raise ArgumentError(f"{op}: integer division by zero")
+
+
+def pow(input: Operand, exponent: Operand) -> Tensor:
+    """`input ** exponent`. Integers take no negative integer exponents."""
+    if isinstance(exponent, (int, float)):
+        if exponent == 2 and isinstance(input, Variable) and input.dtype.rank > 0:
+            return square(input)  # type: ignore[arg-type]
+        is_integral = isinstance(exponent, int) and getattr(input, "dtype", bool_).rank < 2
+        if is_integral and exponent < 0:
+            raise ArgumentError(
+                f"pow: integers to a negative power are not integers, got exponent {exponent}"
+            )
+    elif getattr(input, "dtype", None) is bool_ and getattr(exponent, "dtype", None) is bool_:
+        raise DTypeError(f"pow: not defined for {bool_} to the power of {bool_}")
+    return _pow(input, exponent)
+
+
+def left_shift(input: Operand, other: Operand) -> Tensor:
+    """`input << other` for integers."""
+    return _left_shift(input, other)
+
+
+def right_shift(input: Operand, other: Operand) -> Tensor:
+    """`input >> other` for integers."""
+    return _right_shift(input, other)
+
+
+class Where(Op):
+    """Selection by a condition, which gets no gradient."""
+
+    op = "where"
+
+    @staticmethod
+    def backward(ctx: Function, grad: Tensor) -> Gradients:
+        (condition,) = ctx.saved_tensors
+        needs_a, needs_b = ctx.needs_input_grad
+        a_grad = where(condition, grad, 0.0) if needs_a else None
+        return a_grad, (where(condition, 0.0, grad) if needs_b else None)
+
+
+def where(condition: Tensor, input: Operand = None, other: Operand = None) -> Any:
+    """Elements of `input` where `condition` holds, of `other` elsewhere; all broadcast.
+
+    `where(condition)` alone is `nonzero(condition, as_tuple=True)`.
+    """
+    choice = require_tensor("where", condition, "condition")
+    if input is None and other is None:
+        return choice.nonzero(as_tuple=True)
+    if choice.dtype is not bool_:
+        raise DTypeError(f"where: condition must have dtype {bool_}, got {choice.dtype}")
+    if not isinstance(input, Variable) and not isinstance(other, Variable):
+        input = as_constant(input, join_operands("where", choice.new_zeros(()), input)[1], choice)
+    (a, b), dtype = join_operands("where", input, other)
+    tensors = [x for x in (choice, a, b) if isinstance(x, Variable)]
+    require_same_device("where", *tensors)  # type: ignore[arg-type]
+    shapes.broadcast("where", *(x.shape for x in tensors))
+    arrays = [_array_of(x, dtype) for x in (a, b)]
+    array = choice.backend.elementwise("where", choice.array, *arrays)
+    if not isinstance(a, Variable):
+        array = choice.backend.cast(array, dtype)
+    inputs = tuple(x if isinstance(x, Variable) else CONSTANT for x in (a, b))
+    return result(Where, array, dtype, inputs, (choice,))
+
+
+def _array_of(x: Any, dtype: Any) -> Any:
+    return x.array if isinstance(x, Variable) else wrap_scalar(x, dtype)
+
+
+def clamp(input: Tensor, min: Operand = None, max: Operand = None) -> Tensor:
+    """`input` held between `min` and `max` (numbers or tensors); the gradient outside is 0."""
+    x = require_tensor("clamp", input)
+    if min is None and max is None:
+        raise ArgumentError("clamp: at least one of min and max must be given")
+    bounds = [bound for bound in (min, max) if bound is not None]
+    operands, dtype = join_operands("clamp", x, *bounds)
+    shapes.broadcast("clamp", *(y.shape for y in operands if isinstance(y, Variable)))
+    y = operands[0]
+    assert isinstance(y, Variable)
+    array = y.array
+    low = None if min is None else operands[1]
+    high = None if max is None else operands[-1]
+    if low is not None:
+        array = y.backend.elementwise("maximum", array, _array_of(low, dtype))
+    if high is not None:
+        array = y.backend.elementwise("minimum", array, _array_of(high, dtype))
+    inputs = tuple(b if isinstance(b, Variable) else CONSTANT for b in (y, low, high))
+    return result(Clamp, array, dtype, inputs, (y, low, high))  # type: ignore[arg-type]
+
+
+class Clamp(Op):
+    """Holding within bounds: the gradient goes to the operand that the result is."""
+
+    op = "clamp"
+
+    @staticmethod
+    def backward(ctx: Function, grad: Tensor) -> Gradients:
+        x, low, high = ctx.saved_tensors
+        needs_x, needs_low, needs_high = ctx.needs_input_grad
+        is_below = None if low is None else x < low
+        is_above = None if high is None else x > high
+        if high is not None and low is not None and isinstance(low, Variable):
+            is_below = is_below & (low < high)
+        x_grad = grad
+        for is_outside in (None if low is None else x < low, is_above):
+            x_grad = x_grad if is_outside is None else where(is_outside, 0.0, x_grad)
+        low_grad = where(is_below, grad, 0.0) if needs_low else None
+        if needs_high and low is not None:
+            is_above = is_above | (high < low)
+        high_grad = where(is_above, grad, 0.0) if needs_high else None
+        return (x_grad if needs_x else None), low_grad, high_grad
+
+
+def relu(input: Tensor) -> Tensor:
+    """`max(x, 0)`; NaN stays NaN. The gradient at 0 is 0."""
+    x = require_tensor("relu", input)
+    check_dtype("relu", NOT_BOOL, x.dtype)
+    zero = 0.0 if x.dtype.rank == 2 else 0
+    return result(ReLU, x.backend.elementwise("maximum", x.array, zero), x.dtype, (x,))
+
+
+class ReLU(Op):
+    """Rectified linear unit."""
+
+    op = "relu"
+    saves_output = True
+
+    @staticmethod
+    def backward(ctx: Function, grad: Tensor) -> Tensor:
+        return where(ctx.output.detach() > 0, grad, 0.0)
+
+
+_logit = unary(
+    "logit", lambda ctx, grad: grad / (ctx.input * (1 - ctx.input)), "Sigmoid's inverse.",
+    saves="input",
+)  # fmt: skip
+
+
+def logit(input: Tensor, eps: float | None = None) -> Tensor:
+    """`log(x / (1 - x))`, sigmoid's inverse; `eps` holds x within [eps, 1 - eps] first."""
+    x = as_floating(require_tensor("logit", input))
+    if eps is not None:
+        x = clamp(x, eps, 1 - eps)
+    return _logit(x)
+
+
+def nan_to_num(
+    input: Tensor, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Tensor:
+    """NaN, infinity and -infinity replaced; None stands for the dtype's largest numbers."""
+    x = require_tensor("nan_to_num", input)
+    if x.dtype.rank != 2:
+        return x.clone()
+    largest = finfo(x.dtype).max
+    is_infinite = isinf(x)
+    x = where(isnan(x), nan, x)
+    x = where(is_infinite & (x > 0), largest if posinf is None else posinf, x)
+    return where(is_infinite & (x < 0), -largest if neginf is None else neginf, x)  # type: ignore[no-any-return]
+
+
+def lerp(input: Tensor, end: Tensor, weight: Operand) -> Tensor:
+    """`input + weight * (end - input)`: linear interpolation."""
+    require_floating("lerp", require_tensor("lerp", input), require_tensor("lerp", end, "end"))
+    return _add(input, mul(weight, _sub(end, input)))
+
+
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Scalar = 1) -> Tensor:
+    """`input + value * tensor1 * tensor2`."""
+    product = mul(tensor1, tensor2)
+    return _add(input, product if value == 1 else mul(product, value))
+
+
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Scalar = 1) -> Tensor:
+    """`input + value * tensor1 / tensor2`, of floats."""
+    quotient = _div(tensor1, tensor2)
+    return _add(input, quotient if value == 1 else mul(quotient, value))
+
+
+def isclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Tensor:
+    """Where `|input - other| <= atol + rtol * |other|`; equal infinities are close."""
+    (a, b), dtype = join_operands("isclose", input, other)
+    is_close = eq(a, b)
+    if equal_nan and dtype.rank == 2:
+        is_close = is_close | (isnan(a) & isnan(b))  # type: ignore[arg-type]
+    if dtype.rank == 0 or (rtol == 0 and atol == 0):
+        return is_close
+    a, b = as_floating(a), as_floating(b)  # type: ignore[arg-type]
+    gap = _sub(a, b).abs()
+    return is_close | (gap.isfinite() & (gap <= b.abs() * rtol + atol))
+
+
+def allclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> bool:
+    """Whether `isclose` holds everywhere."""
+    return bool(isclose(input, other, rtol, atol, equal_nan).all())
+
+
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have the same shape and the same elements."""
+    a, b = require_tensor("equal", input), require_tensor("equal", other, "other")
+    require_same_device("equal", a, b)
+    return a.shape == b.shape and bool(eq(a, b).all())

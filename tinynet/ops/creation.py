@@ -1,0 +1,304 @@
+"""Creation: tensors from data, from a rule, or like another tensor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinynet import shape as shapes
+from tinynet.autograd.graph import Variable, wrap
+from tinynet.backends import open_backend
+from tinynet.dtype import BY_NAME, DEFAULT, DType, Scalar, bool_, int64
+from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
+from tinynet.ops.copying import to
+from tinynet.ops.movement import expand_to, reshape_to
+from tinynet.ops.operands import require_tensor
+
+if TYPE_CHECKING:
+    from tinynet.tensor import Tensor
+
+
+def _made(array: Any, dtype: DType, backend: Any, requires_grad: bool) -> Tensor:
+    made = wrap(array, dtype, backend)
+    return made.requires_grad_() if requires_grad else made
+
+
+# From data
+def as_array(op: str, data: Any, dtype: DType | None) -> tuple[Any, DType]:
+    """`data` (numbers, nested sequences, arrays) as a NumPy array, and its dtype.
+
+    Python floats make the default dtype, ints int64, bools bool; arrays keep theirs.
+    """
+    from tinynet.backends.numpy import numpy_dtype
+
+    is_array = hasattr(data, "__array__") or isinstance(data, np.generic)
+    if not is_array:
+        data = _without_tensors(data)
+    try:
+        array = np.asarray(data)
+    except (ValueError, TypeError) as error:
+        raise ShapeError(f"{op}: nested sequences must be regular: {error}") from None
+    if not is_array and dtype is None:
+        dtype = {"f": DEFAULT, "i": int64, "u": int64, "b": bool_}.get(array.dtype.kind)
+        dtype = DEFAULT if array.size == 0 else dtype
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    if dtype is None:
+        dtype = BY_NAME.get(array.dtype.name)
+    if dtype is None or (array.dtype.kind not in "biuf" and array.dtype.name not in BY_NAME):
+        raise DTypeError(f"{op}: cannot make a tensor of {array.dtype}, got {data!r:.60}")
+    with np.errstate(all="ignore"):
+        return np.array(array, numpy_dtype(dtype), order="C"), dtype
+
+
+def _without_tensors(data: Any) -> Any:
+    if isinstance(data, Variable):
+        return data.item() if data.shape == () else data.tolist()  # type: ignore[attr-defined]
+    if isinstance(data, (list, tuple)):
+        return [_without_tensors(item) for item in data]
+    if isinstance(data, range):
+        return list(data)
+    return data
+
+
+def tensor(
+    data: Any,
+    dtype: DType | None = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """A tensor holding a copy of `data`: a number, nested sequences, a NumPy array, a tensor.
+
+    Python floats make float32, ints int64, bools bool; arrays keep their dtype.
+
+    >>> import tinynet as tn
+    >>> tn.tensor([[1.0, 2.0], [3.0, 4.0]])
+    tensor([[1., 2.],
+            [3., 4.]])
+    """
+    _check_dtype("tensor", dtype)
+    if isinstance(data, Variable):
+        copied = to(data.detach(), dtype=dtype, device=device, copy=True)  # type: ignore[attr-defined]
+        return copied.requires_grad_() if requires_grad else copied
+    array, kind = as_array("tensor", data, dtype)
+    backend = open_backend(device)
+    return _made(backend.from_numpy(array), kind, backend, requires_grad)
+
+
+def as_tensor(data: Any, dtype: DType | None = None, device: str | None = None) -> Tensor:
+    """`data` as a tensor, without a copy where it is one already or a NumPy array on the CPU."""
+    if isinstance(data, Variable):
+        return to(data, dtype=dtype, device=device)  # type: ignore[arg-type]
+    if isinstance(data, np.ndarray) and device in (None, "cpu") and data.dtype.name in BY_NAME:
+        return to(from_numpy(data), dtype=dtype, device=device)
+    return tensor(data, dtype, device)
+
+
+asarray = as_tensor
+
+
+def from_numpy(ndarray: Any) -> Tensor:
+    """A tensor on the CPU that shares a NumPy array's memory."""
+    if not isinstance(ndarray, np.ndarray):
+        raise ArgumentTypeError(f"from_numpy: expected an ndarray, got {type(ndarray).__name__}")
+    dtype = BY_NAME.get(ndarray.dtype.name)
+    if dtype is None or not ndarray.dtype.isnative:
+        raise DTypeError(f"from_numpy: no tensor dtype for {ndarray.dtype}")
+    backend = open_backend("cpu")
+    return wrap(backend.from_numpy(ndarray), dtype, backend)
+
+
+def from_dlpack(ext_tensor: Any) -> Tensor:
+    """A tensor that shares the memory of any array on the CPU that speaks DLPack."""
+    if not hasattr(ext_tensor, "__dlpack__"):
+        raise ArgumentTypeError(
+            f"from_dlpack: expected an array with __dlpack__, got {type(ext_tensor).__name__}"
+        )
+    return from_numpy(np.from_dlpack(ext_tensor))
+
+
+def _check_dtype(op: str, dtype: Any) -> None:
+    if dtype is not None and not isinstance(dtype, DType):
+        raise ArgumentTypeError(f"{op}: expected a dtype such as tinynet.float32, got {dtype!r}")
+
+
+# Filled
+def full(
+    size: Any, fill_value: Any, *, dtype: DType | None = None, device: str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """Every element `fill_value`, whose Python type decides the dtype unless given."""
+    value = fill_value.item() if hasattr(fill_value, "item") else fill_value
+    if dtype is None:
+        dtype = bool_ if isinstance(value, bool) else int64 if isinstance(value, int) else DEFAULT
+    return _filled("full", (size,), value, dtype, device, requires_grad)
+
+
+def _filled(
+    op: str, size: tuple[Any, ...], value: Scalar, dtype: DType | None, device: str | None,
+    requires_grad: bool,
+) -> Tensor:  # fmt: skip
+    _check_dtype(op, dtype)
+    shape = shapes.check_sizes(op, shapes.as_shape(op, *size))
+    kind = dtype or DEFAULT
+    backend = open_backend(device)
+    return _made(backend.full(shape, value, kind), kind, backend, requires_grad)
+
+
+def zeros(
+    *size: Any, dtype: DType | None = None, device: str | None = None, requires_grad: bool = False
+) -> Tensor:
+    """Every element 0, float32 unless `dtype` is given."""
+    return _filled("zeros", size, 0, dtype, device, requires_grad)
+
+
+def ones(
+    *size: Any, dtype: DType | None = None, device: str | None = None, requires_grad: bool = False
+) -> Tensor:
+    """Every element 1, float32 unless `dtype` is given."""
+    return _filled("ones", size, 1, dtype, device, requires_grad)
+
+
+def empty(
+    *size: Any, dtype: DType | None = None, device: str | None = None, requires_grad: bool = False
+) -> Tensor:
+    """A tensor to be written; its elements are 0 until then."""
+    return _filled("empty", size, 0, dtype, device, requires_grad)
+
+
+def _like(
+    op: str, input: Tensor, value: Any, dtype: DType | None, device: str | None, grad: bool
+) -> Tensor:
+    x = require_tensor(op, input)
+    return _filled(op, (x.shape,), value, dtype or x.dtype, device or x.backend.name, grad)
+
+
+def zeros_like(
+    input: Tensor, *, dtype: DType | None = None, device: str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """`zeros` of `input`'s shape, dtype and device."""
+    return _like("zeros_like", input, 0, dtype, device, requires_grad)
+
+
+def ones_like(
+    input: Tensor, *, dtype: DType | None = None, device: str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """`ones` of `input`'s shape, dtype and device."""
+    return _like("ones_like", input, 1, dtype, device, requires_grad)
+
+
+def empty_like(
+    input: Tensor, *, dtype: DType | None = None, device: str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """`empty` of `input`'s shape, dtype and device."""
+    return _like("empty_like", input, 0, dtype, device, requires_grad)
+
+
+def full_like(
+    input: Tensor, fill_value: Scalar, *, dtype: DType | None = None, device: str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """`full` of `input`'s shape, dtype and device."""
+    return _like("full_like", input, fill_value, dtype, device, requires_grad)
+
+
+# By rules
+def arange(
+    start: Scalar, end: Scalar | None = None, step: Scalar = 1, *, dtype: DType | None = None,
+    device: str | None = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """`start`, `start + step`, ... up to but without `end`; int64 if all three are integers."""
+    if end is None:
+        start, end = 0, start
+    start, end, step = (x.item() if hasattr(x, "item") else x for x in (start, end, step))
+    if step == 0:
+        raise ArgumentError("arange: step cannot be 0")
+    if (end - start) * step < 0:
+        raise ArgumentError(f"arange: step {step} does not lead from {start} to {end}")
+    if not all(math.isfinite(x) for x in (start, end, step)):
+        raise ArgumentError(f"arange: bounds must be finite, got {start}, {end}, {step}")
+    _check_dtype("arange", dtype)
+    is_integral = all(isinstance(x, int) for x in (start, end, step))
+    count = len(range(start, end, step)) if is_integral else math.ceil((end - start) / step)
+    kind = dtype or (int64 if is_integral else DEFAULT)
+    backend = open_backend(device)
+    return _made(backend.arange(count, start, step, kind), kind, backend, requires_grad)
+
+
+def linspace(
+    start: float, end: float, steps: int, *, dtype: DType | None = None, device: str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """`steps` numbers from `start` to `end`, both included, evenly spaced."""
+    count = shapes.as_integer("linspace", "steps", steps)
+    if count < 0:
+        raise ArgumentError(f"linspace: steps cannot be negative, got {steps}")
+    step = (end - start) / max(count - 1, 1)
+    kind = dtype or DEFAULT
+    backend = open_backend(device)
+    made = _made(backend.arange(count, start, step, kind), kind, backend, False)
+    if count > 1:
+        made[-1] = end
+    return made.requires_grad_() if requires_grad else made
+
+
+def logspace(
+    start: float, end: float, steps: int, base: float = 10.0, *, dtype: DType | None = None,
+    device: str | None = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """`base` to the powers `linspace(start, end, steps)`."""
+    from tinynet.dtype import float64
+    from tinynet.ops.arithmetic import pow
+
+    made = pow(base, linspace(start, end, steps, dtype=float64, device=device)).to(dtype or DEFAULT)
+    return made.requires_grad_() if requires_grad else made
+
+
+def eye(
+    n: int, m: int | None = None, *, dtype: DType | None = None, device: str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """Ones on the diagonal of an n x m matrix (m is n if None), zeros elsewhere."""
+    columns = n if m is None else m
+    made = zeros(n, columns, dtype=dtype, device=device)
+    made.diagonal().fill_(1)
+    return made.requires_grad_() if requires_grad else made
+
+
+def tril_indices(row: int, col: int, offset: int = 0, *, dtype: DType = int64,
+                 device: str | None = None) -> Tensor:  # fmt: skip
+    """(2, count): rows and columns of the lower triangle, row by row."""
+    return _triangle_indices(row, col, device, lambda gap: gap <= offset).to(dtype)
+
+
+def triu_indices(row: int, col: int, offset: int = 0, *, dtype: DType = int64,
+                 device: str | None = None) -> Tensor:  # fmt: skip
+    """(2, count): rows and columns of the upper triangle, row by row."""
+    return _triangle_indices(row, col, device, lambda gap: gap >= offset).to(dtype)
+
+
+def _triangle_indices(row: int, col: int, device: str | None, is_inside: Any) -> Tensor:
+    gap = arange(col, device=device) - arange(row, device=device).reshape(-1, 1)
+    return is_inside(gap).nonzero().t().contiguous()  # type: ignore[no-any-return]
+
+
+def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
+    """Coordinates of a grid: each vector expanded over the dims of all; "xy" swaps the first two."""
+    given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], Sequence) else tensors
+    if indexing not in ("ij", "xy"):
+        raise ArgumentError(f"meshgrid: indexing must be 'ij' or 'xy', got {indexing!r}")
+    vectors = [require_tensor("meshgrid", x, "every operand").reshape(-1) for x in given]
+    shape = tuple(x.shape[0] for x in vectors)
+    if indexing == "xy" and len(vectors) > 1:
+        first, second, *rest = meshgrid(vectors[1], vectors[0], *vectors[2:])
+        return (second, first, *rest)
+    return tuple(
+        expand_to(reshape_to(x, (1,) * i + x.shape + (1,) * (len(shape) - i - 1)), shape)
+        for i, x in enumerate(vectors)
+    )

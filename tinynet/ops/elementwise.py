@@ -1,0 +1,252 @@
+"""Elementwise operations: for each a line with its gradient rule, its primitive's name, its doc.
+
+`unary` and `binary` turn a line into the function that users call. A rule gets the node and the
+gradient of the output and returns the gradient of each operand, in Tensor operations; broadcasting
+and promotion are undone by the engine. `a` and `b` in rules may be Python scalars.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tinynet import shape as shapes
+from tinynet.autograd.graph import CONSTANT, Function, Gradients, Op, Variable, result
+from tinynet.dtype import DType, Scalar, bool_
+from tinynet.errors import DTypeError
+from tinynet.ops.operands import as_constant, as_floating, join_operands, require_tensor
+
+if TYPE_CHECKING:
+    from tinynet.tensor import Tensor
+
+Rule = Callable[[Any, "Tensor"], Gradients]
+UnaryFunction = Callable[["Tensor"], "Tensor"]
+BinaryFunction = Callable[["Tensor | Scalar", "Tensor | Scalar"], "Tensor"]
+
+ANY, NOT_BOOL, INTEGRAL = "any", "not bool", "integral"
+
+
+def make_op(name: str, rule: Rule | None, saves: str) -> type[Function]:
+    """The node class of an elementwise operation."""
+    members: dict[str, Any] = {"op": name, "saves_output": saves == "output", "__slots__": ()}
+    if rule is not None:
+        members["backward"] = staticmethod(rule)
+    class_name = "".join(part.title() for part in name.split("_"))
+    return type(class_name, (Op,), members)
+
+
+def unary(
+    name: str,
+    rule: Rule | None,
+    doc: str,
+    *,
+    saves: str = "",
+    floating: bool = True,
+    takes: str = ANY,
+    gives: DType | None = None,
+) -> UnaryFunction:
+    """An operation on one tensor.
+
+    `saves` is what the rule needs, "input" or "output"; `floating` operations convert integers to
+    the default dtype first; `gives` is the result's dtype where it is not the operand's.
+    """
+    function = make_op(name, rule, saves)
+    saves_input = saves == "input"
+
+    def op(input: Tensor) -> Tensor:
+        x = require_tensor(name, input)
+        if x.dtype.rank != 2:
+            check_dtype(name, takes, x.dtype)
+            if floating:
+                x = as_floating(x)
+        array = x.backend.elementwise(name, x.array)
+        return result(function, array, gives or x.dtype, (x,), (x,) if saves_input else ())
+
+    return _named(op, name, doc)
+
+
+def binary(
+    name: str,
+    rule: Rule | None,
+    doc: str,
+    *,
+    saves: str = "",
+    floating: bool = False,
+    takes: str = ANY,
+    gives: DType | None = None,
+) -> BinaryFunction:
+    """An operation on two tensors, or a tensor and a number. Options as for `unary`."""
+    function = make_op(name, rule, saves)
+    saves_inputs = saves == "inputs"
+    least_rank = 2 if floating else 0 if takes == ANY else 1
+
+    def op(input: Tensor | Scalar, other: Tensor | Scalar) -> Tensor:
+        a: Any = input
+        b: Any = other
+        try:
+            dtype = a.dtype
+            is_ready = (
+                dtype is b.dtype and a.backend is b.backend and dtype.rank >= least_rank
+            ) and takes != INTEGRAL
+        except AttributeError:
+            is_ready = False
+        if is_ready:
+            if a.shape != b.shape:
+                shapes.broadcast(name, a.shape, b.shape)
+            array = a.backend.elementwise(name, a.array, b.array)
+            saved = (a, b) if saves_inputs else ()
+            return result(function, array, gives or dtype, (a, b), saved)
+        return _with_unlike_operands(function, a, b, saves_inputs, floating, takes, gives)
+
+    return _named(op, name, doc)
+
+
+def _with_unlike_operands(
+    function: type[Function],
+    a: Any,
+    b: Any,
+    saves_inputs: bool,
+    floating: bool,
+    takes: str,
+    gives: DType | None,
+) -> Tensor:
+    """A binary operation on operands of two dtypes, or of which one is a scalar."""
+    name = function.op
+    if type(b) is float and isinstance(a, Variable) and a.dtype.rank == 2:
+        dtype = a.dtype
+    else:
+        (a, b), dtype = join_operands(name, a, b, floating=floating)
+        check_dtype(name, takes, dtype)
+        if not isinstance(a, Variable):
+            a = as_constant(a, dtype, b)
+    saved = (a, b) if saves_inputs else ()
+    if not isinstance(b, Variable):
+        array = a.backend.elementwise(name, a.array, b)
+        return result(function, array, gives or dtype, (a, CONSTANT), saved)
+    shapes.broadcast(name, a.shape, b.shape)
+    array = a.backend.elementwise(name, a.array, b.array)
+    return result(function, array, gives or dtype, (a, b), saved)
+
+
+def check_dtype(op: str, takes: str, dtype: DType) -> None:
+    """Refuse dtypes that an operation does not take."""
+    if takes == NOT_BOOL and dtype is bool_:
+        raise DTypeError(f"{op}: not defined for {dtype}, use logical_* operations or .to()")
+    if takes == INTEGRAL and dtype.rank == 2:
+        raise DTypeError(f"{op}: expected integers or bools, got {dtype}")
+
+
+def _named(function: Callable[..., Tensor], name: str, doc: str) -> Callable[..., Tensor]:
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
+
+
+def _zero(ctx: Function, grad: Tensor) -> Tensor:
+    return grad.new_zeros(grad.shape)
+
+
+# Signs, roots, powers
+neg = unary("neg", lambda ctx, grad: -grad, "`-x`.", floating=False, takes=NOT_BOOL)
+abs = unary(
+    "abs", lambda ctx, grad: grad * sign(ctx.input), "`|x|`.",
+    saves="input", floating=False, takes=NOT_BOOL,
+)  # fmt: skip
+sign = unary("sign", _zero, "-1, 0 or 1; NaN of NaN. Gradient 0.", floating=False)
+sqrt = unary("sqrt", lambda ctx, grad: grad / (2 * ctx.output), "Square root.", saves="output")
+rsqrt = unary(
+    "rsqrt", lambda ctx, grad: grad * ctx.output**3 * -0.5, "`1 / sqrt(x)`.", saves="output"
+)
+square = unary(
+    "square", lambda ctx, grad: grad * (2 * ctx.input), "`x * x`.", saves="input", floating=False
+)
+reciprocal = unary(
+    "reciprocal", lambda ctx, grad: -grad * square(ctx.output), "`1 / x`.", saves="output"
+)
+
+# Exponentials and logarithms
+exp = unary("exp", lambda ctx, grad: grad * ctx.output, "e to the power x.", saves="output")
+exp2 = unary(
+    "exp2", lambda ctx, grad: grad * (ctx.output * math.log(2)), "2 to the power x.", saves="output"
+)
+expm1 = unary(
+    "expm1", lambda ctx, grad: grad * (ctx.output + 1), "`exp(x) - 1`, exact near 0.",
+    saves="output",
+)  # fmt: skip
+log = unary("log", lambda ctx, grad: grad / ctx.input, "Natural logarithm.", saves="input")
+log2 = unary(
+    "log2", lambda ctx, grad: grad / (ctx.input * math.log(2)), "Logarithm, base 2.", saves="input"
+)
+log10 = unary(
+    "log10", lambda ctx, grad: grad / (ctx.input * math.log(10)), "Logarithm, base 10.",
+    saves="input",
+)  # fmt: skip
+log1p = unary(
+    "log1p", lambda ctx, grad: grad / (ctx.input + 1), "`log(1 + x)`, exact near 0.", saves="input"
+)
+
+# Trigonometry and its hyperbolic kin
+sin = unary("sin", lambda ctx, grad: grad * cos(ctx.input), "Sine, in radians.", saves="input")
+cos = unary("cos", lambda ctx, grad: -grad * sin(ctx.input), "Cosine, in radians.", saves="input")
+tan = unary(
+    "tan", lambda ctx, grad: grad * (1 + square(ctx.output)), "Tangent, in radians.",
+    saves="output",
+)  # fmt: skip
+asin = unary(
+    "asin", lambda ctx, grad: grad * rsqrt(1 - square(ctx.input)), "Inverse sine.", saves="input"
+)
+acos = unary(
+    "acos", lambda ctx, grad: -grad * rsqrt(1 - square(ctx.input)), "Inverse cosine.",
+    saves="input",
+)  # fmt: skip
+atan = unary(
+    "atan", lambda ctx, grad: grad / (1 + square(ctx.input)), "Inverse tangent.", saves="input"
+)
+sinh = unary("sinh", lambda ctx, grad: grad * cosh(ctx.input), "Hyperbolic sine.", saves="input")
+cosh = unary("cosh", lambda ctx, grad: grad * sinh(ctx.input), "Hyperbolic cosine.", saves="input")
+tanh = unary(
+    "tanh", lambda ctx, grad: grad * (1 - square(ctx.output)), "Hyperbolic tangent.",
+    saves="output",
+)  # fmt: skip
+asinh = unary(
+    "asinh", lambda ctx, grad: grad * rsqrt(square(ctx.input) + 1), "Inverse hyperbolic sine.",
+    saves="input",
+)  # fmt: skip
+acosh = unary(
+    "acosh", lambda ctx, grad: grad * rsqrt(square(ctx.input) - 1), "Inverse hyperbolic cosine.",
+    saves="input",
+)  # fmt: skip
+atanh = unary(
+    "atanh", lambda ctx, grad: grad / (1 - square(ctx.input)), "Inverse hyperbolic tangent.",
+    saves="input",
+)  # fmt: skip
+sigmoid = unary(
+    "sigmoid", lambda ctx, grad: grad * ((1 - ctx.output) * ctx.output), "`1 / (1 + exp(-x))`.",
+    saves="output",
+)  # fmt: skip
+erf = unary(
+    "erf", lambda ctx, grad: grad * (2 / math.sqrt(math.pi) * exp(-square(ctx.input))),
+    "The error function.", saves="input",
+)  # fmt: skip
+
+# Rounding: gradient 0, as PyTorch has it
+floor = unary("floor", _zero, "The largest integer not above x.", floating=False)
+ceil = unary("ceil", _zero, "The smallest integer not below x.", floating=False)
+trunc = unary("trunc", _zero, "x without its fraction.", floating=False)
+_round = unary("round", _zero, "The nearest integer, halves to even.", floating=False)
+
+# Questions
+isnan = unary("isnan", None, "Where x is NaN.", floating=False, gives=bool_)
+isinf = unary("isinf", None, "Where x is an infinity.", floating=False, gives=bool_)
+isfinite = unary("isfinite", None, "Where x is neither.", floating=False, gives=bool_)
+logical_not = unary("logical_not", None, "Where x is zero.", floating=False, gives=bool_)
+bitwise_not = unary("invert", None, "Every bit flipped.", floating=False, takes=INTEGRAL)
+
+
+def round(input: Tensor, *, decimals: int = 0) -> Tensor:
+    """The nearest number with `decimals` digits after the point, halves to even. Gradient 0."""
+    if decimals == 0:
+        return _round(input)
+    scale = 10.0**decimals
+    return _round(input * scale) / scale

@@ -1,0 +1,213 @@
+"""In-place operations: `x.add_(y)` writes `x + y` into `x`'s memory, which views share.
+
+Recording, each is the operation of the same name on a copy of the old value, whose result is then
+written; the tensor takes the result's place in the graph. Not recording, elementwise ones write
+directly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tinynet import shape as shapes
+from tinynet.autograd.graph import Variable
+from tinynet.autograd.inplace import after_write, before_write, check_writable, note_write
+from tinynet.autograd.mode import mode
+from tinynet.dtype import Scalar
+from tinynet.errors import DTypeError, ShapeError
+from tinynet.ops import arithmetic, elementwise, indexing
+from tinynet.ops.copying import to_device
+from tinynet.ops.movement import expand_to
+from tinynet.ops.operands import as_constant, as_operand, cast_to, require_tensor
+
+if TYPE_CHECKING:
+    from tinynet.tensor import Tensor
+
+Write = Callable[..., "Tensor"]
+
+
+def in_place(function: Callable[..., Tensor]) -> Write:
+    """The in-place form of an operation whose first operand is a tensor."""
+    name = f"{function.__name__.lstrip('_')}_"
+
+    def write(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        x = require_tensor(name, input)
+        check_writable(name, x)
+        value = function(before_write(x) if _is_recorded(x, args) else x.detach(), *args, **kwargs)
+        return _store(name, x, value)
+
+    return _described(write, name, f"`{name[:-1]}`, written into the tensor itself.")
+
+
+def _is_recorded(x: Tensor, operands: Any) -> bool:
+    if not mode.enabled:
+        return False
+    if x.needs_grad or x.origin is not None:
+        return True
+    return any(isinstance(y, Variable) and (y.needs_grad or y.origin is not None) for y in operands)
+
+
+def _store(op: str, x: Tensor, value: Tensor) -> Tensor:
+    """Make `value` the value of `x`."""
+    if value.shape != x.shape:
+        raise ShapeError(f"{op}: a result of shape {value.shape} does not fit {x.shape} in place")
+    if value.dtype is not x.dtype:
+        if value.dtype.rank > x.dtype.rank:
+            raise DTypeError(f"{op}: a result of {value.dtype} cannot be written into {x.dtype}")
+        value = cast_to(value, x.dtype)
+    x.backend.assign(x.array, value.array)
+    after_write(x, value)
+    return x
+
+
+def _described(function: Write, name: str, doc: str) -> Write:
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
+
+
+def in_place_elementwise(function: Callable[..., Tensor], primitive: str) -> Write:
+    """`in_place` for a primitive of the same operands, which can write directly."""
+    general = in_place(function)
+    name = general.__name__
+
+    def write(input: Tensor, *operands: Any, **options: Any) -> Tensor:
+        x = require_tensor(name, input)
+        if options or x.dtype.rank != 2 or _is_recorded(x, operands):
+            return general(x, *operands, **options)
+        arrays = [x.array]
+        for y in operands:
+            if isinstance(y, Variable):
+                if y.dtype is not x.dtype or y.backend is not x.backend:
+                    return general(x, *operands)
+                if y.shape != x.shape and shapes.broadcast(name, x.shape, y.shape) != x.shape:
+                    return general(x, *operands)
+                arrays.append(y.array)
+            elif type(y) is float or type(y) is int:
+                arrays.append(float(y))
+            else:
+                return general(x, *operands)
+        check_writable(name, x)
+        x.backend.elementwise(primitive, *arrays, out=x.array)
+        note_write(x)
+        return x
+
+    return _described(write, name, general.__doc__ or "")
+
+
+add_ = in_place_elementwise(arithmetic.add, "add")
+sub_ = in_place_elementwise(arithmetic.sub, "sub")
+mul_ = in_place_elementwise(arithmetic.mul, "mul")
+div_ = in_place_elementwise(arithmetic.div, "div")
+maximum_ = in_place_elementwise(arithmetic.maximum, "maximum")
+minimum_ = in_place_elementwise(arithmetic.minimum, "minimum")
+neg_ = in_place_elementwise(elementwise.neg, "neg")
+abs_ = in_place_elementwise(elementwise.abs, "abs")
+sqrt_ = in_place_elementwise(elementwise.sqrt, "sqrt")
+rsqrt_ = in_place_elementwise(elementwise.rsqrt, "rsqrt")
+square_ = in_place_elementwise(elementwise.square, "square")
+reciprocal_ = in_place_elementwise(elementwise.reciprocal, "reciprocal")
+exp_ = in_place_elementwise(elementwise.exp, "exp")
+log_ = in_place_elementwise(elementwise.log, "log")
+sigmoid_ = in_place_elementwise(elementwise.sigmoid, "sigmoid")
+tanh_ = in_place_elementwise(elementwise.tanh, "tanh")
+sin_ = in_place_elementwise(elementwise.sin, "sin")
+cos_ = in_place_elementwise(elementwise.cos, "cos")
+floor_ = in_place_elementwise(elementwise.floor, "floor")
+ceil_ = in_place_elementwise(elementwise.ceil, "ceil")
+trunc_ = in_place_elementwise(elementwise.trunc, "trunc")
+round_ = in_place(elementwise.round)
+sign_ = in_place_elementwise(elementwise.sign, "sign")
+relu_ = in_place(arithmetic.relu)
+pow_ = in_place(arithmetic.pow)
+floor_divide_ = in_place(arithmetic.floor_divide)
+remainder_ = in_place(arithmetic.remainder)
+fmod_ = in_place(arithmetic.fmod)
+clamp_ = in_place(arithmetic.clamp)
+nan_to_num_ = in_place(arithmetic.nan_to_num)
+logical_and_ = in_place(arithmetic.logical_and)
+logical_or_ = in_place(arithmetic.logical_or)
+logical_not_ = in_place(elementwise.logical_not)
+bitwise_and_ = in_place(arithmetic.bitwise_and)
+bitwise_or_ = in_place(arithmetic.bitwise_or)
+bitwise_xor_ = in_place(arithmetic.bitwise_xor)
+left_shift_ = in_place(arithmetic.left_shift)
+right_shift_ = in_place(arithmetic.right_shift)
+masked_fill_ = in_place(indexing.masked_fill)
+index_add_ = in_place(indexing.index_add)
+scatter_ = in_place(indexing.scatter)
+scatter_add_ = in_place(indexing.scatter_add)
+scatter_reduce_ = in_place(indexing.scatter_reduce)
+
+
+def lerp_(input: Tensor, end: Tensor, weight: Any) -> Tensor:
+    """`lerp`, written into the tensor itself."""
+    if _is_recorded(input, (end, weight)):
+        return _general_lerp(input, end, weight)
+    return add_(input, mul_(arithmetic.sub(end, input.detach()), weight))
+
+
+def addcmul_(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Scalar = 1) -> Tensor:
+    """`addcmul`, written into the tensor itself."""
+    if _is_recorded(input, (tensor1, tensor2)):
+        return _general_addcmul(input, tensor1, tensor2, value=value)
+    return add_(input, mul_(arithmetic.mul(tensor1, tensor2), value))
+
+
+def addcdiv_(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Scalar = 1) -> Tensor:
+    """`addcdiv`, written into the tensor itself."""
+    if _is_recorded(input, (tensor1, tensor2)):
+        return _general_addcdiv(input, tensor1, tensor2, value=value)
+    return add_(input, mul_(arithmetic.div(tensor1, tensor2), value))
+
+
+_general_lerp = in_place(arithmetic.lerp)
+_general_addcmul = in_place(arithmetic.addcmul)
+_general_addcdiv = in_place(arithmetic.addcdiv)
+
+
+def copy_(input: Tensor, src: Any) -> Tensor:
+    """Write `src` (broadcast, cast, from any device) into the tensor itself."""
+    x = require_tensor("copy_", input)
+    check_writable("copy_", x)
+    source = as_constant(as_operand("copy_", src, x), x.dtype, x)
+    if shapes.broadcast("copy_", source.shape, x.shape) != x.shape:
+        raise ShapeError(f"copy_: {source.shape} does not broadcast to {x.shape}")
+    if not _is_recorded(x, (source,)) and source.backend is x.backend:
+        x.backend.assign(x.array, source.array)
+        note_write(x)
+        return x
+    value = cast_to(to_device(source, x.backend.name), x.dtype)
+    return _store("copy_", x, value if value.shape == x.shape else expand_to(value, x.shape))
+
+
+def fill_(input: Tensor, value: Any) -> Tensor:
+    """Make every element `value`, a number or 0-d tensor."""
+    return copy_(input, value)
+
+
+def zero_(input: Tensor) -> Tensor:
+    """Make every element 0."""
+    return copy_(input, 0)
+
+
+def index_put_(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
+    """`index_put`, written into the tensor itself."""
+    x = require_tensor("index_put_", input)
+    check_writable("index_put_", x)
+    if values.dtype is not x.dtype:
+        values = cast_to(values, x.dtype)
+    if _is_recorded(x, (values,)):
+        return _store(
+            "index_put_", x, indexing.index_put(before_write(x), indices, values, accumulate)
+        )
+    viewed, places = indexing.read_index(
+        x.detach(), tuple(slice(None) if i is None else i for i in indices)
+    )
+    if places is not None:
+        indexing.check_values("index_put_", values, viewed, places)
+        arrays = tuple(None if place is None else place.array for place in places)
+        x.backend.put(viewed.array, arrays, values.array, "add" if accumulate else "set")
+    note_write(x)
+    return x

@@ -1,0 +1,153 @@
+"""Joining tensors and parting them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tinynet import shape as shapes
+from tinynet.autograd.function import record_several
+from tinynet.autograd.graph import Function, Gradients, Op, result
+from tinynet.errors import ArgumentError, ShapeError
+from tinynet.ops.movement import narrow_to, reshape_to
+from tinynet.ops.operands import cast_to, join_operands, require_tensor
+
+if TYPE_CHECKING:
+    from tinynet.tensor import Tensor
+
+
+class Concatenate(Op):
+    """`params`: the dim and the inputs' sizes along it."""
+
+    op = "cat"
+
+    @staticmethod
+    def backward(ctx: Function, grad: Tensor) -> Gradients:
+        dim, sizes = ctx.params
+        gradients, start = [], 0
+        for size, is_needed in zip(sizes, ctx.needs_input_grad, strict=True):
+            gradients.append(narrow_to(grad, dim, start, size) if is_needed else None)
+            start += size
+        return tuple(gradients)
+
+
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Tensors joined along an existing dim; dtypes are promoted."""
+    items = [require_tensor("cat", x, "every item") for x in tensors]
+    if not items:
+        raise ArgumentError("cat: expected at least one tensor")
+    kept = [x for x in items if x.shape != (0,)] or items[:1]  # PyTorch ignores empty vectors
+    if not all(x.shape for x in kept):
+        raise ShapeError("cat: 0-d tensors cannot be joined, use stack")
+    place_ = shapes.as_dim("cat", dim, kept[0].ndim)
+    _, dtype = join_operands("cat", *items)
+    kept = [cast_to(x, dtype) for x in kept]
+    shapes.concatenated("cat", [x.shape for x in kept], place_)
+    array = kept[0].backend.concatenate([x.array for x in kept], place_)
+    sizes = tuple(x.shape[place_] for x in kept)
+    return result(Concatenate, array, dtype, tuple(kept), (), (place_, sizes))
+
+
+def _with_dim(x: Tensor, dim: int) -> Tensor:
+    place = shapes.as_dim("stack", dim, x.ndim + 1)
+    return reshape_to(x, (*x.shape[:place], 1, *x.shape[place:]))
+
+
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Tensors of one shape joined along a new dim."""
+    items = [require_tensor("stack", x, "every item") for x in tensors]
+    for x in items[1:]:
+        if x.shape != items[0].shape:
+            raise ShapeError(f"stack: shapes differ: {items[0].shape} and {x.shape}")
+    return cat([_with_dim(x, dim) for x in items], dim)
+
+
+def hstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Joined along dim 1, vectors along dim 0."""
+    items = [x.reshape(1) if x.ndim == 0 else x for x in tensors]
+    return cat(items, 0 if items and items[0].ndim == 1 else 1)
+
+
+def vstack(tensors: Sequence[Tensor]) -> Tensor:
+    """Joined along dim 0, vectors as rows."""
+    return cat([x.reshape(1, -1) if x.ndim < 2 else x for x in tensors], 0)
+
+
+class Split(Op):
+    """Views side by side along dim `params[0]`; their gradients are joined, not added up."""
+
+    op = "split"
+
+    @staticmethod
+    def backward(ctx: Function, *grads: Tensor) -> Gradients:
+        return cat(grads, ctx.params)
+
+
+def split(
+    tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0
+) -> tuple[Tensor, ...]:
+    """Views of `split_size` elements of `dim` each (the last may be shorter), or of given sizes."""
+    x = require_tensor("split", tensor)
+    place = shapes.as_dim("split", dim, x.ndim)
+    if not x.shape:
+        raise ShapeError("split: a 0-d tensor has no dim to split")
+    total = x.shape[place]
+    if isinstance(split_size_or_sections, int):
+        size = split_size_or_sections
+        if size < 0 or (size == 0 and total):
+            raise ArgumentError(f"split: split_size must be positive, got {size}")
+        sizes = [min(size, total - i) for i in range(0, total, max(size, 1))] or [0]
+    else:
+        sizes = [shapes.as_integer("split", "size", n) for n in split_size_or_sections]
+        if sum(sizes) != total or min(sizes, default=0) < 0:
+            raise ShapeError(f"split: sizes {sizes} do not add up to {total}, dim {dim}")
+    starts = [sum(sizes[:i]) for i in range(len(sizes))]
+    parts = tuple(narrow_to(x.detach(), place, i, n) for i, n in zip(starts, sizes, strict=True))
+    return _joined(x, parts, place)
+
+
+def _joined(x: Tensor, parts: tuple[Tensor, ...], dim: int) -> tuple[Tensor, ...]:
+    """`parts` of `x`, with one node for all of them."""
+    for part in parts:
+        part.origin = None
+    if parts:
+        record_several(Split, parts, (x,), (), dim)
+    return parts
+
+
+def tensor_split(
+    input: Tensor, indices_or_sections: int | Sequence[int], dim: int = 0
+) -> tuple[Tensor, ...]:
+    """Parts of nearly equal size, or cut before given indices."""
+    x = require_tensor("tensor_split", input)
+    place = shapes.as_dim("tensor_split", dim, x.ndim)
+    total = x.shape[place]
+    if isinstance(indices_or_sections, int):
+        small, extra = divmod(total, indices_or_sections)
+        return split(x, [small + (i < extra) for i in range(indices_or_sections)], place)
+    cuts = [0, *(min(max(i + total if i < 0 else i, 0), total) for i in indices_or_sections), total]
+    return split(x, [max(b - a, 0) for a, b in zip(cuts, cuts[1:], strict=False)], place)
+
+
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """At most `chunks` views of equal size (the last may be shorter)."""
+    x = require_tensor("chunk", input)
+    place = shapes.as_dim("chunk", dim, x.ndim)
+    if chunks < 1:
+        raise ArgumentError(f"chunk: chunks must be positive, got {chunks}")
+    total = x.shape[place] if x.shape else 0
+    return split(x, max(-(-total // chunks), 0), place) if total else split(x, [0] * chunks, place)
+
+
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """A tuple of views, one for each index of `dim`."""
+    x = require_tensor("unbind", input)
+    place = shapes.as_dim("unbind", dim, x.ndim)
+    if not x.shape:
+        raise ShapeError("unbind: a 0-d tensor has no dim to unbind")
+    return tuple(squeeze_at(part, place) for part in split(x, 1, place)) if x.shape[place] else ()
+
+
+def squeeze_at(x: Tensor, dim: int) -> Tensor:
+    """A view without `dim`, which has size 1."""
+    return reshape_to(x, (*x.shape[:dim], *x.shape[dim + 1 :]))

@@ -1,0 +1,307 @@
+"""Random numbers, the same on every device.
+
+Philox4x64-10 (Salmon et al. 2011) numbers its output: block `i` of the stream with key `seed` is a
+function of the two. A generator is a key and a counter; uniforms are NumPy's, bit for bit:
+`rand(n, dtype=float64)` right after `manual_seed(s)` equals
+`numpy.random.Generator(numpy.random.Philox(key=s)).random(n)`. Every draw starts a new block.
+
+>>> import tinynet as tn
+>>> _ = tn.manual_seed(0)
+>>> first = tn.rand(3)
+>>> _ = tn.manual_seed(0)
+>>> bool((tn.rand(3) == first).all())
+True
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from tinynet import shape as shapes
+from tinynet.autograd.graph import wrap
+from tinynet.backends import open_backend
+from tinynet.dtype import DEFAULT, DType, float32, float64, int64, uint32, uint64
+from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
+from tinynet.ops.arithmetic import where
+from tinynet.ops.movement import reshape_to
+from tinynet.ops.operands import cast_to, require_tensor
+from tinynet.shape import Shape
+
+if TYPE_CHECKING:
+    from tinynet.tensor import Tensor
+
+
+class Generator:
+    """A stream of random numbers: `seed` names it, `counter` says how much of it is used.
+
+    `device` is accepted for PyTorch's sake: the numbers are the same on every device.
+    """
+
+    def __init__(self, device: str | None = None) -> None:
+        self.device = device
+        self.seed_value = int.from_bytes(os.urandom(8), "little")
+        self.counter = 0
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start the stream named `seed` (any int; taken modulo 2**128)."""
+        self.seed_value = shapes.as_integer("manual_seed", "seed", seed) % 2**128
+        self.counter = 0
+        return self
+
+    def initial_seed(self) -> int:
+        """The seed in use."""
+        return self.seed_value
+
+    def seed(self) -> int:
+        """Start a stream that nobody can repeat, and say which."""
+        self.manual_seed(int.from_bytes(os.urandom(8), "little"))
+        return self.seed_value
+
+    def get_state(self) -> tuple[int, int]:
+        """Seed and counter."""
+        return self.seed_value, self.counter
+
+    def set_state(self, state: tuple[int, int]) -> Generator:
+        """Continue where `get_state` was called."""
+        self.seed_value, self.counter = state
+        return self
+
+    def bits(self, count: int, width: int, device: str | None) -> Tensor:
+        """`count` fresh words of 32 or 64 random bits."""
+        backend = open_backend(device)
+        array = backend.random_bits(self.seed_value, self.counter, count, width)  # type: ignore[arg-type]
+        self.counter += -(-count * width // 256)
+        return wrap(array, uint64 if width == 64 else uint32, backend)
+
+
+default_generator = Generator()
+
+
+def manual_seed(seed: int) -> Generator:
+    """Make everything random from here on repeatable; returns the default generator."""
+    return default_generator.manual_seed(seed)
+
+
+def initial_seed() -> int:
+    """The default generator's seed."""
+    return default_generator.initial_seed()
+
+
+def get_rng_state() -> tuple[int, int]:
+    """The default generator's state."""
+    return default_generator.get_state()
+
+
+def set_rng_state(state: tuple[int, int]) -> None:
+    """Continue the default generator where `get_rng_state` was called."""
+    default_generator.set_state(state)
+
+
+def _uniform(
+    op: str, shape: Shape, dtype: DType | None, device: str | None, generator: Generator | None
+) -> Tensor:
+    """[0, 1) in steps of 2**-53 (float64) or 2**-24 (all others)."""
+    kind = dtype or DEFAULT
+    if not isinstance(kind, DType) or kind.rank != 2:
+        raise DTypeError(f"{op}: expected a floating dtype, got {kind!r}")
+    shapes.check_sizes(op, shape)
+    source = generator or default_generator
+    if kind is float64:
+        flat = (source.bits(prod(shape), 64, device) >> 11).to(float64) * 2.0**-53
+    else:
+        flat = (source.bits(prod(shape), 32, device) >> 8).to(float32) * 2.0**-24
+    return reshape_to(cast_to(flat, kind), shape)
+
+
+def _finished(made: Tensor, requires_grad: bool) -> Tensor:
+    made = made.detach()
+    return made.requires_grad_() if requires_grad else made
+
+
+def rand(
+    *size: Any, generator: Generator | None = None, dtype: DType | None = None,
+    device: str | None = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """Uniform on [0, 1)."""
+    shape = shapes.as_shape("rand", *size)
+    return _finished(_uniform("rand", shape, dtype, device, generator), requires_grad)
+
+
+def randn(
+    *size: Any, generator: Generator | None = None, dtype: DType | None = None,
+    device: str | None = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """Normal with mean 0 and deviation 1, by Box and Muller (1958) from pairs of uniforms."""
+    shape = shapes.as_shape("randn", *size)
+    return _finished(_normal("randn", shape, dtype, device, generator), requires_grad)
+
+
+def _normal(
+    op: str, shape: Shape, dtype: DType | None, device: str | None, generator: Generator | None
+) -> Tensor:
+    kind = dtype or DEFAULT
+    count = prod(shapes.check_sizes(op, shape))
+    wide = float64 if kind is float64 else float32
+    half = (count + 1) // 2
+    if kind.rank != 2:
+        raise DTypeError(f"{op}: expected a floating dtype, got {kind!r}")
+    pairs = _uniform(op, (2, half), wide, device, generator)
+    radius = ((1 - pairs[0]).log() * -2).sqrt()
+    angle = pairs[1] * (2 * math.pi)
+    flat = radius.new_empty((2 * half,))
+    flat[:half] = radius * angle.cos()
+    flat[half:] = radius * angle.sin()
+    return reshape_to(cast_to(flat[:count], kind), shape)
+
+
+def randint(
+    low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None,
+    dtype: DType = int64, device: str | None = None,
+) -> Tensor:  # fmt: skip
+    """Integers from `low` (0 if left out) to `high` - 1, each equally likely.
+
+    `randint(high, size)` or `randint(low, high, size)`.
+    """
+    if size is None:
+        low, high, size = 0, low, high
+    shape = shapes.check_sizes("randint", shapes.as_shape("randint", size))
+    bounds = [shapes.as_integer("randint", name, n) for name, n in (("low", low), ("high", high))]
+    span = bounds[1] - bounds[0]
+    if span <= 0:
+        raise ArgumentError(f"randint: high must be above low, got {bounds[0]} and {bounds[1]}")
+    bits = (generator or default_generator).bits(prod(shape), 64, device)
+    # 63 bits modulo the span: the bias is below span / 2**63.
+    whole = cast_to(bits >> 1, int64) % span + bounds[0]
+    return reshape_to(cast_to(whole, dtype), shape)
+
+
+def randperm(
+    n: int, *, generator: Generator | None = None, dtype: DType = int64, device: str | None = None
+) -> Tensor:
+    """The integers from 0 to n - 1 in random order: where 64 random bits each would be sorted."""
+    count = shapes.as_integer("randperm", "n", n)
+    if count < 0:
+        raise ArgumentError(f"randperm: n cannot be negative, got {n}")
+    bits = (generator or default_generator).bits(count, 64, device)
+    return cast_to(bits.argsort(0), dtype)
+
+
+def rand_like(
+    input: Tensor, *, dtype: DType | None = None, device: str | None = None,
+    requires_grad: bool = False, generator: Generator | None = None,
+) -> Tensor:  # fmt: skip
+    """`rand` of `input`'s shape, dtype and device."""
+    x = require_tensor("rand_like", input)
+    made = _uniform("rand_like", x.shape, dtype or x.dtype, device or x.backend.name, generator)
+    return _finished(made, requires_grad)
+
+
+def randn_like(
+    input: Tensor, *, dtype: DType | None = None, device: str | None = None,
+    requires_grad: bool = False, generator: Generator | None = None,
+) -> Tensor:  # fmt: skip
+    """`randn` of `input`'s shape, dtype and device."""
+    x = require_tensor("randn_like", input)
+    made = _normal("randn_like", x.shape, dtype or x.dtype, device or x.backend.name, generator)
+    return _finished(made, requires_grad)
+
+
+def normal(
+    mean: Any, std: Any = 1.0, size: Sequence[int] | None = None, *,
+    generator: Generator | None = None, dtype: DType | None = None, device: str | None = None,
+) -> Tensor:  # fmt: skip
+    """Normal numbers; `mean` and `std` are tensors that broadcast, or numbers with a `size`."""
+    if size is not None:
+        return _normal("normal", tuple(size), dtype, device, generator) * std + mean
+    like = next((x for x in (mean, std) if hasattr(x, "backend")), None)
+    if like is None:
+        raise ArgumentTypeError("normal: with numbers for mean and std, size must be given")
+    shape = shapes.broadcast("normal", getattr(mean, "shape", ()), getattr(std, "shape", ()))
+    made = _normal("normal", shape, dtype or like.dtype, like.backend.name, generator)
+    return (made * std + mean).detach()
+
+
+def uniform(
+    low: float = 0.0, high: float = 1.0, size: Any = (), *, generator: Generator | None = None,
+    dtype: DType | None = None, device: str | None = None,
+) -> Tensor:  # fmt: skip
+    """Uniform on [low, high)."""
+    made = _uniform("uniform", shapes.as_shape("uniform", size), dtype, device, generator)
+    return made * (high - low) + low
+
+
+def bernoulli(
+    input: Tensor, p: float | None = None, *, generator: Generator | None = None
+) -> Tensor:
+    """1 with the probability that each element (or `p`) says, else 0."""
+    x = require_tensor("bernoulli", input)
+    chance: Any = x.detach() if p is None else p
+    if p is None and not bool(((chance >= 0) & (chance <= 1)).all()):
+        raise ArgumentError("bernoulli: probabilities must lie between 0 and 1")
+    kind = x.dtype if x.dtype.rank == 2 else DEFAULT
+    return cast_to(
+        _uniform("bernoulli", x.shape, kind, x.backend.name, generator) < chance, x.dtype
+    )
+
+
+def multinomial(
+    input: Tensor, num_samples: int, replacement: bool = False, *,
+    generator: Generator | None = None,
+) -> Tensor:  # fmt: skip
+    """int64 indices drawn with the weights of each row (which need not add up to 1)."""
+    x = require_tensor("multinomial", input).detach()
+    if x.ndim not in (1, 2) or x.dtype.rank != 2:
+        raise ShapeError(f"multinomial: expected 1 or 2 dims of floats, got {x.dtype} {x.shape}")
+    rows = x.reshape(-1, x.shape[-1])
+    if not bool((rows >= 0).all()) or not bool(rows.isfinite().all()):
+        raise ArgumentError("multinomial: weights must be finite and not negative")
+    if not bool((rows.sum(1) > 0).all()):
+        raise ArgumentError("multinomial: every row needs a positive weight")
+    if replacement:
+        edges = rows.to(float64).cumsum(1)
+        draws = _uniform(
+            "multinomial", (rows.shape[0], num_samples), float64, x.backend.name, generator
+        )
+        goal = (draws * edges[:, -1:]).unsqueeze(2)
+        found = (goal >= edges.unsqueeze(1)).to(int64).sum(2)
+    else:
+        if num_samples > int((rows > 0).to(int64).sum(1).min()):
+            raise ArgumentError(
+                f"multinomial: cannot draw {num_samples} without replacement, too few weights"
+            )
+        # The k smallest of exponential waiting times (Efraimidis and Spirakis 2006).
+        draws = 1 - _uniform("multinomial", rows.shape, float64, x.backend.name, generator)
+        waits = where(rows > 0, -draws.log() / rows, math.inf)
+        found = waits.topk(num_samples, largest=False).indices
+    return found.reshape(*x.shape[:-1], num_samples)
+
+
+# In place
+def uniform_(
+    input: Tensor, low: float = 0.0, high: float = 1.0, *, generator: Generator | None = None
+) -> Tensor:
+    """Overwrite with uniform numbers on [low, high)."""
+    x = require_tensor("uniform_", input)
+    made = _uniform("uniform_", x.shape, x.dtype, x.backend.name, generator)
+    return x.copy_(made * (high - low) + low)
+
+
+def normal_(
+    input: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None
+) -> Tensor:
+    """Overwrite with normal numbers."""
+    x = require_tensor("normal_", input)
+    if std < 0:
+        raise ArgumentError(f"normal_: std cannot be negative, got {std}")
+    return x.copy_(_normal("normal_", x.shape, x.dtype, x.backend.name, generator) * std + mean)
+
+
+def bernoulli_(input: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
+    """Overwrite with 1 with probability `p` (a number or a tensor), else 0."""
+    x = require_tensor("bernoulli_", input)
+    kind = x.dtype if x.dtype.rank == 2 else DEFAULT
+    return x.copy_(_uniform("bernoulli_", x.shape, kind, x.backend.name, generator) < p)
