@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinynet.errors import ArgumentTypeError, DataError, MissingDependencyError
-from tinynet.tensor import Tensor, from_numpy
+from tinynet.ops.creation import from_numpy
+from tinynet.tensor import Tensor
 
 
 def save(tensors: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:

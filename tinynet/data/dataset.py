@@ -6,8 +6,9 @@ from typing import Any
 
 from tinynet.dtype import int64
 from tinynet.errors import ArgumentError, DimError, ShapeError
-from tinynet.random import Generator, randperm
-from tinynet.tensor import Tensor, tensor
+from tinynet.ops.creation import tensor
+from tinynet.ops.random import Generator, randperm
+from tinynet.tensor import Tensor
 
 
 class Dataset:

@@ -14,7 +14,8 @@ from tinynet import settings
 from tinynet.data.dataset import TensorDataset
 from tinynet.data.sources import Source, read_cached, read_folder
 from tinynet.errors import DataError, MissingDependencyError
-from tinynet.tensor import Tensor, from_numpy
+from tinynet.ops.creation import from_numpy
+from tinynet.tensor import Tensor
 
 SAMPLE = Path(__file__).parent / "sample"
 SIDE = 28

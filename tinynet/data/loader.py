@@ -6,8 +6,10 @@ from typing import Any
 from tinynet.data.dataset import Dataset
 from tinynet.dtype import float64
 from tinynet.errors import ArgumentError, ArgumentTypeError, ShapeError
-from tinynet.random import Generator, randperm
-from tinynet.tensor import Tensor, stack, tensor
+from tinynet.ops.creation import tensor
+from tinynet.ops.joining import stack
+from tinynet.ops.random import Generator, randperm
+from tinynet.tensor import Tensor
 
 
 def default_collate(samples: Sequence[Any]) -> Any:
