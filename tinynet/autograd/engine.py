@@ -120,7 +120,10 @@ class _Walk:
         previous, mode.enabled = mode.enabled, self.create_graph
         try:
             for edge, seed in self.seeds:
-                self.deliver(edge, seed, False)
+                if edge.order:
+                    self.deliver(edge, seed)
+                else:
+                    self.deliver_to_leaf(edge, seed, False)
             while self.heap:
                 self.visit(heappop(self.heap)[1])
             for leaf, (gradient, is_new) in self.leaves.items():
@@ -133,53 +136,59 @@ class _Walk:
         gradient = self.pending.pop(node)
         if node.hooks:
             gradient = _run_hooks(node.hooks, gradient)
-        leading = self.leading
-        if leading is not None:
-            assert self.wanted is not None
-            if node in self.wanted:
-                self.found[node] = gradient
-            if node not in leading:
-                return
-            node.needed = tuple(edge in leading or edge in self.wanted for edge in node.edges)
+        if self.leading is not None and not self.is_wanted(node, gradient):
+            return
         gradients = node.backward(node, gradient)
-        if leading is not None:
-            node.needed = None
+        node.needed = None
         if type(gradients) is not tuple:
             gradients = (gradients,)
-        if len(gradients) != len(node.edges):
+        edges = node.edges
+        if len(gradients) != len(edges):
             raise GradientError(
                 f"backward: {node.name} returned {len(gradients)} gradients, "
-                f"expected {len(node.edges)}, one per input"
+                f"expected {len(edges)}, one per input"
             )
-        edges = node.edges
-        for i, g in enumerate(gradients):
-            edge = edges[i]
+        for place, g in enumerate(gradients):
+            edge = edges[place]
             if g is None or edge is None:
                 continue
             if anomaly.state.enabled:
                 anomaly.check_backward(node.name, node.made_at, g)
             if g.shape != edge.shape or g.dtype is not edge.dtype:
-                g = _match(g, edge, node, i)
-            self.deliver(edge, g, g is not gradient and _is_new(g, node, gradients))
+                g = _match(g, edge, node, place)
+            if edge.order:
+                self.deliver(edge, g)
+            else:
+                self.deliver_to_leaf(edge, g, g is not gradient and _is_new(g, node, gradients))
         if not self.retain_graph:
             node.free()
 
-    def deliver(self, edge: Edge, gradient: Tensor, is_new: bool) -> None:
-        """Add a gradient to what an edge's end has received. `is_new`: nobody else holds it."""
-        if isinstance(edge, Variable):
-            earlier = self.leaves.get(edge)
-            if earlier is not None:
-                gradient, is_new = earlier[0] + gradient, True
-            self.leaves[edge] = (gradient, is_new)
-            return
-        if self.leading is not None and edge not in self.leading and edge not in self.wanted:
-            return  # type: ignore[unreachable]
-        before = self.pending.get(edge)
-        if before is None:
-            self.pending[edge] = gradient
-            heappush(self.heap, (-edge.order, edge))
-        else:
-            self.pending[edge] = before + gradient
+    def is_wanted(self, node: Function, gradient: Tensor) -> bool:
+        """With only some gradients asked for: keep one that is, and say whether to go on."""
+        assert self.wanted is not None
+        assert self.leading is not None
+        if node in self.wanted:
+            self.found[node] = gradient
+        if node not in self.leading:
+            return False
+        node.needed = tuple(edge in self.leading or edge in self.wanted for edge in node.edges)
+        return True
+
+    def deliver(self, node: Function, gradient: Tensor) -> None:
+        """Add a gradient to what `node` has received."""
+        before = self.pending.get(node)
+        if before is not None:
+            self.pending[node] = before + gradient
+        elif self.leading is None or node in self.leading or node in self.wanted:  # type: ignore[operator]
+            self.pending[node] = gradient
+            heappush(self.heap, (-node.order, node))
+
+    def deliver_to_leaf(self, leaf: Tensor, gradient: Tensor, is_new: bool) -> None:
+        """Add a gradient to what a leaf has received. `is_new`: nobody else holds it."""
+        earlier = self.leaves.get(leaf)
+        self.leaves[leaf] = (
+            (gradient, is_new) if earlier is None else (earlier[0] + gradient, True)
+        )
 
     def finish_leaf(self, leaf: Tensor, gradient: Tensor, is_new: bool) -> None:
         """Run a leaf's hooks; add to its `.grad`."""
@@ -203,8 +212,11 @@ def _is_new(gradient: Tensor, node: Function, gradients: tuple[Any, ...]) -> boo
     """Whether nobody else holds the memory of a gradient that `node` returned."""
     if not node.makes_gradients or gradient.is_alias:
         return False
-    holders = (*gradients, *(node.saved or ()))
-    return sum(holder is gradient for holder in holders) <= 1
+    places = 0
+    for holder in (*gradients, *(node.saved or ())):
+        if holder is gradient:
+            places += 1
+    return places <= 1
 
 
 def _match(gradient: Tensor, edge: Edge, node: Function, place: int) -> Tensor:

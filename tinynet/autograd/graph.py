@@ -43,6 +43,7 @@ class Variable:
     shape: Shape
     dtype: DType
     backend: Backend
+    order: int = 0  # a leaf is older than every node
     needs_grad: bool = False
     is_alias: bool = False
     node: Function | None = None
@@ -185,14 +186,19 @@ class Function:
     @property
     def output(self) -> Tensor:
         """The saved output as a tensor that leads back to this node."""
+        output = self.fixed_output()
+        output.node = self
+        output.needs_grad = True
+        return output
+
+    def fixed_output(self) -> Tensor:
+        """The saved output as a constant, for rules that look only at where it is what."""
         if self.output_array is None:
             self.saved = None
             return self.saved_tensors[0]
         assert self.output_writes is not None
         self.check_unchanged(self.output_writes, self.shape)
         output = wrap(self.output_array, self.dtype, self.backend)
-        output.node = self
-        output.needs_grad = True
         output.writes = self.output_writes
         return output
 

@@ -15,6 +15,7 @@ from tinynet.ops.elementwise import (
     check_dtype,
     isinf,
     isnan,
+    logical_not,
     log,
     sigmoid,
     square,
@@ -97,7 +98,7 @@ def _shared_at_ties(ctx: Function, grad: Tensor, is_maximum: bool) -> Gradients:
     a, b = ctx.saved_tensors
     shared = where(a == b, grad * 0.5, grad)
     is_b, is_a = (a < b, a > b) if is_maximum else (a > b, a < b)
-    return where(is_b, 0.0, shared), where(is_a, 0.0, shared)
+    return kept_where(logical_not(is_b), shared), kept_where(logical_not(is_a), shared)
 
 
 def _atan2_rule(ctx: Function, grad: Tensor) -> Gradients:
@@ -256,8 +257,24 @@ class Where(Op):
     def backward(ctx: Function, grad: Tensor) -> Gradients:
         (condition,) = ctx.saved_tensors
         needs_a, needs_b = ctx.needs_input_grad
-        a_grad = where(condition, grad, 0.0) if needs_a else None
-        return a_grad, (where(condition, 0.0, grad) if needs_b else None)
+        a_grad = kept_where(condition, grad) if needs_a else None
+        return a_grad, (kept_where(logical_not(condition), grad) if needs_b else None)
+
+
+class KeptWhere(Op):
+    """Masking: its own gradient."""
+
+    op = "where"
+
+    @staticmethod
+    def backward(ctx: Function, grad: Tensor) -> Tensor:
+        return kept_where(ctx.input, grad)
+
+
+def kept_where(condition: Tensor, x: Tensor) -> Tensor:
+    """`x` where `condition` holds, 0 elsewhere; the condition broadcasts to `x` at most."""
+    array = x.backend.elementwise("where", condition.array, x.array, 0.0)
+    return result(KeptWhere, array, x.dtype, (x,), (condition,))
 
 
 def where(condition: Tensor, input: Operand = None, other: Operand = None) -> Any:
@@ -348,7 +365,7 @@ class ReLU(Op):
 
     @staticmethod
     def backward(ctx: Function, grad: Tensor) -> Tensor:
-        return where(ctx.output.detach() > 0, grad, 0.0)
+        return kept_where(ctx.fixed_output() > 0, grad)
 
 
 _logit = unary(

@@ -24,6 +24,7 @@ Rule = Callable[[Any, "Tensor"], Gradients]
 UnaryFunction = Callable[["Tensor"], "Tensor"]
 BinaryFunction = Callable[["Tensor | Scalar", "Tensor | Scalar"], "Tensor"]
 
+NUMBERS = frozenset([int, float])
 ANY, NOT_BOOL, INTEGRAL = "any", "not bool", "integral"
 
 
@@ -79,24 +80,29 @@ def binary(
     """An operation on two tensors, or a tensor and a number. Options as for `unary`."""
     function = make_op(name, rule, saves)
     saves_inputs = saves == "inputs"
-    least_rank = 2 if floating else 0 if takes == ANY else 1
+    least_rank = 3 if takes == INTEGRAL else 2 if floating else 0 if takes == ANY else 1
 
     def op(input: Tensor | Scalar, other: Tensor | Scalar) -> Tensor:
         a: Any = input
         b: Any = other
-        try:
-            dtype = a.dtype
-            is_ready = (
-                dtype is b.dtype and a.backend is b.backend and dtype.rank >= least_rank
-            ) and takes != INTEGRAL
-        except AttributeError:
-            is_ready = False
-        if is_ready:
-            if a.shape != b.shape:
-                shapes.broadcast(name, a.shape, b.shape)
-            array = a.backend.elementwise(name, a.array, b.array)
-            saved = (a, b) if saves_inputs else ()
-            return result(function, array, gives or dtype, (a, b), saved)
+        if type(b) in NUMBERS:
+            if least_rank < 3 and isinstance(a, Variable) and a.dtype.rank == 2:
+                array = a.backend.elementwise(name, a.array, float(b))
+                saved = (a, b) if saves_inputs else ()
+                return result(function, array, gives or a.dtype, (a, CONSTANT), saved)
+        elif type(a) not in NUMBERS:
+            if (
+                isinstance(a, Variable)
+                and isinstance(b, Variable)
+                and a.dtype is b.dtype
+                and a.backend is b.backend
+                and a.dtype.rank >= least_rank
+            ):
+                if a.shape != b.shape:
+                    shapes.broadcast(name, a.shape, b.shape)
+                array = a.backend.elementwise(name, a.array, b.array)
+                saved = (a, b) if saves_inputs else ()
+                return result(function, array, gives or a.dtype, (a, b), saved)
         return _with_unlike_operands(function, a, b, saves_inputs, floating, takes, gives)
 
     return _named(op, name, doc)
@@ -113,13 +119,10 @@ def _with_unlike_operands(
 ) -> Tensor:
     """A binary operation on operands of two dtypes, or of which one is a scalar."""
     name = function.op
-    if type(b) is float and isinstance(a, Variable) and a.dtype.rank == 2:
-        dtype = a.dtype
-    else:
-        (a, b), dtype = join_operands(name, a, b, floating=floating)
-        check_dtype(name, takes, dtype)
-        if not isinstance(a, Variable):
-            a = as_constant(a, dtype, b)
+    (a, b), dtype = join_operands(name, a, b, floating=floating)
+    check_dtype(name, takes, dtype)
+    if not isinstance(a, Variable):
+        a = as_constant(a, dtype, b)
     saved = (a, b) if saves_inputs else ()
     if not isinstance(b, Variable):
         array = a.backend.elementwise(name, a.array, b)

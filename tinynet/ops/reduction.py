@@ -38,8 +38,10 @@ def _dims(op: str, dim: Any, x: Tensor) -> Shape:
 
 def spread(y: Tensor, shape: Shape, dims: Shape) -> Tensor:
     """A reduction's result (or its gradient) as a view of the shape that was reduced."""
-    kept = shapes.reduced(shape, dims, keepdim=True)
-    return expand_to(y if y.shape == kept else reshape_to(y, kept), shape)
+    if y.shape:
+        kept = shapes.reduced(shape, dims, keepdim=True)
+        y = y if y.shape == kept else reshape_to(y, kept)
+    return expand_to(y, shape)
 
 
 class Sum(Op):
@@ -58,7 +60,8 @@ def sum(
 ) -> Tensor:
     """The sum over `dim` (all dims if None). Integers and bools add up in int64."""
     x = require_tensor("sum", input)
-    x = cast_to(x, dtype or (x.dtype if x.dtype.rank == 2 else int64))
+    if dtype is not None or x.dtype.rank != 2:
+        x = cast_to(x, dtype or int64)
     dims = _dims("sum", dim, x)
     array = x.backend.reduce("sum", x.array, dims, keepdim)
     return result(Sum, array, x.dtype, (x,), (), (x.shape, dims))
