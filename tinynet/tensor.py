@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from tinynet import dtype as dtypes
 from tinynet.autograd import engine
 from tinynet.autograd.graph import Function, Variable, refresh, wrap
+from tinynet.autograd.inplace import note_write
 from tinynet.backends import Device, open_backend
 from tinynet.dtype import DType, Scalar
 from tinynet.errors import (
@@ -38,6 +39,8 @@ from tinynet.ops import (
     sorting,
 )
 from tinynet.printing import format_tensor
+
+Subclass = TypeVar("Subclass", bound="Tensor")
 
 
 class Tensor(Variable):
@@ -161,6 +164,20 @@ class Tensor(Variable):
         if self.origin is not None:
             refresh(self)
         return self.node
+
+    @property
+    def data(self) -> Tensor:
+        """The values, cut off from the graph, on the same memory; can be set to other values."""
+        return self.detach()
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if not isinstance(value, Tensor):
+            raise ArgumentTypeError(f"data: expected a Tensor, got {type(value).__name__}")
+        self.array, self.shape = value.array, value.shape
+        self.dtype, self.backend = value.dtype, value.backend
+        self.writes = [self._version, 0]  # views of the old memory are none of the new
+        note_write(self)
 
     @property
     def _version(self) -> int:
@@ -297,6 +314,15 @@ class Tensor(Variable):
     def cpu(self) -> Tensor:
         """On the CPU."""
         return copying.to_device(self, "cpu")
+
+    def as_subclass(self, cls: type[Subclass]) -> Subclass:
+        """A `cls`, a subclass of Tensor, on the same memory, cut off from the graph."""
+        made = object.__new__(cls)
+        made.array, made.shape, made.dtype, made.backend = (
+            self.array, self.shape, self.dtype, self.backend,
+        )  # fmt: skip
+        made.writes = self.writes = self.writes or [0, 0]
+        return made
 
     def type_as(self, other: Tensor) -> Tensor:
         """With `other`'s dtype."""
