@@ -8,7 +8,7 @@ operations of several outputs and users' own, `inplace` writes, `anomaly` the se
 from tinynet.autograd.anomaly import detect_anomaly, set_detect_anomaly
 from tinynet.autograd.checkpoint import checkpoint
 from tinynet.autograd.engine import backward, grad
-from tinynet.autograd.gradcheck import gradcheck, gradgradcheck
+from tinynet.autograd.gradcheck import check_gradient, gradcheck, gradgradcheck
 from tinynet.autograd.graph import Function
 from tinynet.autograd.mode import (
     enable_grad,
@@ -21,6 +21,7 @@ from tinynet.autograd.mode import (
 __all__ = [
     "Function",
     "backward",
+    "check_gradient",
     "checkpoint",
     "detect_anomaly",
     "enable_grad",
