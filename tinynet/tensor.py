@@ -10,7 +10,7 @@ import numpy as np
 
 from tinynet import dtype as dtypes
 from tinynet.autograd import engine
-from tinynet.autograd.graph import Function, Variable, refresh, wrap
+from tinynet.autograd.graph import Node, Variable, refresh, wrap
 from tinynet.autograd.inplace import note_write
 from tinynet.backends import Device, open_backend
 from tinynet.dtype import DType, Scalar
@@ -39,6 +39,7 @@ from tinynet.ops import (
     sorting,
 )
 from tinynet.printing import format_tensor
+from tinynet.shape import as_dim, as_shape
 
 Subclass = TypeVar("Subclass", bound="Tensor")
 
@@ -97,8 +98,6 @@ class Tensor(Variable):
             return self.shape
         if not self.shape:
             raise DimError("size: a 0-d tensor has no dims")
-        from tinynet.shape import as_dim
-
         return self.shape[as_dim("size", dim, self.ndim)]
 
     def dim(self) -> int:
@@ -159,7 +158,7 @@ class Tensor(Variable):
         return self.grad_fn is None
 
     @property
-    def grad_fn(self) -> Function | None:
+    def grad_fn(self) -> Node | None:
         """The node of the operation that made it, None for a leaf."""
         if self.origin is not None:
             refresh(self)
@@ -361,23 +360,25 @@ class Tensor(Variable):
         """`tensor(data)` with this dtype and device unless `options` say otherwise."""
         return creation.tensor(data, **{"dtype": self.dtype, "device": self.device, **options})
 
-    def new_full(self, size: Any, fill_value: Scalar, dtype: DType | None = None) -> Tensor:
-        """`full` with this dtype and device."""
-        kind = dtype or self.dtype
-        shape = (size,) if hasattr(size, "__index__") else tuple(size)
-        return wrap(self.backend.full(shape, fill_value, kind), kind, self.backend)
+    def new_full(self, size: Any, fill_value: Any, **options: Any) -> Tensor:
+        """`full` with this dtype and device unless `options` say otherwise."""
+        if not options and type(size) is tuple:
+            value = dtypes.fitted_scalar("new_full", fill_value, self.dtype)
+            return wrap(self.backend.full(size, value, self.dtype), self.dtype, self.backend)
+        like = {"dtype": self.dtype, "device": self.device, **options}
+        return creation.full(size, fill_value, **like)
 
-    def new_zeros(self, *size: Any, dtype: DType | None = None) -> Tensor:
-        """`zeros` with this dtype and device."""
-        return self.new_full(size[0] if len(size) == 1 else size, 0, dtype)
+    def new_zeros(self, *sizes: Any, size: Any = None, **options: Any) -> Tensor:
+        """`zeros` with this dtype and device unless `options` say otherwise."""
+        return self.new_full(as_shape("new_zeros", *sizes, named=size), 0, **options)
 
-    def new_ones(self, *size: Any, dtype: DType | None = None) -> Tensor:
-        """`ones` with this dtype and device."""
-        return self.new_full(size[0] if len(size) == 1 else size, 1, dtype)
+    def new_ones(self, *sizes: Any, size: Any = None, **options: Any) -> Tensor:
+        """`ones` with this dtype and device unless `options` say otherwise."""
+        return self.new_full(as_shape("new_ones", *sizes, named=size), 1, **options)
 
-    def new_empty(self, *size: Any, dtype: DType | None = None) -> Tensor:
-        """`empty` with this dtype and device."""
-        return self.new_full(size[0] if len(size) == 1 else size, 0, dtype)
+    def new_empty(self, *sizes: Any, size: Any = None, **options: Any) -> Tensor:
+        """`empty` with this dtype and device unless `options` say otherwise."""
+        return self.new_full(as_shape("new_empty", *sizes, named=size), 0, **options)
 
     # Elementwise, one operand: tinynet/ops/elementwise.py
     neg = elementwise.neg

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
 from tinynet.autograd import anomaly
-from tinynet.autograd.graph import Edge, Function, Variable, clock, refresh
+from tinynet.autograd.graph import Edge, Node, Variable, clock, refresh
 from tinynet.autograd.mode import mode
 from tinynet.errors import GradientError, ShapeError
 
@@ -104,7 +104,7 @@ class _Walk:
         accumulate: bool = True,
     ) -> None:
         self.pending: dict[Edge, Tensor] = {}
-        self.heap: list[tuple[int, Function]] = []
+        self.heap: list[tuple[int, Node]] = []
         self.leaves: dict[Any, tuple[Tensor, bool]] = {}
         self.retain_graph = retain_graph
         self.create_graph = create_graph
@@ -131,14 +131,14 @@ class _Walk:
         finally:
             mode.enabled = previous
 
-    def visit(self, node: Function) -> None:
+    def visit(self, node: Node) -> None:
         """Run one node's rule and deliver what it returns."""
         gradient = self.pending.pop(node)
         if node.hooks:
             gradient = _run_hooks(node.hooks, gradient)
         if self.leading is not None and not self.is_wanted(node, gradient):
             return
-        gradients = node.backward(node, gradient)
+        gradients = node.function.backward(node, gradient)
         node.needed = None
         if type(gradients) is not tuple:
             gradients = (gradients,)
@@ -163,7 +163,7 @@ class _Walk:
         if not self.retain_graph:
             node.free()
 
-    def is_wanted(self, node: Function, gradient: Tensor) -> bool:
+    def is_wanted(self, node: Node, gradient: Tensor) -> bool:
         """With only some gradients asked for: keep one that is, and say whether to go on."""
         assert self.wanted is not None
         assert self.leading is not None
@@ -174,7 +174,7 @@ class _Walk:
         node.needed = tuple(edge in self.leading or edge in self.wanted for edge in node.edges)
         return True
 
-    def deliver(self, node: Function, gradient: Tensor) -> None:
+    def deliver(self, node: Node, gradient: Tensor) -> None:
         """Add a gradient to what `node` has received."""
         before = self.pending.get(node)
         if before is not None:
@@ -186,9 +186,7 @@ class _Walk:
     def deliver_to_leaf(self, leaf: Tensor, gradient: Tensor, is_new: bool) -> None:
         """Add a gradient to what a leaf has received. `is_new`: nobody else holds it."""
         earlier = self.leaves.get(leaf)
-        self.leaves[leaf] = (
-            (gradient, is_new) if earlier is None else (earlier[0] + gradient, True)
-        )
+        self.leaves[leaf] = (gradient, is_new) if earlier is None else (earlier[0] + gradient, True)
 
     def finish_leaf(self, leaf: Tensor, gradient: Tensor, is_new: bool) -> None:
         """Run a leaf's hooks; add to its `.grad`."""
@@ -208,9 +206,9 @@ class _Walk:
             leaf.grad.add_(gradient)
 
 
-def _is_new(gradient: Tensor, node: Function, gradients: tuple[Any, ...]) -> bool:
+def _is_new(gradient: Tensor, node: Node, gradients: tuple[Any, ...]) -> bool:
     """Whether nobody else holds the memory of a gradient that `node` returned."""
-    if not node.makes_gradients or gradient.is_alias:
+    if not node.function.makes_gradients or gradient.is_alias:
         return False
     places = 0
     for holder in (*gradients, *(node.saved or ())):
@@ -219,7 +217,7 @@ def _is_new(gradient: Tensor, node: Function, gradients: tuple[Any, ...]) -> boo
     return places <= 1
 
 
-def _match(gradient: Tensor, edge: Edge, node: Function, place: int) -> Tensor:
+def _match(gradient: Tensor, edge: Edge, node: Node, place: int) -> Tensor:
     """Undo broadcasting and promotion, so that a gradient has its input's shape and dtype."""
     if gradient.shape != edge.shape:
         try:
@@ -235,16 +233,16 @@ def _match(gradient: Tensor, edge: Edge, node: Function, place: int) -> Tensor:
     return gradient.to(edge.dtype)
 
 
-def _leading_to(wanted: set[Edge], starts: list[Edge]) -> set[Function]:
+def _leading_to(wanted: set[Edge], starts: list[Edge]) -> set[Node]:
     """The nodes from which a wanted edge can be reached."""
-    reached: set[Function] = set()
-    stack = [edge for edge in starts if isinstance(edge, Function)]
+    reached: set[Node] = set()
+    stack = [edge for edge in starts if isinstance(edge, Node)]
     while stack:
         node = stack.pop()
         if node not in reached:
             reached.add(node)
-            stack.extend(edge for edge in node.edges if isinstance(edge, Function))
-    leading: set[Function] = set()
+            stack.extend(edge for edge in node.edges if isinstance(edge, Node))
+    leading: set[Node] = set()
     for node in sorted(reached, key=lambda node: node.order):
         if any(edge in wanted or edge in leading for edge in node.edges):
             leading.add(node)

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from tinynet.autograd.graph import (
     Function,
     Gradients,
+    Node,
     Op,
     SavedOutput,
     Variable,
     record,
+    refresh,
     wrap,
 )
 from tinynet.autograd.mode import mode
@@ -30,7 +32,7 @@ class Parts:
 
     is_alias = True
 
-    def __init__(self, node: Function, by_place: dict[int, Tensor]) -> None:
+    def __init__(self, node: Node, by_place: dict[int, Tensor]) -> None:
         self.shape = node.shape
         self.dtype = node.dtype
         self.by_place = by_place
@@ -50,7 +52,7 @@ class Output(Op):
     op = "output"
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Gradients:
+    def backward(ctx: Node, grad: Tensor) -> Gradients:
         return Parts(ctx.edges[0], {ctx.params: grad})
 
 
@@ -60,22 +62,24 @@ def record_several(
     inputs: tuple[Tensor, ...],
     saved: tuple[Any, ...] = (),
     params: Any = (),
-    node: Function | None = None,
-) -> Function | None:
+    node: Node | None = None,
+) -> Node | None:
     """Join `outputs` of one operation to the graph; its `backward` gets a gradient for each.
 
     Outputs among `saved` are kept without a reference cycle. Returns the node, None where no input
     needs a gradient.
     """
-    if not mode.enabled:
+    for x in inputs:
+        if x.origin is not None:
+            refresh(x)
+    if not mode.enabled or not any(x.needs_grad for x in inputs):
         return None
     first = outputs[0]
     anchor = wrap(first.array, first.dtype, first.backend)
     record(function, anchor, inputs, _without_cycles(saved, outputs), params, node)
-    if anchor.node is None:
-        return None
+    assert anchor.node is not None
     anchor.node.output_kinds = tuple((y.shape, y.dtype, y.backend) for y in outputs)
-    anchor.node.backward = _backward_of_several  # type: ignore[method-assign, assignment]
+    anchor.node.function, anchor.node.several = Several, function
     for place, output in enumerate(outputs):
         if output.dtype.is_floating_point:
             record(Output, output, (anchor,), (), place)
@@ -90,21 +94,29 @@ def _without_cycles(saved: tuple[Any, ...], outputs: Sequence[Tensor]) -> tuple[
     )
 
 
-def _backward_of_several(node: Function, parts: Parts) -> Gradients:
-    gradients: list[Tensor | None] = []
-    for place, (shape, dtype, backend) in enumerate(node.output_kinds):
-        gradient = parts.by_place.get(place)
-        if gradient is None and node.materialize_grads:
-            gradient = wrap(backend.full(shape, 0, dtype), dtype, backend)
-        gradients.append(gradient)
-    return type(node).backward(node, *gradients)
+class Several(Op):
+    """Stands before an operation with several outputs: unpacks the `Parts` for its rule."""
+
+    @staticmethod
+    def backward(ctx: Node, parts: Parts) -> Gradients:
+        gradients: list[Tensor | None] = []
+        for place, (shape, dtype, backend) in enumerate(ctx.output_kinds):
+            gradient = parts.by_place.get(place)
+            if gradient is None and ctx.materialize_grads:
+                gradient = wrap(backend.full(shape, 0, dtype), dtype, backend)
+            gradients.append(gradient)
+        assert ctx.several is not None
+        return ctx.several.backward(ctx, *gradients)
 
 
 def apply(function: type[Function], *args: Any) -> Any:
     """Run `function.forward` unrecorded, then record the whole of it as one node."""
-    ctx = object.__new__(function)
+    ctx = Node()
+    ctx.function = function
     tensors = tuple(arg for arg in args if isinstance(arg, Variable))
-    ctx.edges = tuple(arg if isinstance(arg, Variable) and arg.needs_grad else None for arg in args)
+    ctx.edges = tuple(
+        arg if isinstance(arg, Variable) and arg.requires_grad else None for arg in args
+    )
     is_recorded, mode.enabled = mode.enabled, False
     try:
         returned = function.forward(ctx, *args)
@@ -120,7 +132,7 @@ def apply(function: type[Function], *args: Any) -> Any:
     return outputs if isinstance(returned, tuple) else outputs[0]
 
 
-def _own(function: type[Function], ctx: Function, output: Any, inputs: tuple[Tensor, ...]) -> Any:
+def _own(function: type[Function], ctx: Node, output: Any, inputs: tuple[Tensor, ...]) -> Any:
     """`output`, or another tensor on its memory where it is one of the inputs, unchanged."""
     if not isinstance(output, Variable):
         raise ArgumentTypeError(
@@ -137,7 +149,7 @@ def _own(function: type[Function], ctx: Function, output: Any, inputs: tuple[Ten
 
 def _record_outputs(
     function: type[Function],
-    ctx: Function,
+    ctx: Node,
     outputs: tuple[Tensor, ...],
     inputs: tuple[Tensor, ...],
 ) -> None:

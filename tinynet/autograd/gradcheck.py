@@ -224,9 +224,7 @@ def _moved(inputs: Sequence[Any], place: int, step: Tensor) -> list[Any]:
     with no_grad():
         moved = [x.detach() if _is_checked(x) else x for x in inputs]
         moved[place] = (inputs[place] + step).to(inputs[place].dtype)
-    return [
-        y.requires_grad_() if _is_checked(x) else y for x, y in zip(inputs, moved, strict=True)
-    ]
+    return [y.requires_grad_() if _is_checked(x) else y for x, y in zip(inputs, moved, strict=True)]
 
 
 def _check_jacobians(

@@ -1,7 +1,7 @@
 """The graph: tensors as autodiff sees them, the nodes that operations leave, and how they join.
 
 An operation computes an array and calls `result`, which wraps it and, where a gradient may be
-wanted, leaves a node: a `Function` object holding what the gradient rule needs. Edges lead from a
+wanted, leaves a `Node` holding what the gradient rule of its `Function` needs. Edges lead from a
 node to the nodes (or leaf tensors) of its inputs, never forward, so there are no cycles.
 
 Order is time: nodes and writes in place draw from one counter. A saved tensor whose memory was
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tinynet.shape import Shape
     from tinynet.tensor import Tensor
 
+NOT_TENSORS = frozenset([float, int, bool, type(None)])  # what else a node may save
 Gradients = Any  # a Tensor or None for one input, a tuple of these for several
 clock = count(1)
 
@@ -46,7 +47,7 @@ class Variable:
     order: int = 0  # a leaf is older than every node
     needs_grad: bool = False
     is_alias: bool = False
-    node: Function | None = None
+    node: Node | None = None
     grad: Tensor | None = None
     writes: list[int] | None = None
     origin: View | None = None
@@ -83,7 +84,7 @@ def replay(steps: tuple[Step, ...], base: Tensor) -> Tensor:
 
 
 Step = tuple[Callable[..., Any], tuple[Any, ...]]
-Edge = Any  # Function | Tensor (a leaf) | None
+Edge = Any  # Node | Tensor (a leaf) | None
 
 
 class Function:
@@ -115,20 +116,6 @@ class Function:
     # Whether `backward` returns tensors that nobody else holds, unless passed through or saved.
     makes_gradients: ClassVar[bool] = False
 
-    edges: tuple[Edge, ...] = ()
-    saved: tuple[Any, ...] | None = ()
-    params: Any = ()
-    order: int = 0
-    shape: Shape = ()
-    dtype: DType
-    backend: Backend
-    needed: tuple[bool, ...] | None = None
-    output_array: Any = None
-    output_writes: list[int] | None = None
-    hooks: dict[int, Callable[[Tensor], Tensor | None]] | None = None
-    made_at: str = ""
-    output_kinds: tuple[tuple[Shape, DType, Backend], ...] = ()
-
     @staticmethod
     def forward(ctx: Any, *args: Any) -> Any:
         """Compute the result from `args`."""
@@ -146,13 +133,42 @@ class Function:
 
         return apply(cls, *args)
 
+
+class Op(Function):
+    """Base of the library's own operations: `backward` returns new tensors."""
+
+    makes_gradients = True
+
+
+class Node:
+    """One application of a `Function`: where its gradient goes, and what its rule needs.
+
+    Rules know it as `ctx`. `order` says when it was made, `shape` and `dtype` are the output's.
+    """
+
+    function: type[Function]
+    several: type[Function] | None = None  # the function, where `function` gathers its outputs
+    edges: tuple[Edge, ...] = ()
+    saved: tuple[Any, ...] | None = ()
+    params: Any = ()
+    order: int = 0
+    shape: Shape = ()
+    dtype: DType
+    backend: Backend
+    needed: tuple[bool, ...] | None = None
+    output_array: Any = None
+    output_writes: list[int] | None = None
+    hooks: dict[int, Callable[[Tensor], Tensor | None]] | None = None
+    made_at: str = ""
+    output_kinds: tuple[tuple[Shape, DType, Backend], ...] = ()
+
     def __repr__(self) -> str:
         return f"<{self.name}>"
 
     @property
     def name(self) -> str:
         """The name that errors and pictures of the graph show."""
-        return f"{type(self).__name__}Backward"
+        return f"{(self.several or self.function).__name__}Backward"
 
     @property
     def needs_input_grad(self) -> tuple[bool, ...]:
@@ -167,14 +183,17 @@ class Function:
                 f"backward: the values {self.name} saved are freed already; "
                 "pass retain_graph=True to the first backward to run a second one"
             )
-        for tensor in self.saved:
-            writes = getattr(tensor, "writes", None)
-            if writes is not None:
-                self.check_unchanged(writes, tensor.shape)
-        if any(type(tensor) is SavedOutput for tensor in self.saved):
+        has_outputs = False
+        for item in self.saved:
+            if type(item) in NOT_TENSORS:
+                continue
+            if item.writes is not None:
+                self.check_unchanged(item.writes, item.shape)
+            if type(item) is SavedOutput:
+                has_outputs = True
+        if has_outputs:
             return tuple(
-                tensor.wrap(self) if isinstance(tensor, SavedOutput) else tensor
-                for tensor in self.saved
+                item.wrap(self) if isinstance(item, SavedOutput) else item for item in self.saved
             )
         return self.saved
 
@@ -244,12 +263,6 @@ class Function:
     materialize_grads: bool = True
 
 
-class Op(Function):
-    """Base of the library's own operations: `backward` returns new tensors."""
-
-    makes_gradients = True
-
-
 class SavedOutput:
     """One of a node's own outputs, saved without the tensor, which would lead back to the node."""
 
@@ -259,7 +272,7 @@ class SavedOutput:
         self.writes = output.writes = output.writes or [0, 0]
         self.place = place
 
-    def wrap(self, node: Function) -> Tensor:
+    def wrap(self, node: Node) -> Tensor:
         """The output as a tensor that leads back to `node`."""
         from tinynet.autograd.function import Output
 
@@ -305,11 +318,14 @@ def result(
     output.shape = array.shape
     output.dtype = dtype
     output.backend = inputs[0].backend
+    needs_grad = False
     for x in inputs:
-        if x.needs_grad or x.origin is not None:
-            if mode.enabled and dtype.rank == 2:
-                record(function, output, inputs, saved, params)
-            break
+        if x.origin is not None:
+            refresh(x)
+        if x.needs_grad:
+            needs_grad = True
+    if needs_grad and dtype.rank == 2 and mode.enabled:
+        record(function, output, inputs, saved, params)
     if anomaly.state.enabled:
         anomaly.check_forward(function.op or function.__name__, output, inputs)
     return output
@@ -321,24 +337,20 @@ def record(
     inputs: tuple[Tensor, ...],
     saved: tuple[Any, ...],
     params: Any,
-    node: Function | None = None,
+    node: Node | None = None,
 ) -> None:
-    """Give `output` a node (`node`, if it exists already), if any input needs a gradient."""
-    edges: list[Edge] = []
-    needs_grad = False
-    for x in inputs:
-        if x.origin is not None:
-            refresh(x)
-        if x.needs_grad:
-            edges.append(x if x.node is None else x.node)
-            needs_grad = True
-        else:
-            edges.append(None)
-    if not needs_grad:
-        return
+    """Give `output` a node (`node`, if it exists already). The views among `inputs` are fresh."""
     if node is None:
-        node = _new(function)
-    node.edges = tuple(edges)
+        node = _new(Node)
+    node.function = function
+    if len(inputs) == 2:  # the common case, unrolled: a comprehension costs as much as the rest
+        a, b = inputs
+        node.edges = (
+            (a.node or a) if a.needs_grad else None,
+            (b.node or b) if b.needs_grad else None,
+        )
+    else:
+        node.edges = tuple([(x.node or x) if x.needs_grad else None for x in inputs])
     node.saved = saved
     node.params = params
     node.shape = output.shape

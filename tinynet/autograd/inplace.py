@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tinynet.autograd.graph import Function, Gradients, Op, clock, record, refresh, replay, wrap
+from tinynet.autograd.graph import Gradients, Node, Op, clock, record, refresh, replay, wrap
 from tinynet.autograd.mode import mode
 from tinynet.errors import ArgumentError, GradientError
 
@@ -55,6 +55,8 @@ def after_write(x: Tensor, value: Tensor) -> None:
     note_write(x)
     if not mode.enabled:
         return
+    if value.origin is not None:
+        refresh(value)
     if x.origin is not None and (value.needs_grad or x.origin.base.needs_grad):
         rewrite_base(x, value)
     elif value.needs_grad or x.needs_grad:
@@ -83,7 +85,7 @@ class Copy(Op):
     op = "copy"
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Gradients:
+    def backward(ctx: Node, grad: Tensor) -> Gradients:
         return grad
 
 
@@ -93,7 +95,7 @@ class WriteView(Op):
     op = "write"
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Gradients:
+    def backward(ctx: Node, grad: Tensor) -> Gradients:
         needs_base, needs_value = ctx.needs_input_grad
         base_grad = value_grad = None
         if needs_value:

@@ -69,7 +69,9 @@ class Backend(Protocol):
         """
 
     # elementwise
-    def elementwise(self, op: str, *operands: Operand, out: Any = None) -> Any:
+    def elementwise(
+        self, op: str, a: Operand, b: Operand = None, c: Operand = None, out: Any = None
+    ) -> Any:
         """Apply one of `UNARY`, `BINARY` or `TERNARY`, broadcasting; into `out` if given."""
 
     def cast(self, x: Any, dtype: DType) -> Any:

@@ -8,6 +8,7 @@ and NaNs are values here, and the caller's own `numpy.errstate` stays as it is. 
 import contextvars
 import threading
 from collections.abc import Callable
+from math import copysign
 from typing import Any, Literal
 
 import numpy as np
@@ -35,7 +36,8 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "isnan": np.isnan, "isinf": np.isinf, "isfinite": np.isfinite,
     "logical_not": np.logical_not, "invert": np.invert,
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide,
-    "floor_divide": np.floor_divide, "remainder": np.remainder, "fmod": np.fmod, "pow": np.power,
+    "floor_divide": np.floor_divide, "remainder": np.remainder, "fmod": np.fmod,
+    "pow": special.power,
     "maximum": np.maximum, "minimum": np.minimum,
     "atan2": np.arctan2, "copysign": np.copysign, "logaddexp": np.logaddexp,
     "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal,
@@ -61,6 +63,7 @@ class _QuietContext(threading.local):
 
 
 _quiet = _QuietContext()
+_run_quietly = _QuietContext().run
 
 
 def open_device(index: int) -> "NumPyBackend":
@@ -82,7 +85,7 @@ class NumPyBackend:
         return x
 
     def full(self, shape: Shape, value: Scalar, dtype: DType) -> Array:
-        if value == 0:
+        if value == 0 and copysign(1, value) > 0:
             return np.zeros(shape, numpy_dtype(dtype))
         array = np.empty(shape, numpy_dtype(dtype))
         _quiet.run(array.fill, value)
@@ -99,10 +102,24 @@ class NumPyBackend:
             return bits
         return bits.astype("<u8", copy=False).view("<u4")[:count].astype(np.uint32, copy=False)
 
-    def elementwise(self, op: str, *operands: Any, out: Array | None = None) -> Array:
+    def elementwise(
+        self, op: str, a: Any, b: Any = None, c: Any = None, out: Array | None = None
+    ) -> Array:
+        function = ELEMENTWISE[op]
+        if type(b) is float and a.dtype.kind == "V":  # bfloat16 would take it for a float32
+            b = a.dtype.type(b)
+        operands = (a,) if b is None else (a, b) if c is None else (a, b, c)
         if out is not None:
-            return _quiet.run(ELEMENTWISE[op], *operands, out=out)
-        result = _quiet.run(ELEMENTWISE[op], *operands)
+            return _quiet.run(function, *operands, out=out)
+        try:
+            if b is None:
+                result = _run_quietly(function, a)
+            elif c is None:
+                result = _run_quietly(function, a, b)
+            else:
+                result = _run_quietly(function, a, b, c)
+        except RuntimeError:  # another thread is inside that context; this thread has its own
+            result = _quiet.run(function, *operands)
         return result if type(result) is np.ndarray else np.asarray(result)
 
     def cast(self, x: Array, dtype: DType) -> Array:
@@ -113,12 +130,16 @@ class NumPyBackend:
         return x.copy()
 
     def assign(self, target: Array, source: Array) -> None:
+        # NumPy minds overlap, but for vectors whose steps in memory differ
+        if target.ndim == 1 and source.ndim == 1 and source.strides != target.strides:
+            source = source.copy() if np.may_share_memory(target, source) else source
         _quiet.run(np.copyto, target, source, "unsafe")
 
     def reduce(self, op: str, x: Array, dims: Shape, keepdim: bool) -> Array:
         narrow = x.dtype.itemsize == 2 and op in ("sum", "prod") and x.dtype.kind not in "iu"
         source = x.astype(np.float32) if narrow else x
-        result = np.asarray(_quiet.run(UFUNCS[op].reduce, source, dims, None, None, keepdim))
+        reduce = UFUNCS[op].reduce
+        result = np.asarray(_quiet.run(reduce, source, dims, source.dtype, None, keepdim))
         return _quiet.run(result.astype, x.dtype) if narrow else result
 
     def arg_reduce(self, op: Literal["max", "min"], x: Array, dim: int, keepdim: bool) -> Array:
@@ -128,7 +149,7 @@ class NumPyBackend:
     def scan(self, op: str, x: Array, dim: int) -> Array:
         narrow = x.dtype.itemsize == 2 and x.dtype.kind not in "iu"
         source = x.astype(np.float32) if narrow else x
-        result: Array = _quiet.run(UFUNCS[op].accumulate, source, dim)
+        result: Array = _quiet.run(UFUNCS[op].accumulate, source, dim, source.dtype)
         return _quiet.run(result.astype, x.dtype) if narrow else result
 
     def argsort(self, x: Array, dim: int, descending: bool) -> Array:
@@ -169,7 +190,7 @@ class NumPyBackend:
         return np.broadcast_to(x, shape)
 
     def slice(self, x: Array, ranges: tuple[Range, ...]) -> Array:
-        return x[tuple(_as_slice(*range_) for range_ in ranges)]
+        return x[tuple([_as_slice(*range_) for range_ in ranges])] if ranges else x[...]
 
     def strided(self, x: Array, shape: Shape, strides: Shape, offset: int) -> Array:
         size = x.itemsize

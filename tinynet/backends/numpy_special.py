@@ -45,6 +45,15 @@ def rsqrt(x: Array, out: Array | None = None) -> Array:
     return np.divide(1, result, out=out)
 
 
+def power(a: Array, b: Any, out: Array | None = None) -> Array:
+    """a ** b; an integer to a negative power is the quotient rounded toward 0: 1, -1 or 0."""
+    if a.dtype.kind != "i" or not np.any(np.less(b, 0)):
+        return np.power(a, b, out=out)
+    inverse = np.where(a == -1, np.where(np.mod(b, 2) == 0, 1, -1), a == 1)
+    result = np.where(np.less(b, 0), inverse, np.power(a, np.maximum(b, 0)))
+    return _store(result, a, out)
+
+
 def sigmoid(x: Array, out: Array | None = None) -> Array:
     """1 / (1 + exp(-x)), in one buffer; right at both infinities."""
     result = np.exp(np.negative(x, out=out), out=out)
@@ -61,6 +70,10 @@ def logit(x: Array, out: Array | None = None) -> Array:
 
 def where(condition: Array, a: Any, b: Any, out: Array | None = None) -> Array:
     """Elements of `a` where `condition` is true, of `b` elsewhere."""
+    if type(a) is float and b.dtype.kind == "V":  # bfloat16 would become float64
+        a = b.dtype.type(a)
+    elif type(b) is float and a.dtype.kind == "V":
+        b = a.dtype.type(b)
     result = np.where(condition, a, b)
     if out is None:
         return result

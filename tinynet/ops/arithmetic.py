@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
-from tinynet.autograd.graph import CONSTANT, Function, Gradients, Op, Variable, result
+from tinynet.autograd.graph import CONSTANT, Gradients, Node, Op, Variable, result
 from tinynet.dtype import Scalar, bool_, finfo, wrap_scalar
 from tinynet.errors import ArgumentError, DTypeError
 from tinynet.ops.elementwise import (
@@ -15,8 +15,8 @@ from tinynet.ops.elementwise import (
     check_dtype,
     isinf,
     isnan,
-    logical_not,
     log,
+    logical_not,
     sigmoid,
     square,
     trunc,
@@ -38,41 +38,41 @@ if TYPE_CHECKING:
 Operand = Any  # Tensor or Python scalar
 
 
-def _add_rule(ctx: Function, grad: Tensor) -> Gradients:
+def _add_rule(ctx: Node, grad: Tensor) -> Gradients:
     return grad, grad
 
 
-def _sub_rule(ctx: Function, grad: Tensor) -> Gradients:
+def _sub_rule(ctx: Node, grad: Tensor) -> Gradients:
     return grad, (-grad if ctx.edges[1] is not None else None)
 
 
-def _mul_rule(ctx: Function, grad: Tensor) -> Gradients:
+def _mul_rule(ctx: Node, grad: Tensor) -> Gradients:
     a, b = ctx.saved_tensors
     needs_a, needs_b = ctx.needs_input_grad
     return (grad * b if needs_a else None), (grad * a if needs_b else None)
 
 
-def _div_rule(ctx: Function, grad: Tensor) -> Gradients:
+def _div_rule(ctx: Node, grad: Tensor) -> Gradients:
     a, b = ctx.saved_tensors
     a_grad = grad / b
     return a_grad, (-a_grad * (a / b) if ctx.needs_input_grad[1] else None)
 
 
-def _floor_rule(ctx: Function, grad: Tensor) -> Gradients:
+def _floor_rule(ctx: Node, grad: Tensor) -> Gradients:
     return _remainder_gradients(ctx, grad, "floor")
 
 
-def _trunc_rule(ctx: Function, grad: Tensor) -> Gradients:
+def _trunc_rule(ctx: Node, grad: Tensor) -> Gradients:
     return _remainder_gradients(ctx, grad, "trunc")
 
 
-def _remainder_gradients(ctx: Function, grad: Tensor, rounding: str) -> Gradients:
+def _remainder_gradients(ctx: Node, grad: Tensor, rounding: str) -> Gradients:
     a, b = ctx.saved_tensors
     needs_b = ctx.needs_input_grad[1]
     return grad, (-grad * div(a, b, rounding_mode=rounding) if needs_b else None)
 
 
-def _pow_rule(ctx: Function, grad: Tensor) -> Gradients:
+def _pow_rule(ctx: Node, grad: Tensor) -> Gradients:
     a, b = ctx.saved_tensors
     needs_a, needs_b = ctx.needs_input_grad
     a_grad = b_grad = None
@@ -86,39 +86,39 @@ def _pow_rule(ctx: Function, grad: Tensor) -> Gradients:
     return a_grad, b_grad
 
 
-def _maximum_rule(ctx: Function, grad: Tensor) -> Gradients:
+def _maximum_rule(ctx: Node, grad: Tensor) -> Gradients:
     return _shared_at_ties(ctx, grad, is_maximum=True)
 
 
-def _minimum_rule(ctx: Function, grad: Tensor) -> Gradients:
+def _minimum_rule(ctx: Node, grad: Tensor) -> Gradients:
     return _shared_at_ties(ctx, grad, is_maximum=False)
 
 
-def _shared_at_ties(ctx: Function, grad: Tensor, is_maximum: bool) -> Gradients:
+def _shared_at_ties(ctx: Node, grad: Tensor, is_maximum: bool) -> Gradients:
     a, b = ctx.saved_tensors
     shared = where(a == b, grad * 0.5, grad)
     is_b, is_a = (a < b, a > b) if is_maximum else (a > b, a < b)
     return kept_where(logical_not(is_b), shared), kept_where(logical_not(is_a), shared)
 
 
-def _atan2_rule(ctx: Function, grad: Tensor) -> Gradients:
+def _atan2_rule(ctx: Node, grad: Tensor) -> Gradients:
     a, b = ctx.saved_tensors
     part = grad / (square(a) + b * b)
     return part * b, -part * a
 
 
-def _copysign_rule(ctx: Function, grad: Tensor) -> Gradients:
+def _copysign_rule(ctx: Node, grad: Tensor) -> Gradients:
     a, b = ctx.saved_tensors
     return where(a == 0, 0.0, grad * copysign(1.0, b) * a.sign()), grad.new_zeros(grad.shape)
 
 
-def _logaddexp_rule(ctx: Function, grad: Tensor) -> Gradients:
+def _logaddexp_rule(ctx: Node, grad: Tensor) -> Gradients:
     a, b = ctx.saved_tensors
     gap = where(a == b, 0.0, a - b)  # equal infinities share, as equal numbers do
     return grad * sigmoid(gap), grad * sigmoid(-gap)
 
 
-def _zeros_rule(ctx: Function, grad: Tensor) -> Gradients:
+def _zeros_rule(ctx: Node, grad: Tensor) -> Gradients:
     zeros = grad.new_zeros(grad.shape)
     return zeros, zeros
 
@@ -254,11 +254,11 @@ class Where(Op):
     op = "where"
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Gradients:
+    def backward(ctx: Node, grad: Tensor) -> Gradients:
         (condition,) = ctx.saved_tensors
-        needs_a, needs_b = ctx.needs_input_grad
+        _, needs_a, needs_b = ctx.needs_input_grad
         a_grad = kept_where(condition, grad) if needs_a else None
-        return a_grad, (kept_where(logical_not(condition), grad) if needs_b else None)
+        return None, a_grad, (kept_where(logical_not(condition), grad) if needs_b else None)
 
 
 class KeptWhere(Op):
@@ -267,7 +267,7 @@ class KeptWhere(Op):
     op = "where"
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Tensor:
+    def backward(ctx: Node, grad: Tensor) -> Tensor:
         return kept_where(ctx.input, grad)
 
 
@@ -297,7 +297,7 @@ def where(condition: Tensor, input: Operand = None, other: Operand = None) -> An
     array = choice.backend.elementwise("where", choice.array, *arrays)
     if not isinstance(a, Variable):
         array = choice.backend.cast(array, dtype)
-    inputs = tuple(x if isinstance(x, Variable) else CONSTANT for x in (a, b))
+    inputs = (choice, *(x if isinstance(x, Variable) else CONSTANT for x in (a, b)))
     return result(Where, array, dtype, inputs, (choice,))
 
 
@@ -332,7 +332,7 @@ class Clamp(Op):
     op = "clamp"
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Gradients:
+    def backward(ctx: Node, grad: Tensor) -> Gradients:
         x, low, high = ctx.saved_tensors
         needs_x, needs_low, needs_high = ctx.needs_input_grad
         is_below = None if low is None else x < low
@@ -364,7 +364,7 @@ class ReLU(Op):
     saves_output = True
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Tensor:
+    def backward(ctx: Node, grad: Tensor) -> Tensor:
         return kept_where(ctx.fixed_output() > 0, grad)
 
 
@@ -419,6 +419,8 @@ def isclose(
 ) -> Tensor:
     """Where `|input - other| <= atol + rtol * |other|`; equal infinities are close."""
     (a, b), dtype = join_operands("isclose", input, other)
+    if rtol < 0 or atol < 0:
+        raise ArgumentError(f"isclose: rtol and atol cannot be negative, got {rtol} and {atol}")
     is_close = eq(a, b)
     if equal_nan and dtype.rank == 2:
         is_close = is_close | (isnan(a) & isnan(b))  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tinynet.autograd.graph import Function, Op, result, wrap
+from tinynet.autograd.graph import Node, Op, result, wrap
 from tinynet.backends import open_backend
 from tinynet.dtype import DType
 from tinynet.errors import ArgumentTypeError
@@ -20,7 +20,7 @@ class Clone(Op):
     op = "clone"
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Tensor:
+    def backward(ctx: Node, grad: Tensor) -> Tensor:
         return grad
 
 
@@ -70,7 +70,7 @@ class Transfer(Op):
     op = "to"
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Tensor:
+    def backward(ctx: Node, grad: Tensor) -> Tensor:
         return to_device(grad, ctx.params)
 
 
@@ -86,13 +86,16 @@ def to_device(x: Tensor, device: str) -> Tensor:
 
 
 def to(input: Tensor, *args: Any, dtype: DType | None = None, device: Any = None,
-       copy: bool = False) -> Tensor:  # fmt: skip
+       non_blocking: bool = False, copy: bool = False) -> Tensor:  # fmt: skip
     """`x.to(dtype)`, `x.to(device)`, `x.to(device, dtype)` or `x.to(other)`.
 
-    The tensor itself where nothing changes, unless `copy`.
+    The tensor itself where nothing changes, unless `copy`. `non_blocking` is accepted for PyTorch's
+    sake: waiting is the device's business.
     """
     x = require_tensor("to", input)
-    for arg in args:
+    flags = [arg for arg in args if isinstance(arg, bool)]  # non_blocking, copy
+    copy = flags[1] if len(flags) > 1 else copy
+    for arg in args[: len(args) - len(flags)]:
         if isinstance(arg, DType):
             dtype = arg
         elif isinstance(arg, str):

@@ -11,11 +11,12 @@ import numpy as np
 from tinynet import shape as shapes
 from tinynet.autograd.graph import Variable, wrap
 from tinynet.backends import open_backend
-from tinynet.dtype import BY_NAME, DEFAULT, DType, Scalar, bool_, int64
+from tinynet.dtype import BY_NAME, DEFAULT, DType, Scalar, bool_, fitted_scalar, int64
 from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from tinynet.ops.copying import to
 from tinynet.ops.movement import expand_to, reshape_to
 from tinynet.ops.operands import require_tensor
+from tinynet.shape import Shape
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -131,49 +132,58 @@ def full(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Every element `fill_value`, whose Python type decides the dtype unless given."""
-    value = fill_value.item() if hasattr(fill_value, "item") else fill_value
-    if dtype is None:
-        dtype = bool_ if isinstance(value, bool) else int64 if isinstance(value, int) else DEFAULT
-    return _filled("full", (size,), value, dtype, device, requires_grad)
+    value = fill_value
+    if hasattr(fill_value, "item"):
+        value = fill_value.item()
+        dtype = dtype or getattr(fill_value, "dtype", None)
+    dtype = dtype or scalar_dtype(value)
+    shape = shapes.as_shape("full", size)
+    return _filled("full", shape, value, dtype, device, requires_grad)
 
 
 def _filled(
-    op: str, size: tuple[Any, ...], value: Scalar, dtype: DType | None, device: str | None,
+    op: str, shape: Shape, value: Scalar, dtype: DType | None, device: str | None,
     requires_grad: bool,
 ) -> Tensor:  # fmt: skip
     _check_dtype(op, dtype)
-    shape = shapes.check_sizes(op, shapes.as_shape(op, *size))
     kind = dtype or DEFAULT
     backend = open_backend(device)
-    return _made(backend.full(shape, value, kind), kind, backend, requires_grad)
+    array = backend.full(shapes.check_sizes(op, shape), fitted_scalar(op, value, kind), kind)
+    return _made(array, kind, backend, requires_grad)
 
 
 def zeros(
-    *size: Any, dtype: DType | None = None, device: str | None = None, requires_grad: bool = False
-) -> Tensor:
+    *sizes: Any, size: Any = None, dtype: DType | None = None, device: str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Every element 0, float32 unless `dtype` is given."""
-    return _filled("zeros", size, 0, dtype, device, requires_grad)
+    shape = shapes.as_shape("zeros", *sizes, named=size)
+    return _filled("zeros", shape, 0, dtype, device, requires_grad)
 
 
 def ones(
-    *size: Any, dtype: DType | None = None, device: str | None = None, requires_grad: bool = False
-) -> Tensor:
+    *sizes: Any, size: Any = None, dtype: DType | None = None, device: str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Every element 1, float32 unless `dtype` is given."""
-    return _filled("ones", size, 1, dtype, device, requires_grad)
+    shape = shapes.as_shape("ones", *sizes, named=size)
+    return _filled("ones", shape, 1, dtype, device, requires_grad)
 
 
 def empty(
-    *size: Any, dtype: DType | None = None, device: str | None = None, requires_grad: bool = False
-) -> Tensor:
+    *sizes: Any, size: Any = None, dtype: DType | None = None, device: str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """A tensor to be written; its elements are 0 until then."""
-    return _filled("empty", size, 0, dtype, device, requires_grad)
+    shape = shapes.as_shape("empty", *sizes, named=size)
+    return _filled("empty", shape, 0, dtype, device, requires_grad)
 
 
 def _like(
     op: str, input: Tensor, value: Any, dtype: DType | None, device: str | None, grad: bool
 ) -> Tensor:
     x = require_tensor(op, input)
-    return _filled(op, (x.shape,), value, dtype or x.dtype, device or x.backend.name, grad)
+    return _filled(op, x.shape, value, dtype or x.dtype, device or x.backend.name, grad)
 
 
 def zeros_like(
@@ -209,21 +219,30 @@ def full_like(
 
 
 # By rules
+def _as_number(op: str, value: Any, dtype: DType | None) -> Any:
+    """A bound as a Python number; whole where an integer dtype is asked for."""
+    if hasattr(value, "item"):
+        if value.shape != ():
+            raise ShapeError(f"{op}: bounds must be numbers, got a tensor of shape {value.shape}")
+        value = value.item()
+    return int(value) if dtype is not None and dtype.rank == 1 and math.isfinite(value) else value
+
+
 def arange(
     start: Scalar, end: Scalar | None = None, step: Scalar = 1, *, dtype: DType | None = None,
     device: str | None = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """`start`, `start + step`, ... up to but without `end`; int64 if all three are integers."""
+    _check_dtype("arange", dtype)
     if end is None:
         start, end = 0, start
-    start, end, step = (x.item() if hasattr(x, "item") else x for x in (start, end, step))
+    start, end, step = (_as_number("arange", x, dtype) for x in (start, end, step))
     if step == 0:
         raise ArgumentError("arange: step cannot be 0")
     if (end - start) * step < 0:
         raise ArgumentError(f"arange: step {step} does not lead from {start} to {end}")
     if not all(math.isfinite(x) for x in (start, end, step)):
         raise ArgumentError(f"arange: bounds must be finite, got {start}, {end}, {step}")
-    _check_dtype("arange", dtype)
     is_integral = all(isinstance(x, int) for x in (start, end, step))
     count = len(range(start, end, step)) if is_integral else math.ceil((end - start) / step)
     kind = dtype or (int64 if is_integral else DEFAULT)
@@ -239,6 +258,8 @@ def linspace(
     count = shapes.as_integer("linspace", "steps", steps)
     if count < 0:
         raise ArgumentError(f"linspace: steps cannot be negative, got {steps}")
+    _check_dtype("linspace", dtype)
+    start, end = (_as_number("linspace", x, dtype) for x in (start, end))
     step = (end - start) / max(count - 1, 1)
     kind = dtype or DEFAULT
     backend = open_backend(device)
@@ -256,6 +277,8 @@ def logspace(
     from tinynet.dtype import float64
     from tinynet.ops.arithmetic import pow
 
+    _check_dtype("logspace", dtype)
+    start, end = (_as_number("logspace", x, dtype) for x in (start, end))
     made = pow(base, linspace(start, end, steps, dtype=float64, device=device)).to(dtype or DEFAULT)
     return made.requires_grad_() if requires_grad else made
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
-from tinynet.autograd.graph import CONSTANT, Function, Gradients, Op, Variable, result
+from tinynet.autograd.graph import CONSTANT, Function, Gradients, Node, Op, Variable, result, wrap
 from tinynet.dtype import DType, Scalar, bool_
 from tinynet.errors import DTypeError
 from tinynet.ops.operands import as_constant, as_floating, join_operands, require_tensor
@@ -24,7 +24,6 @@ Rule = Callable[[Any, "Tensor"], Gradients]
 UnaryFunction = Callable[["Tensor"], "Tensor"]
 BinaryFunction = Callable[["Tensor | Scalar", "Tensor | Scalar"], "Tensor"]
 
-NUMBERS = frozenset([int, float])
 ANY, NOT_BOOL, INTEGRAL = "any", "not bool", "integral"
 
 
@@ -46,11 +45,13 @@ def unary(
     floating: bool = True,
     takes: str = ANY,
     gives: DType | None = None,
+    copies: int = -1,
 ) -> UnaryFunction:
     """An operation on one tensor.
 
     `saves` is what the rule needs, "input" or "output"; `floating` operations convert integers to
-    the default dtype first; `gives` is the result's dtype where it is not the operand's.
+    the default dtype first; `gives` is the result's dtype where it is not the operand's; dtypes up
+    to the rank `copies` are copied, since there is nothing to do.
     """
     function = make_op(name, rule, saves)
     saves_input = saves == "input"
@@ -59,6 +60,8 @@ def unary(
         x = require_tensor(name, input)
         if x.dtype.rank != 2:
             check_dtype(name, takes, x.dtype)
+            if x.dtype.rank <= copies:
+                return wrap(x.backend.copy(x.array), x.dtype, x.backend)
             if floating:
                 x = as_floating(x)
         array = x.backend.elementwise(name, x.array)
@@ -85,24 +88,22 @@ def binary(
     def op(input: Tensor | Scalar, other: Tensor | Scalar) -> Tensor:
         a: Any = input
         b: Any = other
-        if type(b) in NUMBERS:
-            if least_rank < 3 and isinstance(a, Variable) and a.dtype.rank == 2:
-                array = a.backend.elementwise(name, a.array, float(b))
-                saved = (a, b) if saves_inputs else ()
-                return result(function, array, gives or a.dtype, (a, CONSTANT), saved)
-        elif type(a) not in NUMBERS:
-            if (
-                isinstance(a, Variable)
-                and isinstance(b, Variable)
-                and a.dtype is b.dtype
-                and a.backend is b.backend
-                and a.dtype.rank >= least_rank
-            ):
+        kind = type(b)
+        try:
+            dtype = a.dtype
+            if kind is float or kind is int:
+                if dtype.rank == 2 and least_rank < 3:
+                    array = a.backend.elementwise(name, a.array, float(b))
+                    saved = (a, b) if saves_inputs else ()
+                    return result(function, array, gives or dtype, (a, CONSTANT), saved)
+            elif dtype is b.dtype and a.backend is b.backend and dtype.rank >= least_rank:
                 if a.shape != b.shape:
                     shapes.broadcast(name, a.shape, b.shape)
                 array = a.backend.elementwise(name, a.array, b.array)
                 saved = (a, b) if saves_inputs else ()
-                return result(function, array, gives or a.dtype, (a, b), saved)
+                return result(function, array, gives or dtype, (a, b), saved)
+        except AttributeError:  # a number, or an array of another library
+            pass
         return _with_unlike_operands(function, a, b, saves_inputs, floating, takes, gives)
 
     return _named(op, name, doc)
@@ -146,7 +147,7 @@ def _named(function: Callable[..., Tensor], name: str, doc: str) -> Callable[...
     return function
 
 
-def _zero(ctx: Function, grad: Tensor) -> Tensor:
+def _zero(ctx: Node, grad: Tensor) -> Tensor:
     return grad.new_zeros(grad.shape)
 
 
@@ -156,14 +157,15 @@ abs = unary(
     "abs", lambda ctx, grad: grad * sign(ctx.input), "`|x|`.",
     saves="input", floating=False, takes=NOT_BOOL,
 )  # fmt: skip
-sign = unary("sign", _zero, "-1, 0 or 1; NaN of NaN. Gradient 0.", floating=False)
+sign = unary("sign", _zero, "-1, 0 or 1; NaN of NaN. Gradient 0.", floating=False, copies=0)
 sqrt = unary("sqrt", lambda ctx, grad: grad / (2 * ctx.output), "Square root.", saves="output")
 rsqrt = unary(
     "rsqrt", lambda ctx, grad: grad * ctx.output**3 * -0.5, "`1 / sqrt(x)`.", saves="output"
 )
 square = unary(
-    "square", lambda ctx, grad: grad * (2 * ctx.input), "`x * x`.", saves="input", floating=False
-)
+    "square", lambda ctx, grad: grad * (2 * ctx.input), "`x * x`.",
+    saves="input", floating=False, takes=NOT_BOOL,
+)  # fmt: skip
 reciprocal = unary(
     "reciprocal", lambda ctx, grad: -grad * square(ctx.output), "`1 / x`.", saves="output"
 )
@@ -234,10 +236,10 @@ erf = unary(
 )  # fmt: skip
 
 # Rounding: gradient 0, as PyTorch has it
-floor = unary("floor", _zero, "The largest integer not above x.", floating=False)
-ceil = unary("ceil", _zero, "The smallest integer not below x.", floating=False)
-trunc = unary("trunc", _zero, "x without its fraction.", floating=False)
-_round = unary("round", _zero, "The nearest integer, halves to even.", floating=False)
+floor = unary("floor", _zero, "The largest integer not above x.", copies=1)
+ceil = unary("ceil", _zero, "The smallest integer not below x.", copies=1)
+trunc = unary("trunc", _zero, "x without its fraction.", copies=1)
+_round = unary("round", _zero, "The nearest integer, halves to even.", copies=1)
 
 # Questions
 isnan = unary("isnan", None, "Where x is NaN.", floating=False, gives=bool_)
@@ -251,5 +253,7 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """The nearest number with `decimals` digits after the point, halves to even. Gradient 0."""
     if decimals == 0:
         return _round(input)
-    scale = 10.0**decimals
+    scale = 10.0 ** math.fabs(decimals)
+    if decimals < 0:
+        return _round(input / scale) * scale
     return _round(input * scale) / scale

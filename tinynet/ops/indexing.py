@@ -7,14 +7,15 @@ Reading and writing at index tensors are one pair of primitives, each the other'
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
-from tinynet.autograd.graph import Function, Gradients, Op, Variable, result, wrap
+from tinynet.autograd.graph import Gradients, Node, Op, Variable, result, wrap
 from tinynet.autograd.mode import no_grad
 from tinynet.backends.base import PutMode, Range
-from tinynet.dtype import bool_, int64, uint8
+from tinynet.dtype import DType, Scalar, bool_, int32, int64, integer_limits
 from tinynet.errors import ArgumentError, ArgumentTypeError, DimError, DTypeError, ShapeError
 from tinynet.ops.arithmetic import where
 from tinynet.ops.joining import split
@@ -40,7 +41,7 @@ class Take(Op):
     op = "index"
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Tensor:
+    def backward(ctx: Node, grad: Tensor) -> Tensor:
         places, shape = ctx.params
         return put(grad.new_zeros(shape), places, grad, "add")
 
@@ -57,7 +58,7 @@ class Put(Op):
     op = "index_put"
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Gradients:
+    def backward(ctx: Node, grad: Tensor) -> Gradients:
         places, mode = ctx.params
         needs_x, needs_values = ctx.needs_input_grad
         x_grad: Tensor | None = grad
@@ -233,8 +234,8 @@ def check_values(op: str, values: Tensor, x: Tensor, places: Places) -> None:
 # Along a dim
 def _grid(op: str, x: Tensor, dim: int, index: Tensor) -> Places:
     """Index tensors that point at `x[i][index[i][j]][...]`, as `gather` does."""
-    if index.dtype.rank != 1 or index.dtype is uint8:
-        raise DTypeError(f"{op}: index must hold int64, got {index.dtype}")
+    if index.dtype not in (int64, int32) and index.numel():
+        raise DTypeError(f"{op}: index must hold int64 or int32, got {index.dtype}")
     require_same_device(op, x, index)
     places: list[Tensor] = []
     for i, size in enumerate(index.shape):
@@ -401,7 +402,8 @@ def scatter_reduce(
         raise ArgumentError(f"scatter_reduce: reduce must be one of {[*modes]}, got {reduce!r}")
     x = require_tensor("scatter_reduce", input)
     if not include_self:
-        neutral = {"sum": 0, "mean": 0, "prod": 1, "amax": _lowest(x), "amin": -_lowest(x)}
+        lowest, highest = _limits(x.dtype)
+        neutral = {"sum": 0, "mean": 0, "prod": 1, "amax": lowest, "amin": highest}
         x = scatter(x, dim, index, neutral[reduce])
     if reduce in ("sum", "mean"):
         total = scatter_add(x, dim, index, src)
@@ -416,8 +418,11 @@ def scatter_reduce(
     return _scatter_combined(x, dim, index, src, modes[reduce])
 
 
-def _lowest(x: Tensor) -> float:
-    return -float("inf") if x.dtype.rank == 2 else -(2 ** (8 * x.dtype.itemsize - 1))
+def _limits(dtype: DType) -> tuple[Scalar, Scalar]:
+    """What no element is below, and what none is above."""
+    if dtype.rank == 2:
+        return -math.inf, math.inf
+    return (False, True) if dtype is bool_ else integer_limits(dtype)
 
 
 class ScatterCombine(Op):
@@ -426,7 +431,7 @@ class ScatterCombine(Op):
     op = "scatter_reduce"
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Gradients:
+    def backward(ctx: Node, grad: Tensor) -> Gradients:
         dim, index, mode = ctx.params
         x, src = ctx.saved_tensors
         best = _scatter_combined(x, dim, index, src, mode)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tinynet import shape as shapes
 from tinynet.autograd.function import record_several
-from tinynet.autograd.graph import Function, Gradients, Op, result
+from tinynet.autograd.graph import Gradients, Node, Op, Variable, result
 from tinynet.errors import ArgumentError, ShapeError
 from tinynet.ops.movement import narrow_to, reshape_to
 from tinynet.ops.operands import cast_to, join_operands, require_tensor
@@ -22,7 +22,7 @@ class Concatenate(Op):
     op = "cat"
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Gradients:
+    def backward(ctx: Node, grad: Tensor) -> Gradients:
         dim, sizes = ctx.params
         gradients, start = [], 0
         for size, is_needed in zip(sizes, ctx.needs_input_grad, strict=True):
@@ -79,7 +79,7 @@ class Split(Op):
     op = "split"
 
     @staticmethod
-    def backward(ctx: Function, *grads: Tensor) -> Gradients:
+    def backward(ctx: Node, *grads: Tensor) -> Gradients:
         return cat(grads, ctx.params)
 
 
@@ -116,13 +116,19 @@ def _joined(x: Tensor, parts: tuple[Tensor, ...], dim: int) -> tuple[Tensor, ...
 
 
 def tensor_split(
-    input: Tensor, indices_or_sections: int | Sequence[int], dim: int = 0
+    input: Tensor, indices_or_sections: int | Sequence[int] | Tensor, dim: int = 0
 ) -> tuple[Tensor, ...]:
     """Parts of nearly equal size, or cut before given indices."""
     x = require_tensor("tensor_split", input)
+    if not x.shape:
+        raise ShapeError("tensor_split: a 0-d tensor has no dim to split")
     place = shapes.as_dim("tensor_split", dim, x.ndim)
     total = x.shape[place]
+    if isinstance(indices_or_sections, Variable):
+        indices_or_sections = indices_or_sections.tolist()  # type: ignore[attr-defined]
     if isinstance(indices_or_sections, int):
+        if indices_or_sections < 1:
+            raise ArgumentError(f"tensor_split: {indices_or_sections} sections, expected 1 or more")
         small, extra = divmod(total, indices_or_sections)
         return split(x, [small + (i < extra) for i in range(indices_or_sections)], place)
     cuts = [0, *(min(max(i + total if i < 0 else i, 0), total) for i in indices_or_sections), total]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
-from tinynet.autograd.graph import CONSTANT, Function, Gradients, Op, result
+from tinynet.autograd.graph import CONSTANT, Gradients, Node, Op, result
 from tinynet.dtype import Scalar, bool_
 from tinynet.errors import ArgumentError, DTypeError, ShapeError
 from tinynet.ops.arithmetic import add, mul
@@ -23,7 +23,7 @@ class MatMul(Op):
     op = "matmul"
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Gradients:
+    def backward(ctx: Node, grad: Tensor) -> Gradients:
         a, b = ctx.saved_tensors
         needs_a, needs_b = ctx.needs_input_grad
         a_grad = _product(grad, b.mT) if needs_a else None
@@ -136,7 +136,7 @@ class Linear(Op):
     op = "linear"
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Gradients:
+    def backward(ctx: Node, grad: Tensor) -> Gradients:
         x, weight = ctx.saved_tensors
         needs_x, needs_weight, needs_bias = ctx.needs_input_grad
         x_grad = _product(grad, weight) if needs_x else None
@@ -186,6 +186,13 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
         pairs = [[d] if isinstance(d, int) else d for d in dims]
     a_dims = [shapes.as_dim("tensordot", dim, x.ndim) for dim in pairs[0]]
     b_dims = [shapes.as_dim("tensordot", dim, y.ndim) for dim in pairs[1]]
+    if len(a_dims) != len(b_dims):
+        raise ShapeError(f"tensordot: {len(a_dims)} and {len(b_dims)} dims in {dims}")
+    for i, j in zip(a_dims, b_dims, strict=True):  # size 1 broadcasts, as in PyTorch
+        if x.shape[i] == 1 != y.shape[j]:
+            y = y.sum(j, keepdim=True)
+        elif y.shape[j] == 1 != x.shape[i]:
+            x = x.sum(i, keepdim=True)
     a_sizes, b_sizes = [x.shape[i] for i in a_dims], [y.shape[i] for i in b_dims]
     if a_sizes != b_sizes:
         raise ShapeError(f"tensordot: sizes {a_sizes} of {x.shape} and {b_sizes} of {y.shape}")

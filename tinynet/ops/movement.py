@@ -11,7 +11,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
-from tinynet.autograd.graph import Function, Op, alias, result, wrap
+from tinynet.autograd.graph import Node, Op, alias, result, wrap
 from tinynet.backends.base import Range
 from tinynet.dtype import int64
 from tinynet.errors import DimError, ShapeError
@@ -28,17 +28,18 @@ class Reshape(Op):
     op = "reshape"
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Tensor:
+    def backward(ctx: Node, grad: Tensor) -> Tensor:
         return reshape_to(grad, ctx.params)
 
 
-def reshape(input: Tensor, *shape: Any) -> Tensor:
+def reshape(input: Tensor, *sizes: Any, shape: Sequence[int] | None = None) -> Tensor:
     """The same elements, row by row, in another shape; one size may be -1.
 
     A view where the strides allow, else a copy.
     """
     x = require_tensor("reshape", input)
-    return reshape_to(x, shapes.reshaped("reshape", x.shape, shapes.as_shape("reshape", *shape)))
+    goal = shapes.as_shape("reshape", *sizes, named=shape)
+    return reshape_to(x, shapes.reshaped("reshape", x.shape, goal))
 
 
 def reshape_to(x: Tensor, shape: Shape) -> Tensor:
@@ -49,10 +50,11 @@ def reshape_to(x: Tensor, shape: Shape) -> Tensor:
     return result(Reshape, array, x.dtype, (x,), (), x.shape)
 
 
-def view(input: Tensor, *shape: Any) -> Tensor:
+def view(input: Tensor, *sizes: Any, size: Sequence[int] | None = None) -> Tensor:
     """`reshape` that never copies: an error where strides do not allow a view."""
     x = require_tensor("view", input)
-    y = reshape_to(x, shapes.reshaped("view", x.shape, shapes.as_shape("view", *shape)))
+    goal = shapes.as_shape("view", *sizes, named=size)
+    y = reshape_to(x, shapes.reshaped("view", x.shape, goal))
     if not y.is_alias:
         raise ShapeError(
             f"view: strides of the tensor of shape {x.shape} allow no view of shape {y.shape}, "
@@ -67,14 +69,15 @@ class Permute(Op):
     op = "permute"
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Tensor:
+    def backward(ctx: Node, grad: Tensor) -> Tensor:
         return permute_to(grad, ctx.params)
 
 
-def permute(input: Tensor, *dims: Any) -> Tensor:
+def permute(input: Tensor, *order: Any, dims: Sequence[int] | None = None) -> Tensor:
     """A view with dims in the order given."""
     x = require_tensor("permute", input)
-    return permute_to(x, shapes.permuted("permute", x.ndim, shapes.as_shape("permute", *dims)))
+    goal = shapes.as_shape("permute", *order, named=dims)
+    return permute_to(x, shapes.permuted("permute", x.ndim, goal))
 
 
 def permute_to(x: Tensor, dims: Shape) -> Tensor:
@@ -89,14 +92,15 @@ class Expand(Op):
     op = "expand"
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Tensor:
+    def backward(ctx: Node, grad: Tensor) -> Tensor:
         return grad
 
 
-def expand(input: Tensor, *sizes: Any) -> Tensor:
+def expand(input: Tensor, *sizes: Any, size: Sequence[int] | None = None) -> Tensor:
     """A read-only view broadcast to `sizes`; -1 keeps a size."""
     x = require_tensor("expand", input)
-    return expand_to(x, shapes.expand("expand", x.shape, shapes.as_shape("expand", *sizes)))
+    goal = shapes.as_shape("expand", *sizes, named=size)
+    return expand_to(x, shapes.expand("expand", x.shape, goal))
 
 
 def expand_to(x: Tensor, shape: Shape) -> Tensor:
@@ -110,7 +114,7 @@ class BasicIndex(Op):
     op = "index"
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Tensor:
+    def backward(ctx: Node, grad: Tensor) -> Tensor:
         ranges, shape = ctx.params
         return place(grad, ranges, shape)
 
@@ -127,7 +131,7 @@ class Place(Op):
     op = "place"
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Tensor:
+    def backward(ctx: Node, grad: Tensor) -> Tensor:
         ranges, shape = ctx.params
         return basic_index(grad, ranges, shape)
 
@@ -147,7 +151,7 @@ class Windows(Op):
     op = "windows"
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Tensor:
+    def backward(ctx: Node, grad: Tensor) -> Tensor:
         (function, arguments), shape = ctx.params
         backend = grad.backend
         places = wrap(backend.arange(prod(shape), 0, 1, int64), int64, backend)
@@ -209,13 +213,13 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
 def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """A view of every window of `size` along `dimension`, `step` apart, as a new last dim."""
     x = require_tensor("unfold", input)
-    if x.ndim == 0:
-        x = reshape_to(x, (1,))
     dim = shapes.as_dim("unfold", dimension, x.ndim)
-    if not 0 <= size <= x.shape[dim] or step < 1:
+    if not 0 <= size <= (x.shape[dim] if x.shape else 1) or step < 1:
         raise ShapeError(
             f"unfold: size {size} and step {step} do not fit dim {dim} of shape {x.shape}"
         )
+    if not x.shape:
+        return narrow_to(reshape_to(x, (1,)), 0, 0, size)
     strides = x.stride()
     count = (x.shape[dim] - size) // step + 1
     shape = (*x.shape[:dim], count, *x.shape[dim + 1 :], size)
@@ -242,10 +246,12 @@ def as_index(op: str, index: int, size: int, dim: int) -> int:
     return index + size if index < 0 else index
 
 
-def sum_to_size(input: Tensor, *size: Any) -> Tensor:
+def sum_to_size(input: Tensor, *sizes: Any, size: Sequence[int] | None = None) -> Tensor:
     """The sum over the dims that broadcasting from `size` would have added: its reverse."""
     x = require_tensor("sum_to_size", input)
-    shape = shapes.as_shape("sum_to_size", *size)
+    shape = shapes.as_shape("sum_to_size", *sizes, named=size)
+    if not shape:
+        return x.sum()
     if shapes.broadcast("sum_to_size", shape, x.shape) != x.shape:
         raise ShapeError(f"sum_to_size: {shape} does not broadcast to {x.shape}")
     added = x.ndim - len(shape)

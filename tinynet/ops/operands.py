@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from tinynet.autograd.graph import Function, Op, Variable, result, wrap
+from tinynet.autograd.graph import Node, Op, Variable, result, wrap
 from tinynet.dtype import DEFAULT, DType, Scalar, result_dtype, wrap_scalar
 from tinynet.errors import ArgumentTypeError, DeviceError, DTypeError
 
@@ -121,7 +121,7 @@ class Cast(Op):
     op = "to"
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Tensor:
+    def backward(ctx: Node, grad: Tensor) -> Tensor:
         return grad
 
 

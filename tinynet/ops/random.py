@@ -256,6 +256,8 @@ def multinomial(
     x = require_tensor("multinomial", input).detach()
     if x.ndim not in (1, 2) or x.dtype.rank != 2:
         raise ShapeError(f"multinomial: expected 1 or 2 dims of floats, got {x.dtype} {x.shape}")
+    if num_samples < 1:
+        raise ArgumentError(f"multinomial: num_samples must be positive, got {num_samples}")
     rows = x.reshape(-1, x.shape[-1])
     if not bool((rows >= 0).all()) or not bool(rows.isfinite().all()):
         raise ArgumentError("multinomial: weights must be finite and not negative")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tinynet import shape as shapes
 from tinynet.autograd.graph import wrap
 from tinynet.dtype import int64
-from tinynet.errors import ShapeError
+from tinynet.errors import DimError, ShapeError
 from tinynet.ops.joining import cat
 from tinynet.ops.movement import (
     as_index,
@@ -131,21 +131,20 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     return basic_index(x, tuple(ranges), (*x.shape[:place_], *x.shape[place_ + 1 :]))
 
 
-def flip(input: Tensor, *dims: Any) -> Tensor:
+def flip(input: Tensor, *names: Any, dims: Sequence[int] | None = None) -> Tensor:
     """A copy with the elements along `dims` in reverse order."""
     x = require_tensor("flip", input)
-    names = dims[0] if len(dims) == 1 and isinstance(dims[0], Sequence) else dims
-    reversed_dims = shapes.as_dims("flip", names, x.ndim)
+    reversed_dims = shapes.as_dims("flip", shapes.as_shape("flip", *names, named=dims), x.ndim)
     ranges = tuple(
         (n - 1, -1, n) if i in reversed_dims else (0, 1, n) for i, n in enumerate(x.shape)
     )
     return basic_index(x, ranges, x.shape).clone()
 
 
-def repeat(input: Tensor, *repeats: Any) -> Tensor:
+def repeat(input: Tensor, *sizes: Any, repeats: Sequence[int] | None = None) -> Tensor:
     """Copies side by side: `repeats[i]` along dim i, new dims in front."""
     x = require_tensor("repeat", input)
-    counts = shapes.check_sizes("repeat", shapes.as_shape("repeat", *repeats))
+    counts = shapes.check_sizes("repeat", shapes.as_shape("repeat", *sizes, named=repeats))
     if len(counts) < x.ndim:
         raise ShapeError(f"repeat: {counts} has fewer dims than the tensor of shape {x.shape}")
     shape = (1,) * (len(counts) - x.ndim) + x.shape
@@ -155,10 +154,10 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
     return reshape_to(expand_to(reshape_to(x, between), spread).clone(), total)
 
 
-def tile(input: Tensor, *dims: Any) -> Tensor:
+def tile(input: Tensor, *sizes: Any, dims: Sequence[int] | None = None) -> Tensor:
     """`repeat` with NumPy's rule: missing counts in front are 1."""
     x = require_tensor("tile", input)
-    counts = shapes.as_shape("tile", *dims)
+    counts = shapes.as_shape("tile", *sizes, named=dims)
     return repeat(x, (1,) * (x.ndim - len(counts)) + counts)
 
 
@@ -200,7 +199,9 @@ def roll(
         raise ShapeError(f"roll: {len(steps)} shifts but {len(names)} dims")
     for step, name in zip(steps, names, strict=True):
         dim = shapes.as_dim("roll", name, x.ndim)
-        size = x.shape[dim] if x.shape else 0
+        if not x.shape:
+            raise DimError("roll: a 0-d tensor has no dim to roll along")
+        size = x.shape[dim]
         if size and step % size:
             cut = size - step % size
             x = cat([narrow_to(x, dim, cut, size - cut), narrow_to(x, dim, 0, cut)], dim)

@@ -9,8 +9,8 @@ from math import prod as product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinynet import shape as shapes
-from tinynet.autograd.graph import Function, Op, Variable, result, wrap
-from tinynet.dtype import DType, Scalar, bool_, int64
+from tinynet.autograd.graph import Node, Op, Variable, result, wrap
+from tinynet.dtype import DType, Scalar, bool_, int64, uint8
 from tinynet.errors import ArgumentError, ShapeError
 from tinynet.ops.arithmetic import maximum, minimum, where
 from tinynet.ops.joining import cat
@@ -50,7 +50,7 @@ class Sum(Op):
     op = "sum"
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Tensor:
+    def backward(ctx: Node, grad: Tensor) -> Tensor:
         return spread(grad, *ctx.params)
 
 
@@ -86,7 +86,7 @@ class Prod(Op):
     op = "prod"
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Tensor:
+    def backward(ctx: Node, grad: Tensor) -> Tensor:
         dim = ctx.params
         x = ctx.input
         before = scanned(x, dim, is_exclusive=True)
@@ -134,7 +134,7 @@ class Extreme(Op):
     op = "amax"
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Tensor:
+    def backward(ctx: Node, grad: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         dims, best = ctx.params
         is_best = (x == best) | (x.isnan() & best.isnan())
@@ -247,7 +247,8 @@ def _question(op: str, input: Tensor, dim: Dims, keepdim: bool) -> Tensor:
     x = require_tensor(op, input)
     truth = x if x.dtype is bool_ else x.detach() != 0
     array = x.backend.reduce(op, truth.array, _dims(op, dim, x), keepdim)
-    return wrap(array, bool_, x.backend)
+    answer = wrap(array, bool_, x.backend)
+    return cast_to(answer, uint8) if x.dtype is uint8 else answer  # uint8 was PyTorch's bool once
 
 
 @numpy_names
@@ -286,7 +287,7 @@ class Root(Op):
     saves_output = True
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Tensor:
+    def backward(ctx: Node, grad: Tensor) -> Tensor:
         y = ctx.output
         is_zero = y == 0
         return where(is_zero, 0.0, grad / (2 * where(is_zero, 1.0, y)))

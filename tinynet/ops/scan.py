@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tinynet import shape as shapes
-from tinynet.autograd.graph import Function, Op, result, wrap
+from tinynet.autograd.graph import Node, Op, result, wrap
 from tinynet.autograd.mode import mode
 from tinynet.dtype import DType, int64
 from tinynet.ops.arithmetic import logaddexp, where
@@ -23,7 +23,7 @@ class CumSum(Op):
     op = "cumsum"
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Tensor:
+    def backward(ctx: Node, grad: Tensor) -> Tensor:
         return cumsum(grad.flip(ctx.params), ctx.params).flip(ctx.params)
 
 

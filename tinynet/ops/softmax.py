@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
-from tinynet.autograd.graph import Function, Op, result
+from tinynet.autograd.graph import Node, Op, result
 from tinynet.dtype import DType
 from tinynet.ops.operands import cast_to, numpy_names, require_floating, require_tensor
 
@@ -20,7 +20,7 @@ class Softmax(Op):
     saves_output = True
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Tensor:
+    def backward(ctx: Node, grad: Tensor) -> Tensor:
         y = ctx.output
         part = grad * y
         return part - y * part.sum(ctx.params, keepdim=True)
@@ -33,7 +33,7 @@ class LogSoftmax(Op):
     saves_output = True
 
     @staticmethod
-    def backward(ctx: Function, grad: Tensor) -> Tensor:
+    def backward(ctx: Node, grad: Tensor) -> Tensor:
         return grad - ctx.output.exp() * grad.sum(ctx.params, keepdim=True)
 
 
