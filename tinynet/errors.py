@@ -45,6 +45,10 @@ class StateError(TinynetError, RuntimeError):
     """A state dict that does not fit the module or optimiser it is loaded into."""
 
 
+class PartError(TinynetError, AttributeError):
+    """A parameter, buffer or submodule that a module does not have, or cannot have yet."""
+
+
 class DataError(TinynetError, RuntimeError):
     """A data file that is missing, truncated, corrupt or of another format."""
 
