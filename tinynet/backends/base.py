@@ -2,10 +2,14 @@
 
 A backend owns arrays on one device and the primitives below. It knows nothing of gradients. Shapes,
 dtypes and dims arrive checked and normalised: operands of one elementwise call have one dtype
-(conditions and shift counts aside), dims are non-negative, index arrays are int64. Only index
+(a condition aside), dims are non-negative, index arrays are int64 and broadcast. Only index
 *values* are the backend's to check, since only it can read them.
-`tests/backends/test_conformance.py` is the protocol's specification in full: a new backend passes
-it or is not one. NumPy is the reference: its values, dtypes and shapes are what others return.
+`tests/backends` is the protocol's specification in full: a new backend passes it or is not one.
+NumPy is the reference: its values, dtypes and shapes are what others return.
+
+Arrays may have any strides, negative ones too. Values are infinite or NaN without a warning.
+Integers wrap around. What is not said is the backend's to choose: casts of NaN and of floats that
+do not fit an integer.
 """
 
 from typing import Any, Literal, Protocol
@@ -50,14 +54,14 @@ class Backend(Protocol):
 
     # to and from the host
     def from_numpy(self, array: NDArray[Any]) -> Any:
-        """An array that holds what `array` does; may share its memory."""
+        """An array that holds what `array` does; may share its memory. Any strides."""
 
     def to_numpy(self, x: Any) -> NDArray[Any]:
         """A NumPy array that holds what `x` does; may share its memory."""
 
     # creation
     def full(self, shape: Shape, value: Scalar, dtype: DType) -> Any:
-        """Every element is `value`."""
+        """Every element is `value`, which fits `dtype`."""
 
     def arange(self, count: int, start: Scalar, step: Scalar, dtype: DType) -> Any:
         """`start + i * step` for i < count, rounded once to `dtype`."""
@@ -72,36 +76,70 @@ class Backend(Protocol):
     def elementwise(
         self, op: str, a: Operand, b: Operand = None, c: Operand = None, out: Any = None
     ) -> Any:
-        """Apply one of `UNARY`, `BINARY` or `TERNARY`, broadcasting; into `out` if given."""
+        """Apply one of `UNARY`, `BINARY` or `TERNARY`, broadcasting.
+
+        Results have the operands' dtype; questions and comparisons give bools. Scalars are rounded
+        to the arrays' dtype first; at least one operand is an array. Which dtypes come:
+        all of them: `add mul maximum minimum where isnan isinf isfinite logical_* eq ne lt le gt
+        ge` (bools add up as "or", multiply as "and"); all but bool: `neg abs sign square sub
+        floor_divide remainder fmod pow`; all but floats: `invert bitwise_*`; integers: shifts
+        (past the width: nothing is left but the sign); floats: the others.
+        Integers are not divided by 0; to negative powers they are 0, but for 1 and -1.
+
+        `out` has the result's shape and dtype, and is returned. It may be an operand, a view, or
+        overlap an operand, which is then read as it was.
+        """
 
     def cast(self, x: Any, dtype: DType) -> Any:
-        """Convert as C does: floats truncate toward zero, integers wrap."""
+        """A new array, converted as C does: floats truncate toward zero, integers wrap.
+
+        To floats: rounded to the nearest, ties to even. To bool: whether it is not 0 (NaN is not).
+        """
 
     def copy(self, x: Any) -> Any:
         """A contiguous array of its own memory."""
 
     def assign(self, target: Any, source: Any) -> None:
-        """Write `source` (broadcast, cast) into `target`'s memory, which views share."""
+        """Write `source` (broadcast, cast) into `target`'s memory, which views share.
+
+        The two may overlap: all of `source` is read first. Results computed earlier keep their
+        values.
+        """
 
     # reduction, scan, order
     def reduce(self, op: str, x: Any, dims: Shape, keepdim: bool) -> Any:
-        """One of `REDUCTIONS` over `dims`; float16 and bfloat16 accumulate in float32."""
+        """One of `REDUCTIONS` over `dims` (none: a copy); the result has `x`'s dtype.
+
+        Sums and products of float16 and bfloat16 accumulate in float32; those of nothing are 0 and
+        1. NaN is the largest and the smallest. Extremes of nothing are not asked for. `any` and
+        `all` take bools.
+        """
 
     def arg_reduce(self, op: Literal["max", "min"], x: Any, dim: int, keepdim: bool) -> Any:
-        """int64 index of the first extreme along `dim`; NaN counts as the extreme."""
+        """int64 index of the first extreme along `dim`, of the first NaN if there is one."""
 
     def scan(self, op: str, x: Any, dim: int) -> Any:
-        """Inclusive running result of one of `SCANS` along `dim`."""
+        """Inclusive running result of one of `SCANS` along `dim`; otherwise as `reduce`."""
 
     def argsort(self, x: Any, dim: int, descending: bool) -> Any:
-        """int64 indices that sort along `dim`, stably; NaN counts as the largest."""
+        """int64 indices that sort along `dim`; NaN is the largest.
+
+        Stable either way: equal elements (and NaNs) stay in their order.
+        """
 
     # linear algebra
     def matmul(self, a: Any, b: Any) -> Any:
-        """`numpy.matmul` for arrays of at least 1 dim; float16 and bfloat16 accumulate wider."""
+        """`numpy.matmul` for numbers in arrays of at least 1 dim.
+
+        float16 and bfloat16 accumulate in float32 and are rounded once.
+        """
 
     def linalg(self, op: str, *operands: Any) -> tuple[Any, ...]:
-        """A LAPACK routine of NumPy (`inv solve cholesky qr svd`), batched; see the reference."""
+        """A routine of LAPACK, batched, for float32 and float64.
+
+        `inv(x)`, `solve(a, b)`, `cholesky(x)` (lower), `qr(x)` to (q, r) and `svd(x)` to (u, s, vh)
+        of reduced size. Raises `ArgumentError` for singular matrices.
+        """
 
     # movement: views where memory allows
     def reshape(self, x: Any, shape: Shape) -> Any:
@@ -111,13 +149,13 @@ class Backend(Protocol):
         """A view with dims in this order."""
 
     def expand(self, x: Any, shape: Shape) -> Any:
-        """A read-only view broadcast to `shape`."""
+        """A view broadcast to `shape`; read-only where elements repeat."""
 
     def slice(self, x: Any, ranges: tuple[Range, ...]) -> Any:
-        """A view of `x[start], x[start + step], ...` along each dim."""
+        """A view of `count` elements `x[start], x[start + step], ...` along each dim."""
 
     def strided(self, x: Any, shape: Shape, strides: Shape, offset: int) -> Any:
-        """A view of `x`'s memory; strides and offset count elements."""
+        """A view of `x`'s memory; strides and offset count elements from `x`'s first."""
 
     def strides(self, x: Any) -> Shape:
         """Steps in memory, in elements, along each dim."""
@@ -129,14 +167,22 @@ class Backend(Protocol):
         """False where several elements share memory (`expand`) or the memory is read-only."""
 
     def concatenate(self, arrays: list[Any], dim: int) -> Any:
-        """Join along `dim`."""
+        """A new array: joined along `dim`. The arrays have one dtype."""
 
     # indexing
     def take(self, x: Any, indices: tuple[Any | None, ...]) -> Any:
-        """`x[indices]`, NumPy's advanced indexing; None stands for a whole dim."""
+        """A new array: `x[indices]`, NumPy's advanced indexing; None stands for a whole dim.
+
+        Negative indices count from the end. Raises `DimError` for those out of range:
+        `index: index 5 is out of range for dim 0 of size 3`.
+        """
 
     def put(self, x: Any, indices: tuple[Any | None, ...], values: Any, mode: PutMode) -> None:
-        """`x[indices] = values` in place, or combined with what is there, in index order."""
+        """`x[indices] = values` in place, or combined with what is there, in index order.
+
+        `values` have `x`'s dtype and broadcast. Where an index repeats, the last one is set and all
+        are combined, with the same result each time. Raises as `take` does, and writes nothing.
+        """
 
     def nonzero(self, x: Any) -> Any:
         """int64 array (count, ndim): where `x` is not zero, in row-major order."""

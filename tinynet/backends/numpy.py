@@ -8,7 +8,7 @@ and NaNs are values here, and the caller's own `numpy.errstate` stays as it is. 
 import contextvars
 import threading
 from collections.abc import Callable
-from math import copysign
+from math import copysign, prod
 from typing import Any, Literal
 
 import numpy as np
@@ -153,6 +153,8 @@ class NumPyBackend:
         return _quiet.run(result.astype, x.dtype) if narrow else result
 
     def argsort(self, x: Array, dim: int, descending: bool) -> Array:
+        if x.dtype.kind == "V":  # ml_dtypes leaves NaN where it is
+            x = x.astype(np.float32)
         if not descending:
             return np.argsort(x, axis=dim, kind="stable")
         order = np.argsort(np.flip(x, dim), axis=dim, kind="stable")
@@ -185,24 +187,28 @@ class NumPyBackend:
     def expand(self, x: Array, shape: Shape) -> Array:
         if x.ndim == 0 and x.dtype.kind != "V":  # a quarter of broadcast_to's time
             view: Array = np.ndarray(shape, x.dtype, x, 0, (0,) * len(shape))
-            view.setflags(False)
+            if view.size != 1:
+                view.setflags(False)
             return view
-        return np.broadcast_to(x, shape)
+        return x.reshape(shape) if prod(shape) == x.size else np.broadcast_to(x, shape)
 
     def slice(self, x: Array, ranges: tuple[Range, ...]) -> Array:
         return x[tuple([_as_slice(*range_) for range_ in ranges])] if ranges else x[...]
 
     def strided(self, x: Array, shape: Shape, strides: Shape, offset: int) -> Array:
-        size = x.itemsize
-        flat = np.lib.stride_tricks.as_strided(x, (x.size,), (size,)) if x.size else x.reshape(-1)
-        in_bytes = tuple(stride * size for stride in strides)
-        return np.lib.stride_tricks.as_strided(flat[offset:], shape, in_bytes)
+        size, interface = x.itemsize, x.__array_interface__
+        address, is_read_only = interface["data"]
+        interface["data"] = (address + offset * size, is_read_only)
+        interface["shape"], interface["strides"] = shape, tuple([step * size for step in strides])
+        return np.asarray(_Window(interface, x)).view(x.dtype)
 
     def strides(self, x: Array) -> Shape:
         return tuple(stride // x.itemsize for stride in x.strides)
 
     def shares_memory(self, x: Array, base: Array) -> bool:
-        return x is base or (x.base is not None and (x.base is base or x.base is base.base))
+        if x is base or (x.base is not None and (x.base is base or x.base is base.base)):
+            return True
+        return np.may_share_memory(x, base)
 
     def is_writable(self, x: Array) -> bool:
         return x.flags.writeable
@@ -214,7 +220,7 @@ class NumPyBackend:
         try:
             result = x[_as_index(indices)]
         except IndexError as error:
-            raise DimError(f"index: {error}") from None
+            raise _out_of_range(error) from None
         return result if type(result) is np.ndarray else np.asarray(result)
 
     def put(
@@ -227,10 +233,24 @@ class NumPyBackend:
             else:
                 _quiet.run(UFUNCS[mode].at, x, index, values)
         except IndexError as error:
-            raise DimError(f"index: {error}") from None
+            raise _out_of_range(error) from None
 
     def nonzero(self, x: Array) -> Array:
         return np.argwhere(x)
+
+
+class _Window:
+    """Memory described in NumPy's terms; keeps the array that owns it alive."""
+
+    def __init__(self, interface: dict[str, Any], owner: Array) -> None:
+        self.__array_interface__ = interface
+        self.owner = owner
+
+
+def _out_of_range(error: IndexError) -> DimError:
+    """NumPy's error about an index, in tinynet's words."""
+    text = str(error).replace("bounds for axis", "range for dim").replace("with size", "of size")
+    return DimError(f"index: {text}")
 
 
 def numpy_dtype(dtype: DType) -> "np.dtype[Any]":

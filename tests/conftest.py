@@ -1,0 +1,42 @@
+"""Fixtures that every test may use.
+
+Tests of operations run on every device: those of the backends registered in
+`tinynet.backends.MODULES`, or those named in the environment variable TINYNET_TEST_DEVICES
+("cpu,opencl:1"), which must then be there.
+"""
+
+import os
+
+import pytest
+
+import tinynet as tn
+from tinynet import settings
+from tinynet.backends import MODULES, open_backend
+from tinynet.errors import DeviceError, MissingDependencyError
+
+NAMED = [name for name in os.environ.get("TINYNET_TEST_DEVICES", "").split(",") if name]
+
+
+@pytest.fixture(params=NAMED or list(MODULES))
+def device(request):
+    """The name of a device; a test that asks for it runs once for each."""
+    try:
+        open_backend(request.param)
+    except (DeviceError, MissingDependencyError) as error:
+        if NAMED:
+            raise
+        pytest.skip(str(error))
+    return request.param
+
+
+@pytest.fixture
+def on_device(device, monkeypatch):
+    """Tensors made without `device=` are on `device`."""
+    monkeypatch.setenv(settings.DEVICE.name, device)
+    return device
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed():
+    """Every test draws the same random numbers, whatever ran before it."""
+    tn.manual_seed(0)
