@@ -132,6 +132,25 @@ def wrap_scalar(value: Scalar, dtype: DType) -> Scalar:
     return value if low <= value <= high else (value - low) % (high - low + 1) + low
 
 
+def fitted_scalar(op: str, value: Scalar, dtype: DType) -> Scalar:
+    """`value` as an element that is to be stored; an error where `dtype` cannot hold it.
+
+    As in PyTorch, negative numbers may wrap around in unsigned dtypes.
+    """
+    if 0 <= value <= 1:
+        return wrap_scalar(value, dtype)
+    if dtype.rank == 2:
+        fits = not math.isfinite(value) or abs(value) <= finfo(dtype).max
+    elif dtype.rank == 1:
+        low, high = integer_limits(dtype)
+        fits = math.isfinite(value) and (-high if low == 0 else low) <= int(value) <= high
+    else:
+        fits = True
+    if not fits:
+        raise DTypeError(f"{op}: {value} does not fit {dtype}")
+    return wrap_scalar(value, dtype)
+
+
 def integer_limits(dtype: DType) -> tuple[int, int]:
     """The smallest and the largest value of an integer dtype."""
     bits = 8 * dtype.itemsize

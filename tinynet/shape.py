@@ -10,10 +10,15 @@ from operator import index as as_int
 from tinynet.errors import ArgumentTypeError, DimError, ShapeError
 
 Shape = tuple[int, ...]
+_EVERY_DIM = [tuple(range(ndim)) for ndim in range(8)]
 
 
-def as_shape(op: str, *sizes: object) -> Shape:
-    """`f(2, 3)`, `f((2, 3))` and `f([2, 3])` all mean the shape (2, 3)."""
+def as_shape(op: str, *sizes: object, named: object = None) -> Shape:
+    """`f(2, 3)`, `f((2, 3))`, `f([2, 3])` and `f(size=(2, 3))` all mean the shape (2, 3)."""
+    if named is not None:
+        if sizes:
+            raise ArgumentTypeError(f"{op}: sizes {sizes} and {named!r} are given, expected one")
+        sizes = (named,)
     items: Iterable[object] = sizes
     if len(sizes) == 1 and isinstance(sizes[0], Sequence):
         items = sizes[0]
@@ -80,7 +85,7 @@ def as_dim(op: str, dim: object, ndim: int) -> int:
 def as_dims(op: str, dims: object, ndim: int) -> Shape:
     """`dims` (None for all, an int, or several) counted from the front, without repeats."""
     if dims is None:
-        return tuple(range(ndim))
+        return _EVERY_DIM[ndim] if ndim < len(_EVERY_DIM) else tuple(range(ndim))
     if not isinstance(dims, Sequence):
         return (as_dim(op, dims, ndim),)[:ndim]
     result = tuple(as_dim(op, dim, ndim) for dim in dims)

@@ -11,7 +11,7 @@ import numpy as np
 from tinynet import shape as shapes
 from tinynet.autograd.graph import Variable, wrap
 from tinynet.backends import open_backend
-from tinynet.dtype import BY_NAME, DEFAULT, DType, Scalar, bool_, fitted_scalar, int64
+from tinynet.dtype import BY_NAME, DEFAULT, DType, Scalar, bool_, fitted_scalar, int64, scalar_dtype
 from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from tinynet.ops.copying import to
 from tinynet.ops.movement import expand_to, reshape_to
@@ -132,13 +132,9 @@ def full(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Every element `fill_value`, whose Python type decides the dtype unless given."""
-    value = fill_value
-    if hasattr(fill_value, "item"):
-        value = fill_value.item()
-        dtype = dtype or getattr(fill_value, "dtype", None)
-    dtype = dtype or scalar_dtype(value)
+    value = fill_value.item() if hasattr(fill_value, "item") else fill_value
     shape = shapes.as_shape("full", size)
-    return _filled("full", shape, value, dtype, device, requires_grad)
+    return _filled("full", shape, value, dtype or scalar_dtype(value), device, requires_grad)
 
 
 def _filled(

@@ -271,6 +271,8 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     x, places = require_tensor("gather", input), require_tensor("gather", index, "index")
     place = shapes.as_dim("gather", dim, x.ndim)
     _check_grid("gather", x, place, places, None)
+    if not places.numel():
+        return x.reshape(-1)[:0].reshape(places.shape)
     if not places.shape:
         return take_at(x.reshape(1), (places.reshape(1).to(int64),)).reshape(())
     flat = x.reshape(1) if not x.shape else x
@@ -436,13 +438,27 @@ class ScatterCombine(Op):
         x, src = ctx.saved_tensors
         best = _scatter_combined(x, dim, index, src, mode)
         if mode == "mul":
-            return grad * best / x, (grad * best).gather(dim, index) / src
+            return _gradients_of_products(x, dim, index, src, grad, best)
         x_is_best, src_is_best = (x == best), (src == best.gather(dim, index))
         shares = x_is_best.to(grad.dtype)
         shares = scatter_add(shares, dim, index, src_is_best.to(grad.dtype))
         share = grad / shares
         x_grad = where(x_is_best, share, 0.0)
         return x_grad, where(src_is_best, share.gather(dim, index), 0.0)
+
+
+def _gradients_of_products(
+    x: Tensor, dim: int, index: Tensor, src: Tensor, grad: Tensor, best: Tensor
+) -> Gradients:
+    """The product of the other factors for each; exact where one of them is zero."""
+    x_or_one = where(x == 0, 1.0, x)
+    x_grad = grad * _scatter_combined(x_or_one, dim, index, src, "mul") / x_or_one
+    is_zero = src == 0
+    zeros = scatter_add(x.new_zeros(x.shape), dim, index, is_zero.to(x.dtype))
+    is_only_zero = is_zero & (zeros.gather(dim, index) == 1)
+    others = _scatter_combined(x, dim, index, where(is_only_zero, 1.0, src), "mul")
+    quotient = (grad * best).gather(dim, index) / where(is_zero, 1.0, src)
+    return x_grad, where(is_only_zero, (grad * others).gather(dim, index), quotient)
 
 
 def _scatter_combined(x: Tensor, dim: int, index: Tensor, src: Tensor, mode: PutMode) -> Tensor:

@@ -21,6 +21,7 @@ class MatMul(Op):
     """Matrix product of operands of at least 2 dims; the engine undoes batch broadcasting."""
 
     op = "matmul"
+    spares_first = spares_second = True
 
     @staticmethod
     def backward(ctx: Node, grad: Tensor) -> Gradients:
@@ -29,7 +30,7 @@ class MatMul(Op):
         a_grad = _product(grad, b.mT) if needs_a else None
         if not needs_b:
             return a_grad, None
-        if b.ndim == 2 and a.ndim > 2:  # one product over the whole batch, not a sum of many
+        if len(ctx.edges[1].shape) == 2 and a.ndim > 2:  # one product over the whole batch, not a sum of many
             return a_grad, _product(as_rows(a).mT, as_rows(grad))
         return a_grad, _product(a.mT, grad)
 
@@ -134,15 +135,17 @@ class Linear(Op):
     """`x @ weight.T + bias`."""
 
     op = "linear"
+    spares_first = spares_second = True
 
     @staticmethod
     def backward(ctx: Node, grad: Tensor) -> Gradients:
         x, weight = ctx.saved_tensors
         needs_x, needs_weight, needs_bias = ctx.needs_input_grad
         x_grad = _product(grad, weight) if needs_x else None
-        if x.ndim != 2:
-            x, grad = as_rows(x), as_rows(grad)
-        weight_grad = _product(permute_to(grad, (1, 0)), x) if needs_weight else None
+        grad = grad if grad.ndim == 2 else as_rows(grad)
+        weight_grad = None
+        if needs_weight:
+            weight_grad = _product(permute_to(grad, (1, 0)), x if x.ndim == 2 else as_rows(x))
         return x_grad, weight_grad, (grad.sum(0) if needs_bias else None)
 
 
@@ -190,9 +193,9 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
         raise ShapeError(f"tensordot: {len(a_dims)} and {len(b_dims)} dims in {dims}")
     for i, j in zip(a_dims, b_dims, strict=True):  # size 1 broadcasts, as in PyTorch
         if x.shape[i] == 1 != y.shape[j]:
-            y = y.sum(j, keepdim=True)
+            y = y.sum(j, keepdim=True, dtype=y.dtype)
         elif y.shape[j] == 1 != x.shape[i]:
-            x = x.sum(i, keepdim=True)
+            x = x.sum(i, keepdim=True, dtype=x.dtype)
     a_sizes, b_sizes = [x.shape[i] for i in a_dims], [y.shape[i] for i in b_dims]
     if a_sizes != b_sizes:
         raise ShapeError(f"tensordot: sizes {a_sizes} of {x.shape} and {b_sizes} of {y.shape}")
@@ -317,7 +320,7 @@ def _sum_private(x: Tensor, letters: list[str], needed: set[str]) -> tuple[Tenso
     private = [i for i, letter in enumerate(letters) if letter not in needed]
     if not private:
         return x, letters
-    return x.sum(private), [letter for letter in letters if letter in needed]
+    return x.sum(private, dtype=x.dtype), [letter for letter in letters if letter in needed]
 
 
 def _arranged(x: Tensor, letters: list[str], sizes: dict[str, int], *groups: list[str]) -> Tensor:

@@ -123,20 +123,20 @@ def _finished(made: Tensor, requires_grad: bool) -> Tensor:
 
 
 def rand(
-    *size: Any, generator: Generator | None = None, dtype: DType | None = None,
+    *sizes: Any, size: Any = None, generator: Generator | None = None, dtype: DType | None = None,
     device: str | None = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Uniform on [0, 1)."""
-    shape = shapes.as_shape("rand", *size)
+    shape = shapes.as_shape("rand", *sizes, named=size)
     return _finished(_uniform("rand", shape, dtype, device, generator), requires_grad)
 
 
 def randn(
-    *size: Any, generator: Generator | None = None, dtype: DType | None = None,
+    *sizes: Any, size: Any = None, generator: Generator | None = None, dtype: DType | None = None,
     device: str | None = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Normal with mean 0 and deviation 1, by Box and Muller (1958) from pairs of uniforms."""
-    shape = shapes.as_shape("randn", *size)
+    shape = shapes.as_shape("randn", *sizes, named=size)
     return _finished(_normal("randn", shape, dtype, device, generator), requires_grad)
 
 

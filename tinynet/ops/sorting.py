@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
@@ -100,7 +101,7 @@ def unique(
     else:
         rows = x.movedim(dim, 0)
         shape = rows.shape[:1]
-        rows = rows.reshape(shape[0], -1)
+        rows = rows.reshape(shape[0], prod(rows.shape[1:]))
     order = _lexical_order(rows)
     in_order = rows[order]
     is_new = _differs_from_previous(in_order)
