@@ -203,9 +203,16 @@ class Tensor(Variable):
         """Keep `.grad` although this is no leaf."""
         engine.retain_grad(self)
 
+    @property
+    def retains_grad(self) -> bool:
+        """Whether this is no leaf and `.grad` is kept."""
+        return self.retained is not None
+
     def detach_(self) -> Tensor:
         """Cut this tensor itself off from the graph."""
-        self.node, self.needs_grad, self.origin = None, False, None
+        if self.origin is not None:
+            raise GradientError("detach_: a view cannot be cut off in place, use detach()")
+        self.node, self.needs_grad = None, False
         return self
 
     # To Python, NumPy and others
@@ -281,8 +288,7 @@ class Tensor(Variable):
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec and not self.shape else format(str(self), spec)
 
-    def __hash__(self) -> int:
-        return id(self)
+    __hash__ = object.__hash__  # by identity, as PyTorch has it; `==` compares elements
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         if self.node is not None:
@@ -582,6 +588,7 @@ class Tensor(Variable):
     multiply_ = inplace.mul_
     div_ = inplace.div_
     divide_ = inplace.div_
+    true_divide_ = inplace.div_
     maximum_ = inplace.maximum_
     minimum_ = inplace.minimum_
     neg_ = inplace.neg_
@@ -601,6 +608,25 @@ class Tensor(Variable):
     trunc_ = inplace.trunc_
     round_ = inplace.round_
     sign_ = inplace.sign_
+    sgn_ = inplace.sign_
+    exp2_ = inplace.exp2_
+    expm1_ = inplace.expm1_
+    log2_ = inplace.log2_
+    log10_ = inplace.log10_
+    log1p_ = inplace.log1p_
+    tan_ = inplace.tan_
+    asin_ = inplace.asin_
+    acos_ = inplace.acos_
+    atan_ = inplace.atan_
+    sinh_ = inplace.sinh_
+    cosh_ = inplace.cosh_
+    asinh_ = inplace.asinh_
+    acosh_ = inplace.acosh_
+    atanh_ = inplace.atanh_
+    erf_ = inplace.erf_
+    atan2_ = inplace.atan2_
+    copysign_ = inplace.copysign_
+    logit_ = inplace.logit_
     relu_ = inplace.relu_
     pow_ = inplace.pow_
     floor_divide_ = inplace.floor_divide_
@@ -611,10 +637,20 @@ class Tensor(Variable):
     nan_to_num_ = inplace.nan_to_num_
     logical_and_ = inplace.logical_and_
     logical_or_ = inplace.logical_or_
+    logical_xor_ = inplace.logical_xor_
     logical_not_ = inplace.logical_not_
+    bitwise_not_ = inplace.bitwise_not_
     bitwise_and_ = inplace.bitwise_and_
     bitwise_or_ = inplace.bitwise_or_
     bitwise_xor_ = inplace.bitwise_xor_
+    bitwise_left_shift_ = inplace.left_shift_
+    bitwise_right_shift_ = inplace.right_shift_
+    cumsum_ = inplace.cumsum_
+    cumprod_ = inplace.cumprod_
+    tril_ = inplace.tril_
+    triu_ = inplace.triu_
+    addmm_ = inplace.addmm_
+    baddbmm_ = inplace.baddbmm_
     masked_fill_ = inplace.masked_fill_
     index_add_ = inplace.index_add_
     scatter_ = inplace.scatter_
@@ -659,10 +695,10 @@ class Tensor(Variable):
         return movement.permute_to(self, (*range(last - 1), last, last - 1))
 
     # Operators
-    __add__ = __radd__ = arithmetic.add
-    __sub__ = arithmetic.sub
+    __add__ = __radd__ = arithmetic.plus
+    __sub__ = arithmetic.minus
     __mul__ = __rmul__ = arithmetic.mul
-    __truediv__ = arithmetic.div
+    __truediv__ = arithmetic.divided
     __floordiv__ = arithmetic.floor_divide
     __mod__ = arithmetic.remainder
     __pow__ = arithmetic.pow
@@ -700,10 +736,10 @@ class Tensor(Variable):
         return self
 
     def __rsub__(self, other: Any) -> Tensor:
-        return arithmetic.sub(other, self)
+        return arithmetic.minus(other, self)
 
     def __rtruediv__(self, other: Any) -> Tensor:
-        return arithmetic.div(other, self)
+        return arithmetic.divided(other, self)
 
     def __rfloordiv__(self, other: Any) -> Tensor:
         return arithmetic.floor_divide(other, self)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
 from tinynet.autograd import anomaly
-from tinynet.autograd.graph import Edge, Node, Variable, clock, refresh
+from tinynet.autograd.function import Parts
+from tinynet.autograd.graph import Edge, Node, Variable, clock, refresh, wrap
 from tinynet.autograd.mode import mode
 from tinynet.errors import GradientError, ShapeError
 
@@ -47,7 +48,7 @@ def backward(
     for x in wanted:
         found = walk.found.get(_edge("backward", x))
         if found is not None and not x.is_leaf:
-            x.grad = found if x.grad is None else x.grad + found
+            x.grad = found.clone() if x.grad is None else x.grad + found
 
 
 def grad(
@@ -92,7 +93,10 @@ def grad(
 
 
 class _Walk:
-    """One traversal. `found`: gradients of the edges asked for; leaves' gradients otherwise."""
+    """One traversal. `found`: gradients of the edges asked for; leaves' gradients otherwise.
+
+    Nodes of order `since` and older are ends: nothing beyond them is visited, no hook is run.
+    """
 
     def __init__(
         self,
@@ -102,6 +106,7 @@ class _Walk:
         create_graph: bool,
         wanted: list[Edge] | None,
         accumulate: bool = True,
+        since: int = 0,
     ) -> None:
         self.pending: dict[Edge, Tensor] = {}
         self.heap: list[tuple[int, Node]] = []
@@ -109,10 +114,12 @@ class _Walk:
         self.retain_graph = retain_graph
         self.create_graph = create_graph
         self.accumulate = accumulate
+        self.since = since
+        self.marked: Node | None = None
         self.found: dict[Edge, Tensor] = {}
         self.wanted = None if wanted is None else set(wanted)
         starts = [_edge("backward", root) for root in roots]
-        self.leading = None if self.wanted is None else _leading_to(self.wanted, starts)
+        self.leading = None if self.wanted is None else _leading_to(self.wanted, starts, since)
         self.seeds = list(zip(starts, seeds, strict=True))
 
     def run(self) -> None:
@@ -130,11 +137,13 @@ class _Walk:
                 self.finish_leaf(leaf, gradient, is_new)
         finally:
             mode.enabled = previous
+            if self.marked is not None:
+                self.marked.needed = None
 
     def visit(self, node: Node) -> None:
         """Run one node's rule and deliver what it returns."""
         gradient = self.pending.pop(node)
-        if node.hooks:
+        if node.hooks and node.order > self.since:
             gradient = _run_hooks(node.hooks, gradient)
         if self.leading is not None and not self.is_wanted(node, gradient):
             return
@@ -152,7 +161,7 @@ class _Walk:
             edge = edges[place]
             if g is None or edge is None:
                 continue
-            if anomaly.state.enabled:
+            if anomaly.state.enabled and not isinstance(g, Parts):
                 anomaly.check_backward(node.name, node.made_at, g)
             if g.shape != edge.shape or g.dtype is not edge.dtype:
                 g = _match(g, edge, node, place)
@@ -171,6 +180,7 @@ class _Walk:
             self.found[node] = gradient
         if node not in self.leading:
             return False
+        self.marked = node
         node.needed = tuple(edge in self.leading or edge in self.wanted for edge in node.edges)
         return True
 
@@ -192,10 +202,8 @@ class _Walk:
         """Run a leaf's hooks; add to its `.grad`."""
         if self.wanted is not None and leaf not in self.wanted:
             return
-        if leaf.hooks:
-            hooked = _run_hooks(leaf.hooks, gradient)
-            is_new = is_new and hooked is gradient
-            gradient = hooked
+        if leaf.hooks and not self.since:
+            gradient, is_new = _run_hooks(leaf.hooks, gradient), False  # hooks may keep it
         if not self.accumulate:
             self.found[leaf] = gradient
         elif leaf.grad is None:
@@ -233,13 +241,13 @@ def _match(gradient: Tensor, edge: Edge, node: Node, place: int) -> Tensor:
     return gradient.to(edge.dtype)
 
 
-def _leading_to(wanted: set[Edge], starts: list[Edge]) -> set[Node]:
-    """The nodes from which a wanted edge can be reached."""
+def _leading_to(wanted: set[Edge], starts: list[Edge], since: int) -> set[Node]:
+    """The nodes, made after `since`, from which a wanted edge can be reached."""
     reached: set[Node] = set()
     stack = [edge for edge in starts if isinstance(edge, Node)]
     while stack:
         node = stack.pop()
-        if node not in reached:
+        if node not in reached and node.order > since:
             reached.add(node)
             stack.extend(edge for edge in node.edges if isinstance(edge, Node))
     leading: set[Node] = set()
@@ -252,10 +260,17 @@ def _leading_to(wanted: set[Edge], starts: list[Edge]) -> set[Node]:
 class HookHandle:
     """What `register_hook` returns: `remove()` takes the hook away."""
 
-    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
-        self.hooks = hooks
+    def __init__(self, place: Edge, hook: Any) -> None:
         self.key = next(clock)
-        hooks[self.key] = hook
+        self.hook = hook
+        self.move(place)
+
+    def move(self, place: Edge) -> None:
+        """Wait for the gradient of `place`, a node or a leaf, from here on."""
+        if place.hooks is None:
+            place.hooks = {}
+        self.hooks: dict[int, Any] = place.hooks
+        self.hooks[self.key] = self.hook
 
     def remove(self) -> None:
         """Do not call the hook any more."""
@@ -270,15 +285,12 @@ class HookHandle:
 
 def register_hook(tensor: Tensor, hook: Any) -> HookHandle:
     """Call `hook(grad)` when the gradient of `tensor` is complete."""
-    place = _edge("register_hook", tensor)
-    if place.hooks is None:
-        place.hooks = {}
-    return HookHandle(place.hooks, hook)
+    return HookHandle(_edge("register_hook", tensor), hook)
 
 
 def retain_grad(tensor: Tensor) -> None:
     """Have `backward` set `.grad` of a tensor that is no leaf."""
-    if _edge("retain_grad", tensor) is tensor:
+    if _edge("retain_grad", tensor) is tensor or tensor.retained is not None:
         return
     kept = weakref.ref(tensor)
 
@@ -287,7 +299,7 @@ def retain_grad(tensor: Tensor) -> None:
         if target is not None:
             target.grad = gradient.clone() if target.grad is None else target.grad + gradient
 
-    register_hook(tensor, keep)
+    tensor.retained = register_hook(tensor, keep)
 
 
 def _run_hooks(hooks: dict[int, Any], gradient: Tensor) -> Tensor:
@@ -330,10 +342,12 @@ def _seeds(op: str, roots: list[Tensor], seeds: list[Any] | None) -> list[Tensor
                     f"{op}: a gradient can start only from a single number, got shape "
                     f"{root.shape}; reduce it, or pass the gradient to start from"
                 )
-            seed = root.new_ones(root.shape)
+            seed = wrap(root.backend.full(root.shape, 1, root.dtype), root.dtype, root.backend)
+        elif not isinstance(seed, Variable):
+            raise GradientError(f"{op}: gradients must be tensors, got {type(seed).__name__}")
         elif seed.shape != root.shape:
             raise GradientError(
                 f"{op}: the gradient passed has shape {seed.shape}, the tensor {root.shape}"
             )
-        result.append(seed)
+        result.append(seed if seed.dtype is root.dtype else seed.to(root.dtype))
     return result

@@ -6,10 +6,11 @@ each, which hands its gradient on as the right part of a `Parts` for the operati
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinynet.autograd.graph import (
+    CONSTANT,
     Function,
     Gradients,
     Node,
@@ -20,6 +21,7 @@ from tinynet.autograd.graph import (
     refresh,
     wrap,
 )
+from tinynet.autograd.inplace import check_writable, note_write, take_place
 from tinynet.autograd.mode import mode
 from tinynet.errors import ArgumentTypeError, GradientError
 
@@ -99,78 +101,109 @@ class Several(Op):
 
     @staticmethod
     def backward(ctx: Node, parts: Parts) -> Gradients:
-        gradients: list[Tensor | None] = []
-        for place, (shape, dtype, backend) in enumerate(ctx.output_kinds):
-            gradient = parts.by_place.get(place)
-            if gradient is None and ctx.materialize_grads:
-                gradient = wrap(backend.full(shape, 0, dtype), dtype, backend)
-            gradients.append(gradient)
         assert ctx.several is not None
-        return ctx.several.backward(ctx, *gradients)
+        return ctx.several.backward(ctx, *_unpacked(ctx, parts))
+
+
+def _unpacked(ctx: Node, parts: Parts) -> list[Tensor | None]:
+    """A gradient for each output: zeros (or None, as `ctx` wants it) where none came."""
+    gradients: list[Tensor | None] = []
+    for place, (shape, dtype, backend) in enumerate(ctx.output_kinds):
+        gradient = parts.by_place.get(place)
+        if gradient is None and ctx.materialize_grads:
+            gradient = wrap(backend.full(shape, 0, dtype), dtype, backend)
+        gradients.append(gradient)
+    return gradients
+
+
+class Custom(Function):
+    """Stands before a user's operation: checks what its `backward` returns."""
+
+    @staticmethod
+    def backward(ctx: Node, grad: Any) -> Gradients:
+        function = ctx.several
+        assert function is not None
+        gradients = _unpacked(ctx, grad) if ctx.output_kinds else [grad]
+        returned = function.backward(ctx, *gradients)
+        items = list(returned) if isinstance(returned, (tuple, list)) else [returned]
+        while len(items) > len(ctx.edges) and items[-1] is None:
+            items.pop()
+        for item in items:
+            if item is not None and not isinstance(item, Variable):
+                raise GradientError(
+                    f"{function.__name__}.backward: must return tensors or None, "
+                    f"got {type(item).__name__}"
+                )
+        return tuple(items)
 
 
 def apply(function: type[Function], *args: Any) -> Any:
     """Run `function.forward` unrecorded, then record the whole of it as one node."""
     ctx = Node()
-    ctx.function = function
-    tensors = tuple(arg for arg in args if isinstance(arg, Variable))
-    ctx.edges = tuple(
-        arg if isinstance(arg, Variable) and arg.requires_grad else None for arg in args
-    )
+    inputs: tuple[Any, ...] = tuple(arg if isinstance(arg, Variable) else CONSTANT for arg in args)
+    for x in inputs:
+        if x.origin is not None:
+            refresh(x)
+    ctx.edges = tuple(x if x.needs_grad else None for x in inputs)
     is_recorded, mode.enabled = mode.enabled, False
     try:
         returned = function.forward(ctx, *args)
     finally:
         mode.enabled = is_recorded
     outputs = returned if isinstance(returned, tuple) else (returned,)
-    if not tensors or not is_recorded or not any(edge is not None for edge in ctx.edges):
-        return returned
-    outputs = tuple(_own(function, ctx, y, tensors) for y in outputs)
-    _record_outputs(function, ctx, outputs, tensors)
-    edges = iter(ctx.edges)
-    ctx.edges = tuple(next(edges) if isinstance(arg, Variable) else None for arg in args)
-    return outputs if isinstance(returned, tuple) else outputs[0]
-
-
-def _own(function: type[Function], ctx: Node, output: Any, inputs: tuple[Tensor, ...]) -> Any:
-    """`output`, or another tensor on its memory where it is one of the inputs, unchanged."""
-    if not isinstance(output, Variable):
-        raise ArgumentTypeError(
-            f"{function.__name__}.forward: must return tensors, got {type(output).__name__}"
-        )
-    is_input = any(output is x for x in inputs)
-    is_dirty = any(output is x for x in ctx.dirty)
-    if not is_input or is_dirty:
-        return output
-    own = wrap(output.array, output.dtype, output.backend)
-    output.writes = own.writes = output.writes or [0, 0]
-    return own
-
-
-def _record_outputs(
-    function: type[Function],
-    ctx: Node,
-    outputs: tuple[Tensor, ...],
-    inputs: tuple[Tensor, ...],
-) -> None:
-    differentiable = [
-        y
-        for y in outputs
-        if y.dtype.is_floating_point and not any(y is x for x in ctx.non_differentiable)
-    ]
-    for x in ctx.dirty:
-        if x.needs_grad and x.node is None:
-            raise GradientError(
-                f"{function.__name__}: a leaf tensor that requires grad is changed in place"
+    for y in outputs:
+        if not isinstance(y, Variable):
+            raise ArgumentTypeError(
+                f"{function.__name__}.forward: must return tensors, got {type(y).__name__}"
             )
-    saved = ctx.saved or ()
-    if len(outputs) == 1 and differentiable:
-        record(function, outputs[0], inputs, _without_cycles(saved, outputs), (), ctx)
-    elif differentiable:
-        record_several(function, outputs, inputs, saved, (), ctx)
-        for y in outputs:
-            if not any(y is x for x in differentiable):
-                y.node, y.needs_grad = None, False
+    needs_grad = is_recorded and any(x.needs_grad for x in inputs)
     for x in ctx.dirty:
-        x.writes = x.writes or [0, 0]
-        x.writes[0] += 1
+        check_writable(function.__name__, x, needs_grad)
+        note_write(x)
+    if not needs_grad:
+        return returned
+    results = _record(function, ctx, outputs, inputs)
+    return results if isinstance(returned, tuple) else results[0]
+
+
+def _record(
+    function: type[Function], ctx: Node, outputs: tuple[Tensor, ...], inputs: tuple[Any, ...]
+) -> tuple[Tensor, ...]:
+    """Make `ctx` the node of a user's outputs; what the user then gets."""
+    is_dirty = [_is_among(y, ctx.dirty) for y in outputs]
+    # An input that comes back is another tensor: the input itself keeps its place in the graph.
+    fresh = tuple(_on_memory_of(y) if _is_among(y, inputs) else y for y in outputs)
+    made = [y for y, z in zip(outputs, fresh, strict=True) if y is z or _is_among(y, ctx.dirty)]
+    saved = tuple(
+        SavedOutput(x, [y is x for y in outputs].index(True)) if _is_among(x, made) else x
+        for x in ctx.saved or ()
+    )
+    differentiable = [
+        z
+        for y, z in zip(outputs, fresh, strict=True)
+        if y.dtype.is_floating_point and not _is_among(y, ctx.non_differentiable)
+    ]
+    if len(outputs) == 1 and differentiable:
+        record(Custom, fresh[0], inputs, saved, (), ctx)
+    elif differentiable:
+        record_several(Custom, fresh, inputs, saved, (), ctx)
+        for z in fresh:
+            if not _is_among(z, differentiable):
+                z.node, z.needs_grad = None, False
+    ctx.function, ctx.several = Custom, function
+    for y, z, dirty in zip(outputs, fresh, is_dirty, strict=True):
+        if dirty:
+            take_place(y, z)
+    return tuple(y if dirty else z for y, z, dirty in zip(outputs, fresh, is_dirty, strict=True))
+
+
+def _is_among(x: Any, tensors: Iterable[Any]) -> bool:
+    """`x in tensors`, by identity: `==` compares elements."""
+    return any(x is y for y in tensors)
+
+
+def _on_memory_of(x: Tensor) -> Tensor:
+    x.writes = x.writes or [0, 0]
+    y = wrap(x.array, x.dtype, x.backend)
+    y.writes, y.is_alias = x.writes, True
+    return y

@@ -10,7 +10,7 @@ written after the node was made is caught by comparing two numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -35,7 +35,7 @@ class Variable:
 
     Attributes: `array`, the backend's array; `node`, the operation that made it, None for a leaf;
     `needs_grad`; `writes`, None or `[number, time of the last]` of writes in place, shared by all
-    tensors on the same memory; `origin`, what it is a view of, where that matters.
+    tensors on the same memory; `origin`, what it is a view of; `retained`, `retain_grad`'s hook.
     """
 
     result_class: ClassVar[type[Tensor]]
@@ -52,10 +52,12 @@ class Variable:
     writes: list[int] | None = None
     origin: View | None = None
     hooks: dict[int, Callable[[Tensor], Tensor | None]] | None = None
+    retained: Any = None
 
     def __init_subclass__(cls) -> None:
+        global _tensor_class
         if cls.__name__ == "Tensor":
-            Variable.result_class = cls  # type: ignore[assignment]
+            Variable.result_class = _tensor_class = cls  # type: ignore[assignment]
 
 
 class _Constant(Variable):
@@ -63,26 +65,44 @@ class _Constant(Variable):
 
     shape = ()
     dtype = bool_
+    backend = None  # type: ignore[assignment]
 
 
 class View:
-    """`base` and the steps that lead from it to a view; `seen`: writes the view's node knows of."""
+    """`step` makes a view of `parent`; `seen`: how many writes the view's node knows of.
 
-    __slots__ = ("base", "seen", "steps")
+    `is_fixed`: the graph cannot follow writes into it (made under no_grad, or one of several).
+    """
 
-    def __init__(self, base: Tensor, steps: tuple[Step, ...], seen: int) -> None:
-        self.base = base
-        self.steps = steps
+    __slots__ = ("is_fixed", "parent", "seen", "step")
+
+    def __init__(self, parent: Tensor, step: Step, seen: int, is_fixed: bool) -> None:
+        self.parent = parent
+        self.step = step
         self.seen = seen
+        self.is_fixed = is_fixed
 
 
-def replay(steps: tuple[Step, ...], base: Tensor) -> Tensor:
+def base_of(x: Tensor) -> tuple[Tensor, list[Step], bool]:
+    """What `x` is a view of in the end, the steps that lead from there, whether any is fixed."""
+    steps: list[Step] = []
+    is_fixed = False
+    while x.origin is not None:
+        steps.append(x.origin.step)
+        is_fixed = is_fixed or x.origin.is_fixed
+        x = x.origin.parent
+    steps.reverse()
+    return x, steps, is_fixed
+
+
+def replay(steps: Sequence[Step], base: Tensor) -> Tensor:
     """The view that `steps` make of another tensor."""
     for function, arguments in steps:
         base = function(base, *arguments)
     return base
 
 
+FIXED = "made under no_grad(), by split() or its kin, or in a Function"
 Step = tuple[Callable[..., Any], tuple[Any, ...]]
 Edge = Any  # Node | Tensor (a leaf) | None
 
@@ -115,6 +135,9 @@ class Function:
     saves_output: ClassVar[bool] = False
     # Whether `backward` returns tensors that nobody else holds, unless passed through or saved.
     makes_gradients: ClassVar[bool] = False
+    # Whether saved[0] serves only input 1's gradient, and saved[1] only input 0's.
+    spares_first: ClassVar[bool] = False
+    spares_second: ClassVar[bool] = False
 
     @staticmethod
     def forward(ctx: Any, *args: Any) -> Any:
@@ -289,11 +312,12 @@ class SavedOutput:
 
 CONSTANT: Any = _Constant()
 _new = object.__new__
+_tensor_class: type[Tensor]
 
 
 def wrap(array: Any, dtype: DType, backend: Backend) -> Tensor:
     """A leaf tensor around a backend's array."""
-    output = _new(Variable.result_class)
+    output = _new(_tensor_class)
     output.array = array
     output.shape = array.shape
     output.dtype = dtype
@@ -313,11 +337,11 @@ def result(
 
     `saved` and `params` are what the rule finds in `ctx.saved_tensors` and `ctx.params`.
     """
-    output = _new(Variable.result_class)
+    output = _new(_tensor_class)
     output.array = array
     output.shape = array.shape
     output.dtype = dtype
-    output.backend = inputs[0].backend
+    output.backend = inputs[0].backend or inputs[1].backend  # CONSTANT has none
     needs_grad = False
     for x in inputs:
         if x.origin is not None:
@@ -351,7 +375,13 @@ def record(
         )
     else:
         node.edges = tuple([(x.node or x) if x.needs_grad else None for x in inputs])
-    node.saved = saved
+    if saved:
+        if function.spares_first:
+            if node.edges[1] is None:
+                saved = (None, saved[1])
+            elif node.edges[0] is None and function.spares_second:
+                saved = (saved[0], None)
+        node.saved = saved
     node.params = params
     node.shape = output.shape
     node.dtype = output.dtype
@@ -379,9 +409,7 @@ def alias(
     if x.writes is None:
         x.writes = [0, 0]
     output.writes = x.writes
-    if mode.enabled:
-        base, steps = (x, ()) if x.origin is None else (x.origin.base, x.origin.steps)
-        output.origin = View(base, (*steps, step), x.writes[0])
+    output.origin = View(x, step, x.writes[0], not mode.enabled)
     return output
 
 
@@ -390,8 +418,28 @@ def refresh(x: Tensor) -> None:
     view, writes = x.origin, x.writes
     assert view is not None
     assert writes is not None
-    if view.seen != writes[0]:
-        view.seen = writes[0]
-        if view.base.needs_grad and view.base.node is not None:
-            latest = replay(view.steps, view.base)
-            x.node, x.needs_grad = latest.node, latest.needs_grad
+    if view.seen == writes[0]:
+        return
+    base, steps, is_fixed = base_of(x)
+    if base.node is not None and is_fixed:
+        if mode.enabled:
+            raise GradientError(
+                f"view: the memory of a view of shape {x.shape}, {FIXED}, was changed in place "
+                "since, and its gradient is not known; make the view again after the change"
+            )
+        return
+    view.seen = writes[0]
+    if base.node is not None:
+        is_recorded, mode.enabled = mode.enabled, True
+        try:
+            move(x, replay(steps, base).node)
+        finally:
+            mode.enabled = is_recorded
+
+
+def move(x: Tensor, node: Node | None) -> None:
+    """`x` becomes the output of `node`."""
+    x.node, x.needs_grad = node, True
+    if x.retained is not None:
+        x.retained.remove()
+        x.retained.move(node)

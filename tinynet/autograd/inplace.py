@@ -6,25 +6,61 @@ views find out when they are used next (`graph.refresh`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from math import prod
+from typing import TYPE_CHECKING, Any
 
-from tinynet.autograd.graph import Gradients, Node, Op, clock, record, refresh, replay, wrap
+from tinynet.autograd.graph import (
+    FIXED,
+    Gradients,
+    Node,
+    Op,
+    Step,
+    Variable,
+    base_of,
+    clock,
+    move,
+    record,
+    refresh,
+    replay,
+    wrap,
+)
 from tinynet.autograd.mode import mode
+from tinynet.dtype import int64
 from tinynet.errors import ArgumentError, GradientError
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
 
 
-def check_writable(op: str, x: Tensor) -> None:
+def needs_recording(x: Tensor, operands: Iterable[Any]) -> bool:
+    """Whether a write into `x` of something made from `operands` belongs in the graph."""
+    if not mode.enabled:
+        return False
+    if x.needs_grad or (x.origin is not None and base_of(x)[0].needs_grad):
+        return True
+    for y in operands:
+        if isinstance(y, Variable):
+            if y.origin is not None:
+                refresh(y)  # type: ignore[arg-type]
+            if y.needs_grad:
+                return True
+    return False
+
+
+def check_writable(op: str, x: Tensor, is_recorded: bool) -> None:
     """Raise where `x` must not be written: a leaf that needs grad, or memory used many times."""
-    if mode.enabled:
-        base = x if x.origin is None else x.origin.base
+    if is_recorded:
+        base, _, is_fixed = base_of(x)
         if base.needs_grad and base.node is None:
             what = "a view of a leaf tensor" if base is not x else "a leaf tensor"
             raise GradientError(
                 f"{op}: {what} that requires grad cannot be changed in place while recording; "
                 "do it under no_grad()"
+            )
+        if is_fixed:
+            raise GradientError(
+                f"{op}: a view {FIXED} cannot be changed in place while recording; clone() it first"
             )
     if not x.backend.is_writable(x.array):
         raise ArgumentError(
@@ -37,7 +73,14 @@ def before_write(x: Tensor) -> Tensor:
     """A tensor that keeps `x`'s value and place in the graph when `x` is written."""
     if x.origin is not None:
         refresh(x)
-    old = wrap(x.backend.copy(x.array), x.dtype, x.backend)
+    old = place_of(x)
+    old.array = x.backend.copy(x.array)
+    return old
+
+
+def place_of(x: Tensor) -> Tensor:
+    """A tensor on `x`'s memory that keeps its place in the graph when `x` moves on."""
+    old = wrap(x.array, x.dtype, x.backend)
     old.node, old.needs_grad = x.node, x.needs_grad
     return old
 
@@ -51,56 +94,54 @@ def note_write(x: Tensor) -> None:
 
 
 def after_write(x: Tensor, value: Tensor) -> None:
-    """`x` holds `value` now, the whole of it: give it `value`'s place in the graph."""
+    """`x` holds `value` now, the whole of it."""
     note_write(x)
-    if not mode.enabled:
+    if mode.enabled:
+        take_place(x, value)
+
+
+def take_place(x: Tensor, value: Tensor) -> None:
+    """Give `x` the place of `value` in the graph, which nobody else has."""
+    if x.origin is None:
+        if value.needs_grad:
+            move(x, value.node)
         return
-    if value.origin is not None:
-        refresh(value)
-    if x.origin is not None and (value.needs_grad or x.origin.base.needs_grad):
-        rewrite_base(x, value)
-    elif value.needs_grad or x.needs_grad:
-        x.node, x.needs_grad = value.node, value.needs_grad
-        if value.needs_grad and value.node is None:  # a leaf was copied in
-            record(Copy, x, (value,), (), ())
+    base, steps, _ = base_of(x)
+    if value.needs_grad or base.needs_grad:
+        write_view(base, steps, value)
+        assert x.writes is not None
+        x.origin.seen = x.writes[0]
+        move(x, replay(steps, base).node)
 
 
-def rewrite_base(x: Tensor, value: Tensor) -> None:
-    """The base of view `x` becomes the output of a write of `value` into part of it."""
-    view, writes = x.origin, x.writes
-    assert view is not None
-    assert writes is not None
-    base = view.base
-    old = wrap(base.array, base.dtype, base.backend)
-    old.node, old.needs_grad = base.node, base.needs_grad
-    record(WriteView, base, (old, value), (), view.steps)
-    latest = replay(view.steps, base)
-    x.node, x.needs_grad = latest.node, latest.needs_grad
-    view.seen = writes[0]
-
-
-class Copy(Op):
-    """The identity."""
-
-    op = "copy"
-
-    @staticmethod
-    def backward(ctx: Node, grad: Tensor) -> Gradients:
-        return grad
+def write_view(base: Tensor, steps: list[Step], value: Tensor) -> None:
+    """Make `base` the output of a write of `value` into the view that `steps` make of it."""
+    output = wrap(base.array, base.dtype, base.backend)
+    record(WriteView, output, (place_of(base), value), (), steps)
+    move(base, output.node)
 
 
 class WriteView(Op):
-    """`base` with part of it replaced by `value`; `params`: the view's steps."""
+    """`base` with part of it replaced by `value`. `params`: the steps that lead to the part."""
 
     op = "write"
 
     @staticmethod
     def backward(ctx: Node, grad: Tensor) -> Gradients:
         needs_base, needs_value = ctx.needs_input_grad
-        base_grad = value_grad = None
-        if needs_value:
-            value_grad = replay(ctx.params, grad)
-        if needs_base:
-            base_grad = grad.clone()
-            replay(ctx.params, base_grad).zero_()
-        return base_grad, value_grad
+        value_grad = replay(ctx.params, grad.contiguous()) if needs_value else None
+        return (_without_part(grad, ctx.params) if needs_base else None), value_grad
+
+
+def _without_part(grad: Tensor, steps: list[Step]) -> Tensor:
+    """A copy of `grad` with zeros in the part that `steps` lead to."""
+    kept = grad.clone()
+    part = replay(steps, kept)
+    if base_of(part)[0] is kept:
+        part.zero_()
+        return kept
+    # The base's strides allowed views where those of this copy do not: find the part by number.
+    count = prod(grad.shape)
+    numbers = wrap(grad.backend.arange(count, 0, 1, int64), int64, grad.backend)
+    places = replay(steps, numbers.reshape(grad.shape)).reshape(-1)
+    return grad.reshape(-1).index_put((places,), grad.new_zeros(())).reshape(grad.shape)

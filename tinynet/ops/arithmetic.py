@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
@@ -103,18 +104,19 @@ def _shared_at_ties(ctx: Node, grad: Tensor, is_maximum: bool) -> Gradients:
 
 def _atan2_rule(ctx: Node, grad: Tensor) -> Gradients:
     a, b = ctx.saved_tensors
-    part = grad / (square(a) + b * b)
+    part = grad / (a * a + b * b)
     return part * b, -part * a
 
 
 def _copysign_rule(ctx: Node, grad: Tensor) -> Gradients:
     a, b = ctx.saved_tensors
-    return where(a == 0, 0.0, grad * copysign(1.0, b) * a.sign()), grad.new_zeros(grad.shape)
+    sign = copysign(1.0, b) if isinstance(b, Variable) else math.copysign(1.0, b)
+    return grad * sign * a.sign(), grad.new_zeros(grad.shape)
 
 
 def _logaddexp_rule(ctx: Node, grad: Tensor) -> Gradients:
     a, b = ctx.saved_tensors
-    gap = where(a == b, 0.0, a - b)  # equal infinities share, as equal numbers do
+    gap = where((a == b) & isinf(a), 0.0, a - b)  # equal infinities share, as numbers do
     return grad * sigmoid(gap), grad * sigmoid(-gap)
 
 
@@ -123,16 +125,16 @@ def _zeros_rule(ctx: Node, grad: Tensor) -> Gradients:
     return zeros, zeros
 
 
-_add = binary("add", _add_rule, "`input + other`.")
-_sub = binary("sub", _sub_rule, "`input - other`.", takes=NOT_BOOL)
-mul = binary("mul", _mul_rule, "`input * other`.", saves="inputs")
-_div = binary("div", _div_rule, "`input / other`.", saves="inputs", floating=True)
+plus = binary("add", _add_rule, "`input + other`.")
+minus = binary("sub", _sub_rule, "`input - other`.", takes=NOT_BOOL)
+mul = binary("mul", _mul_rule, "`input * other`.", saves="partners")
+divided = binary("div", _div_rule, "`input / other`.", saves="second", floating=True)
 _floor_divide = binary("floor_divide", _zeros_rule, "`floor(input / other)`. Gradient 0.")
 _remainder = binary(
-    "remainder", _floor_rule, "Of the division that rounds down.", saves="inputs", takes=NOT_BOOL
+    "remainder", _floor_rule, "Of the division that rounds down.", saves="second", takes=NOT_BOOL
 )
 _fmod = binary(
-    "fmod", _trunc_rule, "Of the division that rounds toward 0.", saves="inputs", takes=NOT_BOOL
+    "fmod", _trunc_rule, "Of the division that rounds toward 0.", saves="second", takes=NOT_BOOL
 )
 _pow = binary("pow", _pow_rule, "`input ** exponent`.", saves="inputs")
 maximum = binary(
@@ -170,18 +172,18 @@ _right_shift = binary("right_shift", None, "`input >> other`.", takes=INTEGRAL)
 
 def add(input: Operand, other: Operand, *, alpha: Scalar = 1) -> Tensor:
     """`input + alpha * other`."""
-    return _add(input, other if alpha == 1 else mul(other, alpha))
+    return plus(input, other if alpha == 1 else mul(other, alpha))
 
 
 def sub(input: Operand, other: Operand, *, alpha: Scalar = 1) -> Tensor:
     """`input - alpha * other`."""
-    return _sub(input, other if alpha == 1 else mul(other, alpha))
+    return minus(input, other if alpha == 1 else mul(other, alpha))
 
 
 def div(input: Operand, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
     """`input / other`; with `rounding_mode` "floor" or "trunc", rounded (integers stay so)."""
     if rounding_mode is None:
-        return _div(input, other)
+        return divided(input, other)
     if rounding_mode == "floor":
         return floor_divide(input, other)
     if rounding_mode != "trunc":
@@ -190,10 +192,10 @@ def div(input: Operand, other: Operand, *, rounding_mode: str | None = None) -> 
         )
     (a, b), dtype = join_operands("div", input, other)
     if dtype.rank == 2:
-        return trunc(_div(a, b))
+        return trunc(divided(a, b))
     quotient = floor_divide(a, b)
     is_inexact = (mul(quotient, b) != a) & (quotient < 0)
-    return _add(quotient, cast_to(is_inexact, dtype))
+    return plus(quotient, cast_to(is_inexact, dtype))
 
 
 def floor_divide(input: Operand, other: Operand) -> Tensor:
@@ -399,19 +401,19 @@ def nan_to_num(
 def lerp(input: Tensor, end: Tensor, weight: Operand) -> Tensor:
     """`input + weight * (end - input)`: linear interpolation."""
     require_floating("lerp", require_tensor("lerp", input), require_tensor("lerp", end, "end"))
-    return _add(input, mul(weight, _sub(end, input)))
+    return plus(input, mul(weight, minus(end, input)))
 
 
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Scalar = 1) -> Tensor:
     """`input + value * tensor1 * tensor2`."""
     product = mul(tensor1, tensor2)
-    return _add(input, product if value == 1 else mul(product, value))
+    return plus(input, product if value == 1 else mul(product, value))
 
 
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Scalar = 1) -> Tensor:
     """`input + value * tensor1 / tensor2`, of floats."""
-    quotient = _div(tensor1, tensor2)
-    return _add(input, quotient if value == 1 else mul(quotient, value))
+    quotient = divided(tensor1, tensor2)
+    return plus(input, quotient if value == 1 else mul(quotient, value))
 
 
 def isclose(
@@ -427,7 +429,7 @@ def isclose(
     if dtype.rank == 0 or (rtol == 0 and atol == 0):
         return is_close
     a, b = as_floating(a), as_floating(b)  # type: ignore[arg-type]
-    gap = _sub(a, b).abs()
+    gap = minus(a, b).abs()
     return is_close | (gap.isfinite() & (gap <= b.abs() * rtol + atol))
 
 

@@ -29,7 +29,13 @@ ANY, NOT_BOOL, INTEGRAL = "any", "not bool", "integral"
 
 def make_op(name: str, rule: Rule | None, saves: str) -> type[Function]:
     """The node class of an elementwise operation."""
-    members: dict[str, Any] = {"op": name, "saves_output": saves == "output", "__slots__": ()}
+    members: dict[str, Any] = {
+        "op": name,
+        "saves_output": saves == "output",
+        "spares_first": saves in ("partners", "second"),
+        "spares_second": saves == "partners",
+        "__slots__": (),
+    }
     if rule is not None:
         members["backward"] = staticmethod(rule)
     class_name = "".join(part.title() for part in name.split("_"))
@@ -80,30 +86,40 @@ def binary(
     takes: str = ANY,
     gives: DType | None = None,
 ) -> BinaryFunction:
-    """An operation on two tensors, or a tensor and a number. Options as for `unary`."""
+    """An operation on two tensors, or a tensor and a number. Options as for `unary`.
+
+    `saves`: "inputs"; "partners", each for the other's gradient; "second", and the first for its.
+    """
     function = make_op(name, rule, saves)
-    saves_inputs = saves == "inputs"
+    saves_inputs = bool(saves)
     least_rank = 3 if takes == INTEGRAL else 2 if floating else 0 if takes == ANY else 1
 
     def op(input: Tensor | Scalar, other: Tensor | Scalar) -> Tensor:
         a: Any = input
         b: Any = other
-        kind = type(b)
-        try:
-            dtype = a.dtype
-            if kind is float or kind is int:
-                if dtype.rank == 2 and least_rank < 3:
-                    array = a.backend.elementwise(name, a.array, float(b))
-                    saved = (a, b) if saves_inputs else ()
-                    return result(function, array, gives or dtype, (a, CONSTANT), saved)
-            elif dtype is b.dtype and a.backend is b.backend and dtype.rank >= least_rank:
+        a_kind, b_kind = type(a), type(b)
+        if b_kind is float or b_kind is int:
+            if isinstance(a, Variable) and a.dtype.rank == 2 and least_rank < 3:
+                array = a.backend.elementwise(name, a.array, float(b))
+                saved = (a, b) if saves_inputs else ()
+                return result(function, array, gives or a.dtype, (a, CONSTANT), saved)
+        elif a_kind is float or a_kind is int:
+            if isinstance(b, Variable) and b.dtype.rank == 2 and least_rank < 3:
+                array = b.backend.elementwise(name, float(a), b.array)
+                saved = (a, b) if saves_inputs else ()
+                return result(function, array, gives or b.dtype, (CONSTANT, b), saved)
+        else:
+            try:
+                dtype = a.dtype
+                is_ready = dtype is b.dtype and a.backend is b.backend and dtype.rank >= least_rank
+            except AttributeError:  # an array of another library
+                is_ready = False
+            if is_ready:
                 if a.shape != b.shape:
                     shapes.broadcast(name, a.shape, b.shape)
                 array = a.backend.elementwise(name, a.array, b.array)
                 saved = (a, b) if saves_inputs else ()
                 return result(function, array, gives or dtype, (a, b), saved)
-        except AttributeError:  # a number, or an array of another library
-            pass
         return _with_unlike_operands(function, a, b, saves_inputs, floating, takes, gives)
 
     return _named(op, name, doc)

@@ -11,12 +11,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
-from tinynet.autograd.graph import Variable
-from tinynet.autograd.inplace import after_write, before_write, check_writable, note_write
-from tinynet.autograd.mode import mode
+from tinynet.autograd.graph import CONSTANT, Gradients, Node, Op, Variable, result
+from tinynet.autograd.inplace import (
+    after_write,
+    before_write,
+    check_writable,
+    needs_recording,
+    note_write,
+    place_of,
+)
 from tinynet.dtype import Scalar
 from tinynet.errors import DTypeError, ShapeError
-from tinynet.ops import arithmetic, elementwise, indexing
+from tinynet.ops import arithmetic, elementwise, indexing, linear, rearranging, scan
 from tinynet.ops.copying import to_device
 from tinynet.ops.movement import expand_to
 from tinynet.ops.operands import as_constant, as_operand, cast_to, require_tensor
@@ -33,19 +39,12 @@ def in_place(function: Callable[..., Tensor]) -> Write:
 
     def write(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         x = require_tensor(name, input)
-        check_writable(name, x)
-        value = function(before_write(x) if _is_recorded(x, args) else x.detach(), *args, **kwargs)
+        is_recorded = needs_recording(x, (*args, *kwargs.values()))
+        check_writable(name, x, is_recorded)
+        value = function(before_write(x) if is_recorded else x.detach(), *args, **kwargs)
         return _store(name, x, value)
 
     return _described(write, name, f"`{name[:-1]}`, written into the tensor itself.")
-
-
-def _is_recorded(x: Tensor, operands: Any) -> bool:
-    if not mode.enabled:
-        return False
-    if x.needs_grad or x.origin is not None:
-        return True
-    return any(isinstance(y, Variable) and (y.needs_grad or y.origin is not None) for y in operands)
 
 
 def _store(op: str, x: Tensor, value: Tensor) -> Tensor:
@@ -74,7 +73,7 @@ def in_place_elementwise(function: Callable[..., Tensor], primitive: str) -> Wri
 
     def write(input: Tensor, *operands: Any, **options: Any) -> Tensor:
         x = require_tensor(name, input)
-        if options or x.dtype.rank != 2 or _is_recorded(x, operands):
+        if options or x.dtype.rank != 2 or needs_recording(x, operands):
             return general(x, *operands, **options)
         arrays = [x.array]
         for y in operands:
@@ -88,7 +87,7 @@ def in_place_elementwise(function: Callable[..., Tensor], primitive: str) -> Wri
                 arrays.append(float(y))
             else:
                 return general(x, *operands)
-        check_writable(name, x)
+        check_writable(name, x, False)
         x.backend.elementwise(primitive, *arrays, out=x.array)
         note_write(x)
         return x
@@ -119,6 +118,24 @@ ceil_ = in_place_elementwise(elementwise.ceil, "ceil")
 trunc_ = in_place_elementwise(elementwise.trunc, "trunc")
 round_ = in_place(elementwise.round)
 sign_ = in_place_elementwise(elementwise.sign, "sign")
+exp2_ = in_place_elementwise(elementwise.exp2, "exp2")
+expm1_ = in_place_elementwise(elementwise.expm1, "expm1")
+log2_ = in_place_elementwise(elementwise.log2, "log2")
+log10_ = in_place_elementwise(elementwise.log10, "log10")
+log1p_ = in_place_elementwise(elementwise.log1p, "log1p")
+tan_ = in_place_elementwise(elementwise.tan, "tan")
+asin_ = in_place_elementwise(elementwise.asin, "asin")
+acos_ = in_place_elementwise(elementwise.acos, "acos")
+atan_ = in_place_elementwise(elementwise.atan, "atan")
+sinh_ = in_place_elementwise(elementwise.sinh, "sinh")
+cosh_ = in_place_elementwise(elementwise.cosh, "cosh")
+asinh_ = in_place_elementwise(elementwise.asinh, "asinh")
+acosh_ = in_place_elementwise(elementwise.acosh, "acosh")
+atanh_ = in_place_elementwise(elementwise.atanh, "atanh")
+erf_ = in_place_elementwise(elementwise.erf, "erf")
+atan2_ = in_place_elementwise(arithmetic.atan2, "atan2")
+copysign_ = in_place_elementwise(arithmetic.copysign, "copysign")
+logit_ = in_place(arithmetic.logit)
 relu_ = in_place(arithmetic.relu)
 pow_ = in_place(arithmetic.pow)
 floor_divide_ = in_place(arithmetic.floor_divide)
@@ -128,12 +145,20 @@ clamp_ = in_place(arithmetic.clamp)
 nan_to_num_ = in_place(arithmetic.nan_to_num)
 logical_and_ = in_place(arithmetic.logical_and)
 logical_or_ = in_place(arithmetic.logical_or)
+logical_xor_ = in_place(arithmetic.logical_xor)
 logical_not_ = in_place(elementwise.logical_not)
+bitwise_not_ = in_place(elementwise.bitwise_not)
 bitwise_and_ = in_place(arithmetic.bitwise_and)
 bitwise_or_ = in_place(arithmetic.bitwise_or)
 bitwise_xor_ = in_place(arithmetic.bitwise_xor)
 left_shift_ = in_place(arithmetic.left_shift)
 right_shift_ = in_place(arithmetic.right_shift)
+cumsum_ = in_place(scan.cumsum)
+cumprod_ = in_place(scan.cumprod)
+tril_ = in_place(rearranging.tril)
+triu_ = in_place(rearranging.triu)
+addmm_ = in_place(linear.addmm)
+baddbmm_ = in_place(linear.baddbmm)
 masked_fill_ = in_place(indexing.masked_fill)
 index_add_ = in_place(indexing.index_add)
 scatter_ = in_place(indexing.scatter)
@@ -143,21 +168,21 @@ scatter_reduce_ = in_place(indexing.scatter_reduce)
 
 def lerp_(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """`lerp`, written into the tensor itself."""
-    if _is_recorded(input, (end, weight)):
+    if needs_recording(input, (end, weight)):
         return _general_lerp(input, end, weight)
     return add_(input, mul_(arithmetic.sub(end, input.detach()), weight))
 
 
 def addcmul_(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Scalar = 1) -> Tensor:
     """`addcmul`, written into the tensor itself."""
-    if _is_recorded(input, (tensor1, tensor2)):
+    if needs_recording(input, (tensor1, tensor2)):
         return _general_addcmul(input, tensor1, tensor2, value=value)
     return add_(input, mul_(arithmetic.mul(tensor1, tensor2), value))
 
 
 def addcdiv_(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Scalar = 1) -> Tensor:
     """`addcdiv`, written into the tensor itself."""
-    if _is_recorded(input, (tensor1, tensor2)):
+    if needs_recording(input, (tensor1, tensor2)):
         return _general_addcdiv(input, tensor1, tensor2, value=value)
     return add_(input, mul_(arithmetic.div(tensor1, tensor2), value))
 
@@ -170,16 +195,29 @@ _general_addcdiv = in_place(arithmetic.addcdiv)
 def copy_(input: Tensor, src: Any) -> Tensor:
     """Write `src` (broadcast, cast, from any device) into the tensor itself."""
     x = require_tensor("copy_", input)
-    check_writable("copy_", x)
     source = as_constant(as_operand("copy_", src, x), x.dtype, x)
     if shapes.broadcast("copy_", source.shape, x.shape) != x.shape:
         raise ShapeError(f"copy_: {source.shape} does not broadcast to {x.shape}")
-    if not _is_recorded(x, (source,)) and source.backend is x.backend:
-        x.backend.assign(x.array, source.array)
+    is_recorded = needs_recording(x, (source,))
+    check_writable("copy_", x, is_recorded)
+    value = to_device(source, x.backend.name)
+    if not is_recorded:
+        x.backend.assign(x.array, value.array)
         note_write(x)
         return x
-    value = cast_to(to_device(source, x.backend.name), x.dtype)
-    return _store("copy_", x, value if value.shape == x.shape else expand_to(value, x.shape))
+    value = expand_to(cast_to(value, x.dtype), x.shape)
+    old = CONSTANT if x.origin is not None else place_of(x)  # a view's base forgets what was there
+    return _store("copy_", x, result(Overwrite, value.array, x.dtype, (value, old)))
+
+
+class Overwrite(Op):
+    """The value written; the old one, whose gradient is 0."""
+
+    op = "copy_"
+
+    @staticmethod
+    def backward(ctx: Node, grad: Tensor) -> Gradients:
+        return grad, (grad.new_zeros(grad.shape) if ctx.needs_input_grad[1] else None)
 
 
 def fill_(input: Tensor, value: Any) -> Tensor:
@@ -195,10 +233,11 @@ def zero_(input: Tensor) -> Tensor:
 def index_put_(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
     """`index_put`, written into the tensor itself."""
     x = require_tensor("index_put_", input)
-    check_writable("index_put_", x)
+    is_recorded = needs_recording(x, (values,))
+    check_writable("index_put_", x, is_recorded)
     if values.dtype is not x.dtype:
         values = cast_to(values, x.dtype)
-    if _is_recorded(x, (values,)):
+    if is_recorded:
         return _store(
             "index_put_", x, indexing.index_put(before_write(x), indices, values, accumulate)
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tinynet import shape as shapes
 from tinynet.autograd.function import record_several
-from tinynet.autograd.graph import Gradients, Node, Op, Variable, result
+from tinynet.autograd.graph import Gradients, Node, Op, Variable, View, result
 from tinynet.errors import ArgumentError, ShapeError
 from tinynet.ops.movement import narrow_to, reshape_to
 from tinynet.ops.operands import cast_to, join_operands, require_tensor
@@ -102,16 +102,14 @@ def split(
         if sum(sizes) != total or min(sizes, default=0) < 0:
             raise ShapeError(f"split: sizes {sizes} do not add up to {total}, dim {dim}")
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
-    parts = tuple(narrow_to(x.detach(), place, i, n) for i, n in zip(starts, sizes, strict=True))
-    return _joined(x, parts, place)
-
-
-def _joined(x: Tensor, parts: tuple[Tensor, ...], dim: int) -> tuple[Tensor, ...]:
-    """`parts` of `x`, with one node for all of them."""
-    for part in parts:
-        part.origin = None
-    if parts:
-        record_several(Split, parts, (x,), (), dim)
+    if not sizes:
+        return ()
+    ranges = [(place, i, n) for i, n in zip(starts, sizes, strict=True)]
+    parts = tuple(narrow_to(x.detach(), *range_) for range_ in ranges)
+    assert x.writes is not None
+    for part, range_ in zip(parts, ranges, strict=True):  # views of x, with one node for all
+        part.origin = View(x, (narrow_to, range_), x.writes[0], is_fixed=True)
+    record_several(Split, parts, (x,), (), place)
     return parts
 
 

@@ -141,12 +141,14 @@ class Linear(Op):
     def backward(ctx: Node, grad: Tensor) -> Gradients:
         x, weight = ctx.saved_tensors
         needs_x, needs_weight, needs_bias = ctx.needs_input_grad
-        x_grad = _product(grad, weight) if needs_x else None
-        grad = grad if grad.ndim == 2 else as_rows(grad)
+        rows = grad if grad.ndim == 2 else as_rows(grad)
+        x_grad = None
+        if needs_x:
+            x_grad = reshape_to(_product(rows, weight), (*grad.shape[:-1], weight.shape[1]))
         weight_grad = None
         if needs_weight:
-            weight_grad = _product(permute_to(grad, (1, 0)), x if x.ndim == 2 else as_rows(x))
-        return x_grad, weight_grad, (grad.sum(0) if needs_bias else None)
+            weight_grad = _product(permute_to(rows, (1, 0)), x if x.ndim == 2 else as_rows(x))
+        return x_grad, weight_grad, (rows.sum(0) if needs_bias else None)
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
