@@ -14,7 +14,7 @@ tensor(6.)
 from tinynet.tensor import Tensor
 
 # isort: split
-from tinynet import autograd, dtype, errors, linalg
+from tinynet import autograd, dtype, errors, linalg, nn, optim
 from tinynet.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from tinynet.backends import Device as device
 from tinynet.dtype import (
@@ -418,12 +418,14 @@ __all__ = [
     "ne",
     "neg",
     "negative",
+    "nn",
     "no_grad",
     "nonzero",
     "norm",
     "normal",
     "ones",
     "ones_like",
+    "optim",
     "outer",
     "permute",
     "pow",

@@ -1,0 +1,54 @@
+"""Functions that layers are made of: `tinynet.nn.functional`, `F` for short.
+
+`activations` holds activations and dropout, `losses` the losses. Arguments that PyTorch calls
+deprecated (`size_average`, `reduce`) are left out; those behind them go by name only.
+"""
+
+from tinynet.nn.functional.activations import (
+    dropout,
+    elu,
+    gelu,
+    hardtanh,
+    leaky_relu,
+    log_softmax,
+    relu,
+    selu,
+    silu,
+    softmax,
+    softplus,
+)
+from tinynet.nn.functional.losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    l1_loss,
+    mse_loss,
+    nll_loss,
+    smooth_l1_loss,
+)
+from tinynet.ops.elementwise import sigmoid, tanh
+from tinynet.ops.linear import linear
+
+__all__ = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "dropout",
+    "elu",
+    "gelu",
+    "hardtanh",
+    "l1_loss",
+    "leaky_relu",
+    "linear",
+    "log_softmax",
+    "mse_loss",
+    "nll_loss",
+    "relu",
+    "selu",
+    "sigmoid",
+    "silu",
+    "smooth_l1_loss",
+    "softmax",
+    "softplus",
+    "tanh",
+]

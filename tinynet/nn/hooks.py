@@ -1,0 +1,183 @@
+"""Hooks: functions that a module calls before and after `forward`, and on the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tinynet.autograd.engine import HookHandle
+from tinynet.autograd.graph import Function
+from tinynet.autograd.mode import is_grad_enabled
+from tinynet.errors import ArgumentTypeError, GradientError
+from tinynet.tensor import Tensor
+
+if TYPE_CHECKING:
+    from tinynet.nn.module import Module
+
+Grads = tuple["Tensor | None", ...]
+
+
+class Hooks:
+    """A module's hooks by kind, in the order in which they are called."""
+
+    def __init__(self) -> None:
+        self.forward_pre: dict[int, tuple[Callable[..., Any], bool]] = {}
+        self.forward: dict[int, tuple[Callable[..., Any], bool]] = {}
+        self.backward_pre: dict[int, Callable[..., Any]] = {}
+        self.backward: dict[int, Callable[..., Any]] = {}
+
+
+def register(hooks: dict[int, Any], hook: Any, prepend: bool) -> HookHandle:
+    """Add a hook, last or (`prepend`) first."""
+    others = list(hooks)
+    handle = HookHandle(hooks, hook)
+    for key in others if prepend else ():
+        hooks[key] = hooks.pop(key)
+    return handle
+
+
+def call(module: Module, hooks: Hooks, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """`module.forward(*args, **kwargs)` with its hooks."""
+    for hook, with_kwargs in list(hooks.forward_pre.values()):
+        args, kwargs = _before(module, hook, with_kwargs, args, kwargs)
+    watch = None
+    if (hooks.backward or hooks.backward_pre) and is_grad_enabled():
+        watch = _Watch(module, hooks)
+        args = watch.enter(args)
+    output = module.forward(*args, **kwargs)
+    for hook, with_kwargs in list(hooks.forward.values()):
+        given = (args, kwargs) if with_kwargs else (args,)
+        replaced = hook(module, *given, output)
+        output = output if replaced is None else replaced
+    return output if watch is None else watch.leave(output)
+
+
+def _before(
+    module: Module,
+    hook: Callable[..., Any],
+    with_kwargs: bool,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments after one hook."""
+    if not with_kwargs:
+        replaced = hook(module, args)
+        if replaced is not None:
+            args = replaced if isinstance(replaced, tuple) else (replaced,)
+        return args, kwargs
+    replaced = hook(module, args, kwargs)
+    if replaced is None:
+        return args, kwargs
+    if not isinstance(replaced, tuple) or len(replaced) != 2:
+        raise ArgumentTypeError(
+            "forward pre-hook: with_kwargs=True, so it must return None or a pair of args and "
+            f"kwargs, got {type(replaced).__name__}"
+        )
+    return replaced
+
+
+class _Watch:
+    """One call of a module with backward hooks.
+
+    Tensors that go in and come out pass through a node each side, which sees their gradients.
+    """
+
+    def __init__(self, module: Module, hooks: Hooks) -> None:
+        self.module = module
+        self.pre_hooks = list(hooks.backward_pre.values())
+        self.hooks = list(hooks.backward.values())
+        self.grad_output: Grads = ()
+
+    def enter(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments, those that need gradients led through a node."""
+        self.n_inputs = len(args)
+        self.inputs, args = _led_through(_Inputs, self, args)
+        return args
+
+    def leave(self, output: Any) -> Any:
+        """The output, led through a node."""
+        outputs = output if isinstance(output, tuple) else (output,)
+        self.n_outputs = len(outputs)
+        self.outputs, outputs = _led_through(_Outputs, self, outputs)
+        return outputs if isinstance(output, tuple) else outputs[0]
+
+    def outputs_reached(self, grads: Grads) -> Grads:
+        """The gradients of the outputs are there."""
+        grad_output = _spread(grads, self.outputs, self.n_outputs)
+        for hook in self.pre_hooks:
+            grad_output = _replaced(hook(self.module, grad_output), grad_output, "pre-hook")
+        self.grad_output = grad_output
+        if not self.inputs:
+            nothing: Grads = (None,) * self.n_inputs
+            for hook in self.hooks:
+                if any(g is not None for g in hook(self.module, nothing, grad_output) or ()):
+                    raise GradientError(
+                        "backward hook: no input requires grad, so it must return None, "
+                        "got gradients"
+                    )
+        return tuple(grad_output[i] for i in self.outputs)
+
+    def inputs_reached(self, grads: Grads) -> Grads:
+        """The gradients of the inputs are there."""
+        grad_input = _spread(grads, self.inputs, self.n_inputs)
+        for hook in self.hooks:
+            returned = hook(self.module, grad_input, self.grad_output)
+            grad_input = _replaced(returned, grad_input, "hook")
+        self.grad_output = ()
+        return tuple(grad_input[i] for i in self.inputs)
+
+
+class _Inputs(Function):
+    """The identity, before `forward`."""
+
+    @staticmethod
+    def forward(ctx: Any, watch: _Watch, *tensors: Tensor) -> Any:
+        ctx.watch = watch
+        ctx.set_materialize_grads(False)
+        return tensors
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> Any:
+        return (None, *ctx.watch.inputs_reached(grads))
+
+
+class _Outputs(_Inputs):
+    """The identity, after `forward`."""
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> Any:
+        return (None, *ctx.watch.outputs_reached(grads))
+
+
+def _led_through(
+    function: type[Function], watch: _Watch, values: tuple[Any, ...]
+) -> tuple[list[int], tuple[Any, ...]]:
+    """`values` with the tensors that need gradients led through `function`, and their places."""
+    places = [i for i, x in enumerate(values) if isinstance(x, Tensor) and x.requires_grad]
+    if not places:
+        return places, values
+    through = function.apply(watch, *(values[i] for i in places))
+    all_values = list(values)
+    for i, x in zip(places, through, strict=True):
+        all_values[i] = x
+    return places, tuple(all_values)
+
+
+def _spread(grads: Grads, places: Sequence[int], count: int) -> Grads:
+    """`grads` at their places among `count`, None elsewhere."""
+    spread: list[Tensor | None] = [None] * count
+    for i, grad in zip(places, grads, strict=True):
+        spread[i] = grad
+    return tuple(spread)
+
+
+def _replaced(returned: Any, grads: Grads, what: str) -> Grads:
+    """What a hook returned, made a tuple, or `grads` if that is None."""
+    if returned is None:
+        return grads
+    result = returned if isinstance(returned, tuple) else (returned,)
+    if len(result) != len(grads):
+        raise GradientError(
+            f"backward {what}: returned {len(result)} gradients, expected {len(grads)}"
+        )
+    return result

@@ -1,0 +1,209 @@
+"""`Optimizer`: everything that optimisers share. A new one adds its state and its update rule."""
+
+from __future__ import annotations
+
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from tinynet.autograd.mode import enable_grad, no_grad
+from tinynet.errors import ArgumentError, ArgumentTypeError, StateError
+from tinynet.tensor import Tensor
+
+Group = dict[str, Any]
+
+
+class Optimizer:
+    """Base class. `params`: tensors, pairs of name and tensor, or dicts (groups) with "params".
+
+    A group has its own options; those it does not name are `defaults`. `state` holds what the
+    update rule keeps for each parameter. A subclass writes `update`:
+
+    >>> import tinynet as tn
+    >>> class SignDescent(tn.optim.Optimizer):
+    ...     def update(self, parameter, gradient, state, group):
+    ...         parameter.sub_(gradient.sign() * group["lr"])
+    >>> x = tn.tensor([3.0, -4.0], requires_grad=True)
+    >>> optimizer = SignDescent([x], {"lr": 0.5})
+    >>> x.square().sum().backward()
+    >>> optimizer.step()
+    >>> x.detach()
+    tensor([ 2.5000, -3.5000])
+    """
+
+    def __init__(self, params: Any, defaults: Mapping[str, Any]) -> None:
+        self.defaults = dict(defaults)
+        self.param_groups: list[Group] = []
+        self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+        groups = self._as_list("params", params)
+        if not groups:
+            raise ArgumentError(f"{self._name}: params is empty, expected tensors or groups")
+        if not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        for group in groups:
+            self.add_param_group(group)
+
+    def update(
+        self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: Group
+    ) -> None:
+        """Change `parameter` in place; `state` is its own, empty at first. `gradient` stays."""
+        raise NotImplementedError(f"{self._name}: update is not written")
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient; return what `closure` does, called first."""
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        with no_grad():
+            for group in self.param_groups:
+                maximize = group.get("maximize", False)
+                for parameter in group["params"]:
+                    gradient = parameter.grad
+                    if gradient is not None:
+                        descent = -gradient if maximize else gradient
+                        self.update(parameter, descent, self.state[parameter], group)
+        return loss
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget all gradients, or make them zeros."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if set_to_none:
+                    parameter.grad = None
+                elif parameter.grad is not None:
+                    parameter.grad = parameter.grad.detach().zero_()
+
+    def add_param_group(self, param_group: Group) -> None:
+        """Train more parameters, with options of their own."""
+        if not isinstance(param_group, dict) or "params" not in param_group:
+            raise ArgumentTypeError(
+                f"{self._name}: a group must be a dict with 'params', got {param_group!r}"
+            )
+        group = {**param_group}
+        params = self._as_list("a group's params", group["params"])
+        if params and all(isinstance(item, tuple) for item in params):
+            group["param_names"] = [name for name, _ in params]
+            params = [parameter for _, parameter in params]
+        for parameter in params:
+            self._check_parameter(parameter)
+        if len(set(params)) < len(params):
+            warnings.warn(f"{self._name}: a group has a parameter twice", stacklevel=3)
+        group["params"] = params
+        for option, value in self.defaults.items():
+            group.setdefault(option, value)
+        known = {parameter for other in self.param_groups for parameter in other["params"]}
+        if not known.isdisjoint(params):
+            raise ArgumentError(f"{self._name}: a parameter is in more than one group")
+        self.param_groups.append(group)
+
+    def _as_list(self, what: str, params: Any) -> list[Any]:
+        if isinstance(params, Tensor) and what != "params":
+            return [params]
+        if isinstance(params, (Tensor, set, Mapping)) or not isinstance(params, Iterable):
+            raise ArgumentTypeError(
+                f"{self._name}: {what} must be a list of tensors or groups, "
+                f"got {type(params).__name__}"
+            )
+        return list(params)
+
+    def _check_parameter(self, parameter: Any) -> None:
+        if not isinstance(parameter, Tensor):
+            raise ArgumentTypeError(
+                f"{self._name}: can train only tensors, got {type(parameter).__name__}"
+            )
+        if not parameter.is_leaf:
+            raise ArgumentError(
+                f"{self._name}: can train only leaf tensors, got one of shape {parameter.shape} "
+                "that an operation made"
+            )
+
+    # State
+    def state_dict(self) -> dict[str, Any]:
+        """The state by number of the parameter, and the groups with numbers for parameters."""
+        numbers: dict[Tensor, int] = {}
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                numbers.setdefault(parameter, len(numbers))
+        return {
+            "state": {numbers[parameter]: {**kept} for parameter, kept in self.state.items()},
+            "param_groups": [
+                {**group, "params": [numbers[parameter] for parameter in group["params"]]}
+                for group in self.param_groups
+            ],
+        }
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over state and options of an optimiser of as many parameters in as many groups.
+
+        Tensors are copied, in the parameter's dtype. Raises `StateError`, changing nothing.
+        """
+        by_number = self._match_groups(state_dict)
+        wrong = [
+            f"state[{number}][{key!r}]: got shape {value.shape}, expected {parameter.shape}"
+            for number, parameter in by_number.items()
+            for key, value in state_dict["state"].get(number, {}).items()
+            if isinstance(value, Tensor) and value.shape not in ((), parameter.shape)
+        ]
+        if wrong:
+            raise StateError(f"{self._name}.load_state_dict: " + "; ".join(wrong))
+        self.state.clear()
+        for number, kept in state_dict["state"].items():
+            parameter = by_number[number]
+            self.state[parameter] = {
+                key: _copied_for(parameter, value) for key, value in kept.items()
+            }
+        for group, saved in zip(self.param_groups, state_dict["param_groups"], strict=True):
+            group.update({key: value for key, value in saved.items() if key != "params"})
+
+    def _match_groups(self, state_dict: Mapping[str, Any]) -> dict[Any, Tensor]:
+        """Which parameter each number in a state dict stands for."""
+        op = f"{self._name}.load_state_dict"
+        if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= set(state_dict):
+            raise StateError(f"{op}: expected a dict with 'state' and 'param_groups'")
+        sizes = [len(group["params"]) for group in self.param_groups]
+        saved_sizes = [len(group["params"]) for group in state_dict["param_groups"]]
+        if sizes != saved_sizes:
+            raise StateError(
+                f"{op}: the state has groups of {saved_sizes} parameters, expected {sizes}"
+            )
+        by_number: dict[Any, Tensor] = {}
+        for group, saved in zip(self.param_groups, state_dict["param_groups"], strict=True):
+            by_number.update(zip(saved["params"], group["params"], strict=True))
+        unknown = [number for number in state_dict["state"] if number not in by_number]
+        if unknown:
+            raise StateError(f"{op}: the state is of parameters {unknown} that no group has")
+        return by_number
+
+    @property
+    def _name(self) -> str:
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        lines = [f"{self._name} ("]
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}")
+            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
+        return "\n".join([*lines, ")"])
+
+
+def check_at_least_zero(op: str, **options: float) -> None:
+    """Raise for a negative (or NaN) option."""
+    for name, value in options.items():
+        if not value >= 0:
+            raise ArgumentError(f"{op}: {name} cannot be negative, got {value}")
+
+
+def check_betas(op: str, betas: tuple[float, float]) -> None:
+    """Raise for decay rates outside [0, 1)."""
+    if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+        raise ArgumentError(f"{op}: betas must be two numbers in [0, 1), got {betas}")
+
+
+def _copied_for(parameter: Tensor, value: Any) -> Any:
+    if not isinstance(value, Tensor):
+        return value
+    if parameter.is_floating_point() and value.is_floating_point():
+        value = value.to(parameter.dtype)
+    return value.detach().to(parameter.device).clone()
