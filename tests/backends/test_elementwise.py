@@ -265,6 +265,16 @@ def test_scalars_take_the_array_s_dtype(backend, op, dtype):
         same(backend, y, expected, TOLERANCE.get(dtype, 0))
 
 
+@each(NUMBERS)
+@pytest.mark.parametrize("op", ["add", "sub", "mul", "pow", "floor_divide", "lt"])
+def test_scalars_may_come_first(backend, op, dtype):
+    function = {"sub": np.subtract, "pow": np.power, **TWO_OF_ANY, **DIVISIONS, **COMPARISONS}[op]
+    b = numbers((7,), dtype, 1, 1, 4)
+    for scalar in (9, 9.0) if dtype.rank == 2 else (9,):
+        y = backend.elementwise(op, scalar, backend.from_numpy(b))
+        same(backend, y, function(np.asarray(scalar, b.dtype), b), TOLERANCE.get(dtype, 0))
+
+
 @each(FLOATS)
 def test_a_scalar_is_rounded_to_the_array_s_dtype_first(backend, dtype):
     a = np.ones(3, NUMPY[dtype])

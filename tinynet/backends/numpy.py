@@ -106,8 +106,10 @@ class NumPyBackend:
         self, op: str, a: Any, b: Any = None, c: Any = None, out: Array | None = None
     ) -> Array:
         function = ELEMENTWISE[op]
-        if type(b) is float and a.dtype.kind == "V":  # bfloat16 would take it for a float32
-            b = a.dtype.type(b)
+        if type(b) is float:  # bfloat16 would take it for a float32
+            b = a.dtype.type(b) if a.dtype.kind == "V" else b
+        elif type(a) is float:
+            a = b.dtype.type(a) if b.dtype.kind == "V" else a
         operands = (a,) if b is None else (a, b) if c is None else (a, b, c)
         if out is not None:
             return _quiet.run(function, *operands, out=out)

@@ -45,13 +45,14 @@ def rsqrt(x: Array, out: Array | None = None) -> Array:
     return np.divide(1, result, out=out)
 
 
-def power(a: Array, b: Any, out: Array | None = None) -> Array:
-    """a ** b; an integer to a negative power is the quotient rounded toward 0: 1, -1 or 0."""
-    if a.dtype.kind != "i" or not np.any(np.less(b, 0)):
+def power(a: Any, b: Any, out: Array | None = None) -> Array:
+    """`a ** b`; an integer to a negative power is the quotient rounded toward 0: 1, -1 or 0."""
+    is_integral = (a if isinstance(a, np.ndarray) else b).dtype.kind == "i"
+    if not is_integral or not np.any(np.less(b, 0)):
         return np.power(a, b, out=out)
     inverse = np.where(a == -1, np.where(np.mod(b, 2) == 0, 1, -1), a == 1)
     result = np.where(np.less(b, 0), inverse, np.power(a, np.maximum(b, 0)))
-    return _store(result, a, out)
+    return _store(result, a if isinstance(a, np.ndarray) else b, out)
 
 
 def sigmoid(x: Array, out: Array | None = None) -> Array:

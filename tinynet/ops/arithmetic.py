@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
-from tinynet.autograd.graph import CONSTANT, Gradients, Node, Op, Variable, result
+from tinynet.autograd.graph import CONSTANT, Gradients, Node, Op, Variable, result, wrap
 from tinynet.dtype import Scalar, bool_, finfo, wrap_scalar
 from tinynet.errors import ArgumentError, DTypeError
 from tinynet.ops.elementwise import (
@@ -110,8 +110,11 @@ def _atan2_rule(ctx: Node, grad: Tensor) -> Gradients:
 
 def _copysign_rule(ctx: Node, grad: Tensor) -> Gradients:
     a, b = ctx.saved_tensors
+    zeros = grad.new_zeros(grad.shape)
+    if not ctx.needs_input_grad[0]:
+        return None, zeros
     sign = copysign(1.0, b) if isinstance(b, Variable) else math.copysign(1.0, b)
-    return grad * sign * a.sign(), grad.new_zeros(grad.shape)
+    return grad * sign * a.sign(), zeros
 
 
 def _logaddexp_rule(ctx: Node, grad: Tensor) -> Gradients:
@@ -367,7 +370,9 @@ class ReLU(Op):
 
     @staticmethod
     def backward(ctx: Node, grad: Tensor) -> Tensor:
-        return kept_where(ctx.fixed_output() > 0, grad)
+        y = ctx.fixed_output()
+        is_positive = y.backend.elementwise("gt", y.array, 0.0)
+        return kept_where(wrap(is_positive, bool_, y.backend), grad)
 
 
 _logit = unary(
