@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import builtins
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod as product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinynet import shape as shapes
 from tinynet.autograd.graph import Node, Op, Variable, result, wrap
-from tinynet.dtype import DType, Scalar, bool_, int64, uint8
+from tinynet.dtype import DType, Scalar, bool_, float32, int64, uint8
 from tinynet.errors import ArgumentError, ShapeError
 from tinynet.ops.arithmetic import maximum, minimum, where
 from tinynet.ops.joining import cat
@@ -77,7 +77,12 @@ def mean(
     require_floating("mean", x)
     dims = _dims("mean", dim, x)
     count = product(x.shape[i] for i in dims)
-    return sum(x, dims or None, keepdim) * (1 / count if count else math.nan)
+    return _in_float32(x, lambda x: sum(x, dims or None, keepdim) / count)
+
+
+def _in_float32(x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """`function(x)`, for half precision computed in float32: sums of many would overflow."""
+    return cast_to(function(cast_to(x, float32)), x.dtype) if x.dtype.itemsize == 2 else function(x)
 
 
 class Prod(Op):
@@ -276,8 +281,12 @@ def var(
     dims = _dims("var", dim, x)
     count = product(x.shape[i] for i in dims)
     freedom = builtins.max(0, count - (1 if correction is None else correction))
-    gap = x - mean(x, dims or None, keepdim=True)
-    return sum(gap * gap, dims or None, keepdim) / freedom
+
+    def spread_of(x: Tensor) -> Tensor:
+        gap = x - mean(x, dims or None, keepdim=True)
+        return sum(gap * gap, dims or None, keepdim) / freedom
+
+    return _in_float32(x, spread_of)
 
 
 class Root(Op):
@@ -356,7 +365,7 @@ def norm(
     if isinstance(order, str):
         raise ArgumentError(f"norm: p must be a number or 'fro', got {p!r}")
     if order == 2:
-        return root(sum(x * x, dims or None, keepdim))
+        return _in_float32(x, lambda x: root(sum(x * x, dims or None, keepdim)))
     if math.isinf(order):
         return (amax if order > 0 else amin)(x.abs(), dims or None, keepdim)
     if order == 0:
