@@ -92,6 +92,18 @@ def grad(
     return tuple(results)
 
 
+def gradients_since(
+    since: int, outputs: list[Tensor], seeds: list[Tensor], wanted: Sequence[Edge]
+) -> tuple[Tensor | None, ...]:
+    """Gradients with respect to leaves and to nodes made before `since`, going no further.
+
+    The gradients are recorded if operations are.
+    """
+    walk = _Walk(outputs, seeds, mode.enabled, mode.enabled, list(wanted), False, since)
+    walk.run()
+    return tuple(walk.found.get(edge) for edge in wanted)
+
+
 class _Walk:
     """One traversal. `found`: gradients of the edges asked for; leaves' gradients otherwise.
 
@@ -127,12 +139,8 @@ class _Walk:
         previous, mode.enabled = mode.enabled, self.create_graph
         try:
             for edge, seed in self.seeds:
-                if edge.order:
-                    self.deliver(edge, seed)
-                else:
-                    self.deliver_to_leaf(edge, seed, False)
-            while self.heap:
-                self.visit(heappop(self.heap)[1])
+                self.deliver(edge, seed, False)
+            self.visit_all()
             for leaf, (gradient, is_new) in self.leaves.items():
                 self.finish_leaf(leaf, gradient, is_new)
         finally:
@@ -140,37 +148,54 @@ class _Walk:
             if self.marked is not None:
                 self.marked.needed = None
 
-    def visit(self, node: Node) -> None:
-        """Run one node's rule and deliver what it returns."""
-        gradient = self.pending.pop(node)
-        if node.hooks and node.order > self.since:
-            gradient = _run_hooks(node.hooks, gradient)
-        if self.leading is not None and not self.is_wanted(node, gradient):
-            return
-        gradients = node.function.backward(node, gradient)
-        node.needed = None
-        if type(gradients) is not tuple:
-            gradients = (gradients,)
-        edges = node.edges
-        if len(gradients) != len(edges):
-            raise GradientError(
-                f"backward: {node.name} returned {len(gradients)} gradients, "
-                f"expected {len(edges)}, one per input"
-            )
-        for place, g in enumerate(gradients):
-            edge = edges[place]
-            if g is None or edge is None:
+    def visit_all(self) -> None:
+        """Run every node's rule, newest first, and deliver what it returns."""
+        pending, heap, leading, since = self.pending, self.heap, self.leading, self.since
+        retain_graph, is_watched = self.retain_graph, anomaly.state.enabled
+        while heap:
+            node = heappop(heap)[1]
+            gradient = pending.pop(node)
+            if node.hooks and node.order > since:
+                gradient = _run_hooks(node.hooks, gradient)
+            if leading is not None and not self.is_wanted(node, gradient):
                 continue
-            if anomaly.state.enabled and not isinstance(g, Parts):
-                anomaly.check_backward(node.name, node.made_at, g)
-            if g.shape != edge.shape or g.dtype is not edge.dtype:
-                g = _match(g, edge, node, place)
-            if edge.order:
-                self.deliver(edge, g)
-            else:
-                self.deliver_to_leaf(edge, g, g is not gradient and _is_new(g, node, gradients))
-        if not self.retain_graph:
-            node.free()
+            gradients = node.function.backward(node, gradient)
+            node.needed = None
+            if type(gradients) is not tuple:
+                gradients = (gradients,)
+            if len(gradients) != len(node.edges):
+                raise _count_error(node, gradients)
+            for edge, g in zip(node.edges, gradients):  # noqa: B905 (strict would cost 5 %)
+                if edge is None or g is None:
+                    continue
+                if is_watched and not isinstance(g, Parts):
+                    anomaly.check_backward(node.name, node.made_at, g)
+                if g.shape != edge.shape or g.dtype is not edge.dtype:
+                    g = _match(g, edge, node)
+                if leading is None and edge.order:  # `deliver`, without the call
+                    before = pending.get(edge)
+                    if before is None:
+                        pending[edge] = g
+                        heappush(heap, (-edge.order, edge))
+                    else:
+                        pending[edge] = before + g
+                else:
+                    self.deliver(edge, g, g is not gradient and _is_new(g, node, gradients))
+            if not retain_graph:
+                node.free()
+
+    def deliver(self, edge: Edge, gradient: Tensor, is_new: bool) -> None:
+        """Add a gradient to what a node or leaf has received. `is_new`: nobody else holds it."""
+        if not edge.order:
+            earlier = self.leaves.get(edge)
+            if earlier is not None:
+                gradient, is_new = earlier[0] + gradient, True
+            self.leaves[edge] = (gradient, is_new)
+        elif edge in self.pending:
+            self.pending[edge] = self.pending[edge] + gradient
+        elif self.leading is None or edge in self.leading or edge in self.wanted:  # type: ignore[operator]
+            self.pending[edge] = gradient
+            heappush(self.heap, (-edge.order, edge))
 
     def is_wanted(self, node: Node, gradient: Tensor) -> bool:
         """With only some gradients asked for: keep one that is, and say whether to go on."""
@@ -183,20 +208,6 @@ class _Walk:
         self.marked = node
         node.needed = tuple(edge in self.leading or edge in self.wanted for edge in node.edges)
         return True
-
-    def deliver(self, node: Node, gradient: Tensor) -> None:
-        """Add a gradient to what `node` has received."""
-        before = self.pending.get(node)
-        if before is not None:
-            self.pending[node] = before + gradient
-        elif self.leading is None or node in self.leading or node in self.wanted:  # type: ignore[operator]
-            self.pending[node] = gradient
-            heappush(self.heap, (-node.order, node))
-
-    def deliver_to_leaf(self, leaf: Tensor, gradient: Tensor, is_new: bool) -> None:
-        """Add a gradient to what a leaf has received. `is_new`: nobody else holds it."""
-        earlier = self.leaves.get(leaf)
-        self.leaves[leaf] = (gradient, is_new) if earlier is None else (earlier[0] + gradient, True)
 
     def finish_leaf(self, leaf: Tensor, gradient: Tensor, is_new: bool) -> None:
         """Run a leaf's hooks; add to its `.grad`."""
@@ -225,7 +236,14 @@ def _is_new(gradient: Tensor, node: Node, gradients: tuple[Any, ...]) -> bool:
     return places <= 1
 
 
-def _match(gradient: Tensor, edge: Edge, node: Node, place: int) -> Tensor:
+def _count_error(node: Node, gradients: tuple[Any, ...]) -> GradientError:
+    return GradientError(
+        f"backward: {node.name} returned {len(gradients)} gradients, "
+        f"expected {len(node.edges)}, one per input"
+    )
+
+
+def _match(gradient: Tensor, edge: Edge, node: Node) -> Tensor:
     """Undo broadcasting and promotion, so that a gradient has its input's shape and dtype."""
     if gradient.shape != edge.shape:
         try:
@@ -235,7 +253,7 @@ def _match(gradient: Tensor, edge: Edge, node: Node, place: int) -> Tensor:
         if not fits:
             raise GradientError(
                 f"backward: {node.name} returned a gradient of shape {gradient.shape} for "
-                f"input {place}, expected {edge.shape}"
+                f"input {[e is edge for e in node.edges].index(True)}, expected {edge.shape}"
             )
         gradient = gradient.sum_to_size(edge.shape)
     return gradient.to(edge.dtype)

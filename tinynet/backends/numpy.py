@@ -12,6 +12,7 @@ from math import copysign, prod
 from typing import Any, Literal
 
 import numpy as np
+from numpy import ndarray
 from numpy.typing import NDArray
 
 from tinynet.backends import numpy_special as special
@@ -106,23 +107,24 @@ class NumPyBackend:
         self, op: str, a: Any, b: Any = None, c: Any = None, out: Array | None = None
     ) -> Array:
         function = ELEMENTWISE[op]
-        if type(b) is float:  # bfloat16 would take it for a float32
-            b = a.dtype.type(b) if a.dtype.kind == "V" else b
-        elif type(a) is float:
-            a = b.dtype.type(a) if b.dtype.kind == "V" else a
-        operands = (a,) if b is None else (a, b) if c is None else (a, b, c)
-        if out is not None:
-            return _quiet.run(function, *operands, out=out)
-        try:
-            if b is None:
-                result = _run_quietly(function, a)
-            elif c is None:
-                result = _run_quietly(function, a, b)
-            else:
-                result = _run_quietly(function, a, b, c)
-        except RuntimeError:  # another thread is inside that context; this thread has its own
-            result = _quiet.run(function, *operands)
-        return result if type(result) is np.ndarray else np.asarray(result)
+        if out is None:
+            try:
+                if c is not None:
+                    result = _run_quietly(function, a, b, c)
+                elif b is None:
+                    result = _run_quietly(function, a)
+                else:
+                    if type(a) is not type(b):
+                        a, b = _with_scalar(a, b)
+                    result = _run_quietly(function, a, b)
+                return result if type(result) is ndarray else np.asarray(result)
+            except RuntimeError:  # another thread is inside that context; each has one of its own
+                pass
+        operands = (a,) if b is None else _with_scalar(a, b)
+        if c is not None:
+            operands = (*operands, c)
+        result = _quiet.run(function, *operands, out=out)
+        return result if type(result) is ndarray else np.asarray(result)
 
     def cast(self, x: Array, dtype: DType) -> Array:
         result = _quiet.run(x.astype, numpy_dtype(dtype))
@@ -253,6 +255,15 @@ def _out_of_range(error: IndexError) -> DimError:
     """NumPy's error about an index, in tinynet's words."""
     text = str(error).replace("bounds for axis", "range for dim").replace("with size", "of size")
     return DimError(f"index: {text}")
+
+
+def _with_scalar(a: Any, b: Any) -> tuple[Any, Any]:
+    """Both operands; Python floats beside bfloat16, which takes them for float32, made its own."""
+    if type(b) is float and a.dtype.kind == "V":
+        return a, a.dtype.type(b)
+    if type(a) is float and b.dtype.kind == "V":
+        return b.dtype.type(a), b
+    return a, b
 
 
 def numpy_dtype(dtype: DType) -> "np.dtype[Any]":

@@ -97,29 +97,24 @@ def binary(
     def op(input: Tensor | Scalar, other: Tensor | Scalar) -> Tensor:
         a: Any = input
         b: Any = other
-        a_kind, b_kind = type(a), type(b)
-        if b_kind is float or b_kind is int:
+        if isinstance(b, Variable) and isinstance(a, Variable):
+            dtype, backend = a.dtype, a.backend
+            if dtype is b.dtype and backend is b.backend and dtype.rank >= least_rank:
+                if a.shape != b.shape:
+                    shapes.broadcast(name, a.shape, b.shape)
+                array = backend.elementwise(name, a.array, b.array)
+                saved = (a, b) if saves_inputs else ()
+                return result(function, array, gives or dtype, (a, b), saved)
+        elif type(b) is float or type(b) is int:
             if isinstance(a, Variable) and a.dtype.rank == 2 and least_rank < 3:
                 array = a.backend.elementwise(name, a.array, float(b))
                 saved = (a, b) if saves_inputs else ()
                 return result(function, array, gives or a.dtype, (a, CONSTANT), saved)
-        elif a_kind is float or a_kind is int:
+        elif type(a) is float or type(a) is int:
             if isinstance(b, Variable) and b.dtype.rank == 2 and least_rank < 3:
                 array = b.backend.elementwise(name, float(a), b.array)
                 saved = (a, b) if saves_inputs else ()
                 return result(function, array, gives or b.dtype, (CONSTANT, b), saved)
-        else:
-            try:
-                dtype = a.dtype
-                is_ready = dtype is b.dtype and a.backend is b.backend and dtype.rank >= least_rank
-            except AttributeError:  # an array of another library
-                is_ready = False
-            if is_ready:
-                if a.shape != b.shape:
-                    shapes.broadcast(name, a.shape, b.shape)
-                array = a.backend.elementwise(name, a.array, b.array)
-                saved = (a, b) if saves_inputs else ()
-                return result(function, array, gives or dtype, (a, b), saved)
         return _with_unlike_operands(function, a, b, saves_inputs, floating, takes, gives)
 
     return _named(op, name, doc)

@@ -34,7 +34,7 @@ def require_tensor(op: str, value: Any, name: str = "input") -> Tensor:
     """`value` if it is a tensor, else an error."""
     if not isinstance(value, Variable):
         raise ArgumentTypeError(f"{op}: {name} must be a Tensor, got {type(value).__name__}")
-    return cast("Tensor", value)
+    return value  # type: ignore[return-value]
 
 
 def require_same_device(op: str, *tensors: Tensor) -> None:
@@ -80,10 +80,6 @@ def join_operands(
 
     Python scalars stay scalars, wrapped into the dtype's range. At least one must be a tensor.
     """
-    if len(values) == 2 and type(values[0]) in (int, float):  # 1 - x: common, so made quick
-        other = values[1]
-        if isinstance(other, Variable) and other.dtype.rank == 2:
-            return [float(values[0]), cast("Tensor", other)], other.dtype
     likes = [value for value in values if isinstance(value, Variable)]
     like = cast("Tensor", likes[0]) if likes else None
     operands = [as_operand(op, value, like) for value in values]
