@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from tinynet.nn import functional
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
 
 
-class ReLU(Module):
+class _Activation(Module):
+    """Base of the classes below: `repr` shows the arguments named in `shown`."""
+
+    shown: ClassVar[tuple[str, ...]] = ()
+    inplace: bool = False
+
+    def extra_repr(self) -> str:
+        """Arguments."""
+        parts = [f"{name}={getattr(self, name)!r}" for name in self.shown]
+        return ", ".join([*parts, "inplace=True"] if self.inplace else parts)
+
+
+class ReLU(_Activation):
     """`max(x, 0)`."""
 
     def __init__(self, inplace: bool = False) -> None:
@@ -18,13 +32,11 @@ class ReLU(Module):
         """Elementwise."""
         return functional.relu(input, self.inplace)
 
-    def extra_repr(self) -> str:
-        """Whether in place."""
-        return _inplace(self.inplace)
 
-
-class LeakyReLU(Module):
+class LeakyReLU(_Activation):
     """`x` where positive, `negative_slope * x` elsewhere."""
+
+    shown = ("negative_slope",)
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__()
@@ -35,13 +47,11 @@ class LeakyReLU(Module):
         """Elementwise."""
         return functional.leaky_relu(input, self.negative_slope, self.inplace)
 
-    def extra_repr(self) -> str:
-        """Slope."""
-        return _joined(f"negative_slope={self.negative_slope}", _inplace(self.inplace))
 
-
-class ELU(Module):
+class ELU(_Activation):
     """`x` where positive, `alpha * (exp(x) - 1)` elsewhere."""
+
+    shown = ("alpha",)
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
@@ -52,12 +62,8 @@ class ELU(Module):
         """Elementwise."""
         return functional.elu(input, self.alpha, self.inplace)
 
-    def extra_repr(self) -> str:
-        """Alpha."""
-        return _joined(f"alpha={self.alpha}", _inplace(self.inplace))
 
-
-class SELU(Module):
+class SELU(_Activation):
     """ELU scaled so that mean 0 and variance 1 persist from layer to layer."""
 
     def __init__(self, inplace: bool = False) -> None:
@@ -68,13 +74,11 @@ class SELU(Module):
         """Elementwise."""
         return functional.selu(input, self.inplace)
 
-    def extra_repr(self) -> str:
-        """Whether in place."""
-        return _inplace(self.inplace)
 
-
-class GELU(Module):
+class GELU(_Activation):
     """`x` times the normal distribution function at x, or its approximation "tanh"."""
+
+    shown = ("approximate",)
 
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
@@ -84,12 +88,8 @@ class GELU(Module):
         """Elementwise."""
         return functional.gelu(input, approximate=self.approximate)
 
-    def extra_repr(self) -> str:
-        """Approximation."""
-        return f"approximate={self.approximate!r}"
 
-
-class SiLU(Module):
+class SiLU(_Activation):
     """`x * sigmoid(x)`."""
 
     def __init__(self, inplace: bool = False) -> None:
@@ -100,12 +100,8 @@ class SiLU(Module):
         """Elementwise."""
         return functional.silu(input, self.inplace)
 
-    def extra_repr(self) -> str:
-        """Whether in place."""
-        return _inplace(self.inplace)
 
-
-class Sigmoid(Module):
+class Sigmoid(_Activation):
     """`1 / (1 + exp(-x))`."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -113,7 +109,7 @@ class Sigmoid(Module):
         return input.sigmoid()
 
 
-class Tanh(Module):
+class Tanh(_Activation):
     """Hyperbolic tangent."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -121,8 +117,10 @@ class Tanh(Module):
         return input.tanh()
 
 
-class Softplus(Module):
+class Softplus(_Activation):
     """`log(1 + exp(beta * x)) / beta`; `x` itself where `beta * x` is above `threshold`."""
+
+    shown = ("beta", "threshold")
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
@@ -133,13 +131,11 @@ class Softplus(Module):
         """Elementwise."""
         return functional.softplus(input, self.beta, self.threshold)
 
-    def extra_repr(self) -> str:
-        """Constants."""
-        return f"beta={self.beta}, threshold={self.threshold}"
 
-
-class Hardtanh(Module):
+class Hardtanh(_Activation):
     """`x` held between `min_val` and `max_val`."""
+
+    shown = ("min_val", "max_val")
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
@@ -151,14 +147,11 @@ class Hardtanh(Module):
         """Elementwise."""
         return functional.hardtanh(input, self.min_val, self.max_val, self.inplace)
 
-    def extra_repr(self) -> str:
-        """Bounds."""
-        bounds = f"min_val={self.min_val}, max_val={self.max_val}"
-        return _joined(bounds, _inplace(self.inplace))
 
-
-class Softmax(Module):
+class Softmax(_Activation):
     """`exp(x) / sum(exp(x))` along `dim`."""
+
+    shown = ("dim",)
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
@@ -168,13 +161,11 @@ class Softmax(Module):
         """The input's shape."""
         return functional.softmax(input, self.dim)
 
-    def extra_repr(self) -> str:
-        """Dim."""
-        return f"dim={self.dim}"
 
-
-class LogSoftmax(Module):
+class LogSoftmax(_Activation):
     """`log(softmax(x))` along `dim`."""
+
+    shown = ("dim",)
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
@@ -183,15 +174,3 @@ class LogSoftmax(Module):
     def forward(self, input: Tensor) -> Tensor:
         """The input's shape."""
         return functional.log_softmax(input, self.dim)
-
-    def extra_repr(self) -> str:
-        """Dim."""
-        return f"dim={self.dim}"
-
-
-def _inplace(inplace: bool) -> str:
-    return "inplace=True" if inplace else ""
-
-
-def _joined(*parts: str) -> str:
-    return ", ".join(filter(None, parts))

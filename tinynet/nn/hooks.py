@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from tinynet.autograd.engine import HookHandle
 from tinynet.autograd.graph import Function
 from tinynet.autograd.mode import is_grad_enabled
 from tinynet.errors import ArgumentTypeError, GradientError
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tinynet.nn.module import Module
 
 Grads = tuple["Tensor | None", ...]
+_numbers = count()  # no two hooks ever have one
 
 
 class Hooks:
@@ -25,6 +26,25 @@ class Hooks:
         self.forward: dict[int, tuple[Callable[..., Any], bool]] = {}
         self.backward_pre: dict[int, Callable[..., Any]] = {}
         self.backward: dict[int, Callable[..., Any]] = {}
+
+
+class HookHandle:
+    """What registering a hook returns: `remove()` takes the hook away, so does leaving a `with`."""
+
+    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
+        self.hooks = hooks
+        self.key = next(_numbers)
+        hooks[self.key] = hook
+
+    def remove(self) -> None:
+        """Do not call the hook any more."""
+        self.hooks.pop(self.key, None)
+
+    def __enter__(self) -> HookHandle:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()
 
 
 def register(hooks: dict[int, Any], hook: Any, prepend: bool) -> HookHandle:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from tinynet.autograd.engine import HookHandle
 from tinynet.dtype import DType, bfloat16, float16, float32, float64
 from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, PartError
 from tinynet.nn import hooks, state
@@ -211,13 +210,11 @@ class Module:
 
     def get_parameter(self, target: str) -> Parameter:
         """The parameter of a dotted name."""
-        found: Parameter = self._get_in_submodule("get_parameter", target, Parameter)
-        return found
+        return self._get_in_submodule("get_parameter", target, Parameter)  # type: ignore[no-any-return]
 
     def get_buffer(self, target: str) -> Tensor:
         """The buffer of a dotted name."""
-        found: Tensor = self._get_in_submodule("get_buffer", target, Tensor)
-        return found
+        return self._get_in_submodule("get_buffer", target, Tensor)  # type: ignore[no-any-return]
 
     def _get_in_submodule(self, op: str, target: str, kind: type[Any]) -> Any:
         path, _, name = target.rpartition(".")
@@ -325,7 +322,7 @@ class Module:
 
     def register_forward_pre_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> HookHandle:
+    ) -> hooks.HookHandle:
         """Call `hook(module, args)` before `forward`; what it returns replaces the arguments.
 
         With `with_kwargs`, `hook(module, args, kwargs)`, which returns a pair of both.
@@ -334,7 +331,7 @@ class Module:
 
     def register_forward_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> HookHandle:
+    ) -> hooks.HookHandle:
         """Call `hook(module, args, output)` after `forward`; what it returns replaces the output.
 
         With `with_kwargs`, `hook(module, args, kwargs, output)`.
@@ -343,7 +340,7 @@ class Module:
 
     def register_full_backward_pre_hook(
         self, hook: Callable[..., Any], prepend: bool = False
-    ) -> HookHandle:
+    ) -> hooks.HookHandle:
         """Call `hook(module, grad_output)` when the outputs' gradients are there.
 
         `grad_output` is a tuple; a tuple that the hook returns replaces it.
@@ -352,7 +349,7 @@ class Module:
 
     def register_full_backward_hook(
         self, hook: Callable[..., Any], prepend: bool = False
-    ) -> HookHandle:
+    ) -> hooks.HookHandle:
         """Call `hook(module, grad_input, grad_output)` when the inputs' gradients are there.
 
         Both are tuples, None where there is no gradient; a tuple that the hook returns replaces
