@@ -13,6 +13,8 @@
 PYTHON ?= python3
 ARGS ?=
 RUN = .venv/bin/python
+# a worker for each core, and so one thread for each worker: BLAS threads that wait would spin
+PYTEST = OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --maxprocesses 8
 # this copy of tinynet, wherever its folder was moved since it was installed
 export PYTHONPATH := $(CURDIR)
 
@@ -30,7 +32,7 @@ mnist: .venv/installed-examples
 	@$(RUN) examples/mnist.py $(ARGS)
 
 test: .venv/installed-test
-	@$(RUN) -m pytest --ignore tests/parity -n auto --maxprocesses 8 $(ARGS)
+	@$(PYTEST) --ignore tests/parity $(ARGS)
 
 lint: .venv/installed-dev
 	@$(RUN) -m ruff check .
@@ -39,7 +41,7 @@ lint: .venv/installed-dev
 	@$(RUN) -c "from importlinter.cli import lint_imports_command as run; run()"
 
 parity: .venv/installed-parity
-	@$(RUN) -m pytest tests/parity -n auto --maxprocesses 8 $(ARGS)
+	@$(PYTEST) tests/parity $(ARGS)
 
 clean:
 	rm -rf .venv build dist tinynet.egg-info .coverage .hypothesis .pytest_cache .mypy_cache \
