@@ -10,7 +10,7 @@ import numpy as np
 
 from tinynet import dtype as dtypes
 from tinynet.autograd import engine
-from tinynet.autograd.graph import Node, Variable, refresh, wrap
+from tinynet.autograd.graph import Node, Variable, base_of, refresh, wrap
 from tinynet.autograd.inplace import note_write
 from tinynet.backends import Device, open_backend
 from tinynet.dtype import DType, Scalar
@@ -38,6 +38,7 @@ from tinynet.ops import (
     softmax,
     sorting,
 )
+from tinynet.ops.elementwise import BinaryFunction, UnaryFunction
 from tinynet.printing import format_tensor
 from tinynet.shape import as_dim, as_shape
 
@@ -133,7 +134,10 @@ class Tensor(Variable):
     @property
     def requires_grad(self) -> bool:
         """Whether operations on it are recorded."""
-        if self.origin is not None:
+        view, writes = self.origin, self.writes
+        if view is not None and writes is not None and view.seen != writes[0]:
+            if view.is_fixed:
+                return self.needs_grad or base_of(self)[0].node is not None
             refresh(self)
         return self.needs_grad
 
@@ -695,9 +699,11 @@ class Tensor(Variable):
         return movement.permute_to(self, (*range(last - 1), last, last - 1))
 
     # Operators
-    __add__ = __radd__ = arithmetic.plus
-    __sub__ = arithmetic.minus
-    __mul__ = __rmul__ = arithmetic.mul
+    __add__: BinaryFunction = arithmetic.plus
+    __radd__: BinaryFunction = arithmetic.plus
+    __sub__: BinaryFunction = arithmetic.minus
+    __mul__: BinaryFunction = arithmetic.mul
+    __rmul__: BinaryFunction = arithmetic.mul
     __truediv__ = arithmetic.divided
     __floordiv__ = arithmetic.floor_divide
     __mod__ = arithmetic.remainder
@@ -708,7 +714,7 @@ class Tensor(Variable):
     __xor__ = __rxor__ = arithmetic.bitwise_xor
     __lshift__ = arithmetic.left_shift
     __rshift__ = arithmetic.right_shift
-    __neg__ = elementwise.neg
+    __neg__: UnaryFunction = elementwise.neg
     __abs__ = elementwise.abs
     __invert__ = elementwise.bitwise_not
     __eq__ = arithmetic.eq  # type: ignore[assignment]

@@ -192,7 +192,7 @@ class NumPyBackend:
         if x.ndim == 0 and x.dtype.kind != "V":  # a quarter of broadcast_to's time
             view: Array = np.ndarray(shape, x.dtype, x, 0, (0,) * len(shape))
             if view.size != 1:
-                view.setflags(False)
+                view.setflags(write=False)
             return view
         return x.reshape(shape) if prod(shape) == x.size else np.broadcast_to(x, shape)
 

@@ -12,6 +12,8 @@ from tinynet.errors import ArgumentError, DTypeError
 from tinynet.ops.elementwise import (
     INTEGRAL,
     NOT_BOOL,
+    BinaryFunction,
+    UnaryFunction,
     binary,
     check_dtype,
     isinf,
@@ -80,10 +82,10 @@ def _pow_rule(ctx: Node, grad: Tensor) -> Gradients:
     if needs_a and not isinstance(b, Variable):
         a_grad = grad * (b * pow(a, b - 1)) if b != 0 else grad.new_zeros(grad.shape)
     elif needs_a:
-        a_grad = where(b == 0, 0.0, grad * (b * pow(a, b - 1)))
+        a_grad = choose(b == 0, 0.0, grad * (b * pow(a, b - 1)))
     if needs_b:
         is_flat = (a == 0) & (b >= 0)
-        b_grad = where(is_flat, 0.0, grad * pow(a, b) * log(where(is_flat, 1.0, a)))
+        b_grad = choose(is_flat, 0.0, grad * pow(a, b) * log(choose(is_flat, 1.0, a)))
     return a_grad, b_grad
 
 
@@ -97,7 +99,7 @@ def _minimum_rule(ctx: Node, grad: Tensor) -> Gradients:
 
 def _shared_at_ties(ctx: Node, grad: Tensor, is_maximum: bool) -> Gradients:
     a, b = ctx.saved_tensors
-    shared = where(a == b, grad * 0.5, grad)
+    shared = choose(a == b, grad * 0.5, grad)
     is_b, is_a = (a < b, a > b) if is_maximum else (a > b, a < b)
     return kept_where(logical_not(is_b), shared), kept_where(logical_not(is_a), shared)
 
@@ -119,7 +121,7 @@ def _copysign_rule(ctx: Node, grad: Tensor) -> Gradients:
 
 def _logaddexp_rule(ctx: Node, grad: Tensor) -> Gradients:
     a, b = ctx.saved_tensors
-    gap = where((a == b) & isinf(a), 0.0, a - b)  # equal infinities share, as numbers do
+    gap = choose((a == b) & isinf(a), 0.0, a - b)  # equal infinities share, as numbers do
     return grad * sigmoid(gap), grad * sigmoid(-gap)
 
 
@@ -128,49 +130,55 @@ def _zeros_rule(ctx: Node, grad: Tensor) -> Gradients:
     return zeros, zeros
 
 
-plus = binary("add", _add_rule, "`input + other`.")
-minus = binary("sub", _sub_rule, "`input - other`.", takes=NOT_BOOL)
-mul = binary("mul", _mul_rule, "`input * other`.", saves="partners")
-divided = binary("div", _div_rule, "`input / other`.", saves="second", floating=True)
-_floor_divide = binary("floor_divide", _zeros_rule, "`floor(input / other)`. Gradient 0.")
-_remainder = binary(
+plus: BinaryFunction = binary("add", _add_rule, "`input + other`.")
+minus: BinaryFunction = binary("sub", _sub_rule, "`input - other`.", takes=NOT_BOOL)
+mul: BinaryFunction = binary("mul", _mul_rule, "`input * other`.", saves="partners")
+divided: BinaryFunction = binary(
+    "div", _div_rule, "`input / other`.", saves="second", floating=True
+)
+_floor_divide: BinaryFunction = binary(
+    "floor_divide", _zeros_rule, "`floor(input / other)`. Gradient 0."
+)
+_remainder: BinaryFunction = binary(
     "remainder", _floor_rule, "Of the division that rounds down.", saves="second", takes=NOT_BOOL
 )
-_fmod = binary(
+_fmod: BinaryFunction = binary(
     "fmod", _trunc_rule, "Of the division that rounds toward 0.", saves="second", takes=NOT_BOOL
 )
-_pow = binary("pow", _pow_rule, "`input ** exponent`.", saves="inputs")
-maximum = binary(
+_pow: BinaryFunction = binary("pow", _pow_rule, "`input ** exponent`.", saves="inputs")
+maximum: BinaryFunction = binary(
     "maximum", _maximum_rule, "The larger one; NaN if either is. Ties share.", saves="inputs"
 )
-minimum = binary(
+minimum: BinaryFunction = binary(
     "minimum", _minimum_rule, "The smaller one; NaN if either is. Ties share.", saves="inputs"
 )
-atan2 = binary(
+atan2: BinaryFunction = binary(
     "atan2", _atan2_rule, "The angle of the point (other, input).", saves="inputs", floating=True
 )
-copysign = binary(
+copysign: BinaryFunction = binary(
     "copysign", _copysign_rule, "`|input|` with other's sign.", saves="inputs", floating=True
 )
-logaddexp = binary(
+logaddexp: BinaryFunction = binary(
     "logaddexp", _logaddexp_rule, "`log(exp(input) + exp(other))`, without overflow.",
     saves="inputs", floating=True,
 )  # fmt: skip
 
-eq = binary("eq", None, "Where `input == other`.", gives=bool_)
-ne = binary("ne", None, "Where `input != other`.", gives=bool_)
-lt = binary("lt", None, "Where `input < other`.", gives=bool_)
-le = binary("le", None, "Where `input <= other`.", gives=bool_)
-gt = binary("gt", None, "Where `input > other`.", gives=bool_)
-ge = binary("ge", None, "Where `input >= other`.", gives=bool_)
-logical_and = binary("logical_and", None, "Where both are non-zero.", gives=bool_)
-logical_or = binary("logical_or", None, "Where either is non-zero.", gives=bool_)
-logical_xor = binary("logical_xor", None, "Where one alone is non-zero.", gives=bool_)
-bitwise_and = binary("bitwise_and", None, "Bits set in both.", takes=INTEGRAL)
-bitwise_or = binary("bitwise_or", None, "Bits set in either.", takes=INTEGRAL)
-bitwise_xor = binary("bitwise_xor", None, "Bits set in one alone.", takes=INTEGRAL)
-_left_shift = binary("left_shift", None, "`input << other`.", takes=INTEGRAL)
-_right_shift = binary("right_shift", None, "`input >> other`.", takes=INTEGRAL)
+eq: BinaryFunction = binary("eq", None, "Where `input == other`.", gives=bool_)
+ne: BinaryFunction = binary("ne", None, "Where `input != other`.", gives=bool_)
+lt: BinaryFunction = binary("lt", None, "Where `input < other`.", gives=bool_)
+le: BinaryFunction = binary("le", None, "Where `input <= other`.", gives=bool_)
+gt: BinaryFunction = binary("gt", None, "Where `input > other`.", gives=bool_)
+ge: BinaryFunction = binary("ge", None, "Where `input >= other`.", gives=bool_)
+logical_and: BinaryFunction = binary("logical_and", None, "Where both are non-zero.", gives=bool_)
+logical_or: BinaryFunction = binary("logical_or", None, "Where either is non-zero.", gives=bool_)
+logical_xor: BinaryFunction = binary(
+    "logical_xor", None, "Where one alone is non-zero.", gives=bool_
+)
+bitwise_and: BinaryFunction = binary("bitwise_and", None, "Bits set in both.", takes=INTEGRAL)
+bitwise_or: BinaryFunction = binary("bitwise_or", None, "Bits set in either.", takes=INTEGRAL)
+bitwise_xor: BinaryFunction = binary("bitwise_xor", None, "Bits set in one alone.", takes=INTEGRAL)
+_left_shift: BinaryFunction = binary("left_shift", None, "`input << other`.", takes=INTEGRAL)
+_right_shift: BinaryFunction = binary("right_shift", None, "`input >> other`.", takes=INTEGRAL)
 
 
 def add(input: Operand, other: Operand, *, alpha: Scalar = 1) -> Tensor:
@@ -223,7 +231,7 @@ def _check_divisor(op: str, input: Operand, other: Operand) -> None:
     """Integers have no infinity: refuse to divide them by 0."""
     if any(isinstance(x, float) or getattr(x, "dtype", bool_).rank == 2 for x in (input, other)):
         return
-    has_zero = bool((other == 0).any()) if isinstance(other, Variable) else other == 0
+    has_zero = bool(eq(other, 0).any()) if hasattr(other, "dtype") else other == 0
     if has_zero:
         raise ArgumentError(f"{op}: integer division by zero")
 
@@ -290,20 +298,26 @@ def where(condition: Tensor, input: Operand = None, other: Operand = None) -> An
     choice = require_tensor("where", condition, "condition")
     if input is None and other is None:
         return choice.nonzero(as_tuple=True)
-    if choice.dtype is not bool_:
-        raise DTypeError(f"where: condition must have dtype {bool_}, got {choice.dtype}")
-    if not isinstance(input, Variable) and not isinstance(other, Variable):
-        input = as_constant(input, join_operands("where", choice.new_zeros(()), input)[1], choice)
-    (a, b), dtype = join_operands("where", input, other)
-    tensors = [x for x in (choice, a, b) if isinstance(x, Variable)]
-    require_same_device("where", *tensors)  # type: ignore[arg-type]
+    return choose(choice, input, other)
+
+
+def choose(condition: Tensor, a: Operand, b: Operand) -> Tensor:
+    """`where` of three operands."""
+    if condition.dtype is not bool_:
+        raise DTypeError(f"where: condition must have dtype {bool_}, got {condition.dtype}")
+    if not isinstance(a, Variable) and not isinstance(b, Variable):
+        dtype = join_operands("where", condition.new_zeros(()), a)[1]
+        a = as_constant(a, dtype, condition)
+    (a, b), dtype = join_operands("where", a, b)
+    tensors: list[Any] = [x for x in (condition, a, b) if isinstance(x, Variable)]
+    require_same_device("where", *tensors)
     shapes.broadcast("where", *(x.shape for x in tensors))
     arrays = [_array_of(x, dtype) for x in (a, b)]
-    array = choice.backend.elementwise("where", choice.array, *arrays)
+    array = condition.backend.elementwise("where", condition.array, *arrays)
     if not isinstance(a, Variable):
-        array = choice.backend.cast(array, dtype)
-    inputs = (choice, *(x if isinstance(x, Variable) else CONSTANT for x in (a, b)))
-    return result(Where, array, dtype, inputs, (choice,))
+        array = condition.backend.cast(array, dtype)
+    inputs = (condition, *(x if isinstance(x, Variable) else CONSTANT for x in (a, b)))
+    return result(Where, array, dtype, inputs, (condition,))
 
 
 def _array_of(x: Any, dtype: Any) -> Any:
@@ -346,11 +360,11 @@ class Clamp(Op):
             is_below = is_below & (low < high)
         x_grad = grad
         for is_outside in (None if low is None else x < low, is_above):
-            x_grad = x_grad if is_outside is None else where(is_outside, 0.0, x_grad)
-        low_grad = where(is_below, grad, 0.0) if needs_low else None
+            x_grad = x_grad if is_outside is None else choose(is_outside, 0.0, x_grad)
+        low_grad = choose(is_below, grad, 0.0) if needs_low else None
         if needs_high and low is not None:
             is_above = is_above | (high < low)
-        high_grad = where(is_above, grad, 0.0) if needs_high else None
+        high_grad = choose(is_above, grad, 0.0) if needs_high else None
         return (x_grad if needs_x else None), low_grad, high_grad
 
 
@@ -375,7 +389,7 @@ class ReLU(Op):
         return kept_where(wrap(is_positive, bool_, y.backend), grad)
 
 
-_logit = unary(
+_logit: UnaryFunction = unary(
     "logit", lambda ctx, grad: grad / (ctx.input * (1 - ctx.input)), "Sigmoid's inverse.",
     saves="input",
 )  # fmt: skip
@@ -398,9 +412,9 @@ def nan_to_num(
         return x.clone()
     largest = finfo(x.dtype).max
     is_infinite = isinf(x)
-    x = where(isnan(x), nan, x)
-    x = where(is_infinite & (x > 0), largest if posinf is None else posinf, x)
-    return where(is_infinite & (x < 0), -largest if neginf is None else neginf, x)  # type: ignore[no-any-return]
+    x = choose(isnan(x), nan, x)
+    x = choose(is_infinite & (x > 0), largest if posinf is None else posinf, x)
+    return choose(is_infinite & (x < 0), -largest if neginf is None else neginf, x)  # type: ignore[no-any-return]
 
 
 def lerp(input: Tensor, end: Tensor, weight: Operand) -> Tensor:
@@ -425,15 +439,17 @@ def isclose(
     input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> Tensor:
     """Where `|input - other| <= atol + rtol * |other|`; equal infinities are close."""
-    (a, b), dtype = join_operands("isclose", input, other)
+    operands, dtype = join_operands("isclose", input, other)
+    like = next(x for x in operands if isinstance(x, Variable))
+    a, b = (as_constant(x, dtype, like) for x in operands)  # type: ignore[arg-type]
     if rtol < 0 or atol < 0:
         raise ArgumentError(f"isclose: rtol and atol cannot be negative, got {rtol} and {atol}")
     is_close = eq(a, b)
     if equal_nan and dtype.rank == 2:
-        is_close = is_close | (isnan(a) & isnan(b))  # type: ignore[arg-type]
+        is_close = is_close | (isnan(a) & isnan(b))
     if dtype.rank == 0 or (rtol == 0 and atol == 0):
         return is_close
-    a, b = as_floating(a), as_floating(b)  # type: ignore[arg-type]
+    a, b = as_floating(a), as_floating(b)
     gap = minus(a, b).abs()
     return is_close | (gap.isfinite() & (gap <= b.abs() * rtol + atol))
 

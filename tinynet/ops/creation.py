@@ -225,14 +225,16 @@ def _as_number(op: str, value: Any, dtype: DType | None) -> Any:
 
 
 def arange(
-    start: Scalar, end: Scalar | None = None, step: Scalar = 1, *, dtype: DType | None = None,
+    start: Any = None, end: Any = None, step: Any = 1, *, dtype: DType | None = None,
     device: str | None = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """`start`, `start + step`, ... up to but without `end`; int64 if all three are integers."""
     _check_dtype("arange", dtype)
     if end is None:
-        start, end = 0, start
-    start, end, step = (_as_number("arange", x, dtype) for x in (start, end, step))
+        start, end = None, start
+    if end is None:
+        raise ArgumentTypeError("arange: expected an end")
+    start, end, step = (_as_number("arange", x, dtype) for x in (start or 0, end, step))
     if step == 0:
         raise ArgumentError("arange: step cannot be 0")
     if (end - start) * step < 0:

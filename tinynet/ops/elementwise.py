@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tinynet import shape as shapes
 from tinynet.autograd.graph import CONSTANT, Function, Gradients, Node, Op, Variable, result, wrap
@@ -20,9 +20,28 @@ from tinynet.ops.operands import as_constant, as_floating, join_operands, requir
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
 
-Rule = Callable[[Any, "Tensor"], Gradients]
-UnaryFunction = Callable[["Tensor"], "Tensor"]
-BinaryFunction = Callable[["Tensor | Scalar", "Tensor | Scalar"], "Tensor"]
+Rule = Callable[[Any, Any], Gradients]
+
+
+class UnaryFunction(Protocol):
+    """A function of one tensor, and a method of `Tensor`."""
+
+    def __call__(self, input: Tensor) -> Tensor:
+        """Apply it."""
+
+    def __get__(self, instance: Tensor, owner: Any) -> Callable[[], Tensor]:
+        """Be a method, as functions are."""
+
+
+class BinaryFunction(Protocol):
+    """A function of two operands, and a method of `Tensor`."""
+
+    def __call__(self, input: Tensor | Scalar, other: Tensor | Scalar) -> Tensor:
+        """Apply it."""
+
+    def __get__(self, instance: Tensor, owner: Any) -> Callable[[Tensor | Scalar], Tensor]:
+        """Be a method, as functions are."""
+
 
 ANY, NOT_BOOL, INTEGRAL = "any", "not bool", "integral"
 
@@ -97,6 +116,7 @@ def binary(
     def op(input: Tensor | Scalar, other: Tensor | Scalar) -> Tensor:
         a: Any = input
         b: Any = other
+        saved: tuple[Any, ...]
         if isinstance(b, Variable) and isinstance(a, Variable):
             dtype, backend = a.dtype, a.backend
             if dtype is b.dtype and backend is b.backend and dtype.rank >= least_rank:
@@ -163,108 +183,130 @@ def _zero(ctx: Node, grad: Tensor) -> Tensor:
 
 
 # Signs, roots, powers
-neg = unary("neg", lambda ctx, grad: -grad, "`-x`.", floating=False, takes=NOT_BOOL)
-abs = unary(
+neg: UnaryFunction = unary("neg", lambda ctx, grad: -grad, "`-x`.", floating=False, takes=NOT_BOOL)
+abs: UnaryFunction = unary(
     "abs", lambda ctx, grad: grad * sign(ctx.input), "`|x|`.",
     saves="input", floating=False, takes=NOT_BOOL,
 )  # fmt: skip
-sign = unary("sign", _zero, "-1, 0 or 1; NaN of NaN. Gradient 0.", floating=False, copies=0)
-sqrt = unary("sqrt", lambda ctx, grad: grad / (2 * ctx.output), "Square root.", saves="output")
-rsqrt = unary(
+sign: UnaryFunction = unary(
+    "sign", _zero, "-1, 0 or 1; NaN of NaN. Gradient 0.", floating=False, copies=0
+)
+sqrt: UnaryFunction = unary(
+    "sqrt", lambda ctx, grad: grad / (2 * ctx.output), "Square root.", saves="output"
+)
+rsqrt: UnaryFunction = unary(
     "rsqrt", lambda ctx, grad: grad * ctx.output**3 * -0.5, "`1 / sqrt(x)`.", saves="output"
 )
-square = unary(
+square: UnaryFunction = unary(
     "square", lambda ctx, grad: grad * (2 * ctx.input), "`x * x`.",
     saves="input", floating=False, takes=NOT_BOOL,
 )  # fmt: skip
-reciprocal = unary(
+reciprocal: UnaryFunction = unary(
     "reciprocal", lambda ctx, grad: -grad * square(ctx.output), "`1 / x`.", saves="output"
 )
 
 # Exponentials and logarithms
-exp = unary("exp", lambda ctx, grad: grad * ctx.output, "e to the power x.", saves="output")
-exp2 = unary(
+exp: UnaryFunction = unary(
+    "exp", lambda ctx, grad: grad * ctx.output, "e to the power x.", saves="output"
+)
+exp2: UnaryFunction = unary(
     "exp2", lambda ctx, grad: grad * (ctx.output * math.log(2)), "2 to the power x.", saves="output"
 )
-expm1 = unary(
+expm1: UnaryFunction = unary(
     "expm1", lambda ctx, grad: grad * (ctx.output + 1), "`exp(x) - 1`, exact near 0.",
     saves="output",
 )  # fmt: skip
-log = unary("log", lambda ctx, grad: grad / ctx.input, "Natural logarithm.", saves="input")
-log2 = unary(
+log: UnaryFunction = unary(
+    "log", lambda ctx, grad: grad / ctx.input, "Natural logarithm.", saves="input"
+)
+log2: UnaryFunction = unary(
     "log2", lambda ctx, grad: grad / (ctx.input * math.log(2)), "Logarithm, base 2.", saves="input"
 )
-log10 = unary(
+log10: UnaryFunction = unary(
     "log10", lambda ctx, grad: grad / (ctx.input * math.log(10)), "Logarithm, base 10.",
     saves="input",
 )  # fmt: skip
-log1p = unary(
+log1p: UnaryFunction = unary(
     "log1p", lambda ctx, grad: grad / (ctx.input + 1), "`log(1 + x)`, exact near 0.", saves="input"
 )
 
 # Trigonometry and its hyperbolic kin
-sin = unary("sin", lambda ctx, grad: grad * cos(ctx.input), "Sine, in radians.", saves="input")
-cos = unary("cos", lambda ctx, grad: -grad * sin(ctx.input), "Cosine, in radians.", saves="input")
-tan = unary(
+sin: UnaryFunction = unary(
+    "sin", lambda ctx, grad: grad * cos(ctx.input), "Sine, in radians.", saves="input"
+)
+cos: UnaryFunction = unary(
+    "cos", lambda ctx, grad: -grad * sin(ctx.input), "Cosine, in radians.", saves="input"
+)
+tan: UnaryFunction = unary(
     "tan", lambda ctx, grad: grad * (1 + square(ctx.output)), "Tangent, in radians.",
     saves="output",
 )  # fmt: skip
-asin = unary(
+asin: UnaryFunction = unary(
     "asin", lambda ctx, grad: grad * rsqrt(1 - square(ctx.input)), "Inverse sine.", saves="input"
 )
-acos = unary(
+acos: UnaryFunction = unary(
     "acos", lambda ctx, grad: -grad * rsqrt(1 - square(ctx.input)), "Inverse cosine.",
     saves="input",
 )  # fmt: skip
-atan = unary(
+atan: UnaryFunction = unary(
     "atan", lambda ctx, grad: grad / (1 + square(ctx.input)), "Inverse tangent.", saves="input"
 )
-sinh = unary("sinh", lambda ctx, grad: grad * cosh(ctx.input), "Hyperbolic sine.", saves="input")
-cosh = unary("cosh", lambda ctx, grad: grad * sinh(ctx.input), "Hyperbolic cosine.", saves="input")
-tanh = unary(
+sinh: UnaryFunction = unary(
+    "sinh", lambda ctx, grad: grad * cosh(ctx.input), "Hyperbolic sine.", saves="input"
+)
+cosh: UnaryFunction = unary(
+    "cosh", lambda ctx, grad: grad * sinh(ctx.input), "Hyperbolic cosine.", saves="input"
+)
+tanh: UnaryFunction = unary(
     "tanh", lambda ctx, grad: grad * (1 - square(ctx.output)), "Hyperbolic tangent.",
     saves="output",
 )  # fmt: skip
-asinh = unary(
+asinh: UnaryFunction = unary(
     "asinh", lambda ctx, grad: grad * rsqrt(square(ctx.input) + 1), "Inverse hyperbolic sine.",
     saves="input",
 )  # fmt: skip
-acosh = unary(
+acosh: UnaryFunction = unary(
     "acosh", lambda ctx, grad: grad * rsqrt(square(ctx.input) - 1), "Inverse hyperbolic cosine.",
     saves="input",
 )  # fmt: skip
-atanh = unary(
+atanh: UnaryFunction = unary(
     "atanh", lambda ctx, grad: grad / (1 - square(ctx.input)), "Inverse hyperbolic tangent.",
     saves="input",
 )  # fmt: skip
-sigmoid = unary(
+sigmoid: UnaryFunction = unary(
     "sigmoid", lambda ctx, grad: grad * ((1 - ctx.output) * ctx.output), "`1 / (1 + exp(-x))`.",
     saves="output",
 )  # fmt: skip
-erf = unary(
+erf: UnaryFunction = unary(
     "erf", lambda ctx, grad: grad * (2 / math.sqrt(math.pi) * exp(-square(ctx.input))),
     "The error function.", saves="input",
 )  # fmt: skip
 
 # Rounding: gradient 0, as PyTorch has it
-floor = unary("floor", _zero, "The largest integer not above x.", copies=1)
-ceil = unary("ceil", _zero, "The smallest integer not below x.", copies=1)
-trunc = unary("trunc", _zero, "x without its fraction.", copies=1)
-_round = unary("round", _zero, "The nearest integer, halves to even.", copies=1)
+floor: UnaryFunction = unary("floor", _zero, "The largest integer not above x.", copies=1)
+ceil: UnaryFunction = unary("ceil", _zero, "The smallest integer not below x.", copies=1)
+trunc: UnaryFunction = unary("trunc", _zero, "x without its fraction.", copies=1)
+_round: UnaryFunction = unary("round", _zero, "The nearest integer, halves to even.", copies=1)
 
 # Questions
-isnan = unary("isnan", None, "Where x is NaN.", floating=False, gives=bool_)
-isinf = unary("isinf", None, "Where x is an infinity.", floating=False, gives=bool_)
-isfinite = unary("isfinite", None, "Where x is neither.", floating=False, gives=bool_)
-logical_not = unary("logical_not", None, "Where x is zero.", floating=False, gives=bool_)
-bitwise_not = unary("invert", None, "Every bit flipped.", floating=False, takes=INTEGRAL)
+isnan: UnaryFunction = unary("isnan", None, "Where x is NaN.", floating=False, gives=bool_)
+isinf: UnaryFunction = unary("isinf", None, "Where x is an infinity.", floating=False, gives=bool_)
+isfinite: UnaryFunction = unary(
+    "isfinite", None, "Where x is neither.", floating=False, gives=bool_
+)
+logical_not: UnaryFunction = unary(
+    "logical_not", None, "Where x is zero.", floating=False, gives=bool_
+)
+bitwise_not: UnaryFunction = unary(
+    "invert", None, "Every bit flipped.", floating=False, takes=INTEGRAL
+)
 
 
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """The nearest number with `decimals` digits after the point, halves to even. Gradient 0."""
     if decimals == 0:
         return _round(input)
-    scale = 10.0 ** math.fabs(decimals)
+    scale: float = 10.0 ** math.fabs(decimals)
     if decimals < 0:
         return _round(input / scale) * scale
     return _round(input * scale) / scale

@@ -17,7 +17,7 @@ from tinynet.autograd.mode import no_grad
 from tinynet.backends.base import PutMode, Range
 from tinynet.dtype import DType, Scalar, bool_, int32, int64, integer_limits
 from tinynet.errors import ArgumentError, ArgumentTypeError, DimError, DTypeError, ShapeError
-from tinynet.ops.arithmetic import where
+from tinynet.ops.arithmetic import choose
 from tinynet.ops.joining import split
 from tinynet.ops.movement import as_index, basic_index, expand_to, full_ranges
 from tinynet.ops.operands import (
@@ -87,7 +87,7 @@ def read_index(x: Tensor, index: Any) -> tuple[Tensor, Places | None]:
     if type(index) is int and x.shape:
         place = as_index("index", index, x.shape[0], 0)
         return basic_index(x, ((place, 1, 1), *full_ranges(x.shape[1:])), x.shape[1:]), None
-    items = _as_items(x, index)
+    items: list[Any] = _as_items(x, index)
     ranges: list[Range] = []
     shape: list[int] = []
     places: list[Tensor | None] = []
@@ -443,22 +443,22 @@ class ScatterCombine(Op):
         shares = x_is_best.to(grad.dtype)
         shares = scatter_add(shares, dim, index, src_is_best.to(grad.dtype))
         share = grad / shares
-        x_grad = where(x_is_best, share, 0.0)
-        return x_grad, where(src_is_best, share.gather(dim, index), 0.0)
+        x_grad = choose(x_is_best, share, 0.0)
+        return x_grad, choose(src_is_best, share.gather(dim, index), 0.0)
 
 
 def _gradients_of_products(
     x: Tensor, dim: int, index: Tensor, src: Tensor, grad: Tensor, best: Tensor
 ) -> Gradients:
     """The product of the other factors for each; exact where one of them is zero."""
-    x_or_one = where(x == 0, 1.0, x)
+    x_or_one = choose(x == 0, 1.0, x)
     x_grad = grad * _scatter_combined(x_or_one, dim, index, src, "mul") / x_or_one
     is_zero = src == 0
     zeros = scatter_add(x.new_zeros(x.shape), dim, index, is_zero.to(x.dtype))
     is_only_zero = is_zero & (zeros.gather(dim, index) == 1)
-    others = _scatter_combined(x, dim, index, where(is_only_zero, 1.0, src), "mul")
-    quotient = (grad * best).gather(dim, index) / where(is_zero, 1.0, src)
-    return x_grad, where(is_only_zero, (grad * others).gather(dim, index), quotient)
+    others = _scatter_combined(x, dim, index, choose(is_only_zero, 1.0, src), "mul")
+    quotient = (grad * best).gather(dim, index) / choose(is_zero, 1.0, src)
+    return x_grad, choose(is_only_zero, (grad * others).gather(dim, index), quotient)
 
 
 def _scatter_combined(x: Tensor, dim: int, index: Tensor, src: Tensor, mode: PutMode) -> Tensor:
@@ -477,7 +477,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     if isinstance(value, Variable) and value.shape:
         raise ShapeError(f"masked_fill: value must be a number or 0-d, got shape {value.shape}")
     fill = as_constant(as_operand("masked_fill", value, x), x.dtype, x)
-    return where(condition, cast_to(fill, x.dtype), x)  # type: ignore[no-any-return]
+    return choose(condition, cast_to(fill, x.dtype), x)
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:

@@ -75,7 +75,7 @@ def in_place_elementwise(function: Callable[..., Tensor], primitive: str) -> Wri
         x = require_tensor(name, input)
         if options or x.dtype.rank != 2 or needs_recording(x, operands):
             return general(x, *operands, **options)
-        arrays = [x.array]
+        arrays: Any = [x.array]
         for y in operands:
             if isinstance(y, Variable):
                 if y.dtype is not x.dtype or y.backend is not x.backend:
@@ -166,25 +166,51 @@ scatter_add_ = in_place(indexing.scatter_add)
 scatter_reduce_ = in_place(indexing.scatter_reduce)
 
 
+def _are_alike(x: Tensor, *others: Any) -> bool:
+    """Whether all are tensors of one floating dtype, shape and device."""
+    shape, dtype, backend = x.shape, x.dtype, x.backend
+    for y in others:
+        is_like = isinstance(y, Variable) and y.shape == shape
+        if not is_like or y.dtype is not dtype or y.backend is not backend:
+            return False
+    return dtype.rank == 2
+
+
 def lerp_(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """`lerp`, written into the tensor itself."""
-    if needs_recording(input, (end, weight)):
-        return _general_lerp(input, end, weight)
-    return add_(input, mul_(arithmetic.sub(end, input.detach()), weight))
+    x = require_tensor("lerp_", input)
+    if needs_recording(x, (end, weight)) or type(weight) is not float or not _are_alike(x, end):
+        return _general_lerp(x, end, weight)
+    gap = x.backend.elementwise("sub", end.array, x.array)
+    return _add_scaled("lerp_", x, gap, weight)
 
 
 def addcmul_(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Scalar = 1) -> Tensor:
     """`addcmul`, written into the tensor itself."""
-    if needs_recording(input, (tensor1, tensor2)):
-        return _general_addcmul(input, tensor1, tensor2, value=value)
-    return add_(input, mul_(arithmetic.mul(tensor1, tensor2), value))
+    x = require_tensor("addcmul_", input)
+    if needs_recording(x, (tensor1, tensor2)) or not _are_alike(x, tensor1, tensor2):
+        return _general_addcmul(x, tensor1, tensor2, value=value)
+    product = x.backend.elementwise("mul", tensor1.array, tensor2.array)
+    return _add_scaled("addcmul_", x, product, value)
 
 
 def addcdiv_(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Scalar = 1) -> Tensor:
     """`addcdiv`, written into the tensor itself."""
-    if needs_recording(input, (tensor1, tensor2)):
-        return _general_addcdiv(input, tensor1, tensor2, value=value)
-    return add_(input, mul_(arithmetic.div(tensor1, tensor2), value))
+    x = require_tensor("addcdiv_", input)
+    if needs_recording(x, (tensor1, tensor2)) or not _are_alike(x, tensor1, tensor2):
+        return _general_addcdiv(x, tensor1, tensor2, value=value)
+    quotient = x.backend.elementwise("div", tensor1.array, tensor2.array)
+    return _add_scaled("addcdiv_", x, quotient, value)
+
+
+def _add_scaled(op: str, x: Tensor, change: Any, scale: Any) -> Tensor:
+    """Add `scale * change`, an array that nobody else holds, to `x`."""
+    check_writable(op, x, False)
+    if scale != 1:
+        x.backend.elementwise("mul", change, scale, out=change)
+    x.backend.elementwise("add", x.array, change, out=x.array)
+    note_write(x)
+    return x
 
 
 _general_lerp = in_place(arithmetic.lerp)

@@ -123,12 +123,12 @@ def tensor_split(
     place = shapes.as_dim("tensor_split", dim, x.ndim)
     total = x.shape[place]
     if isinstance(indices_or_sections, Variable):
-        indices_or_sections = indices_or_sections.tolist()  # type: ignore[attr-defined]
+        indices_or_sections = indices_or_sections.tolist()
     if isinstance(indices_or_sections, int):
         if indices_or_sections < 1:
             raise ArgumentError(f"tensor_split: {indices_or_sections} sections, expected 1 or more")
         small, extra = divmod(total, indices_or_sections)
-        return split(x, [small + (i < extra) for i in range(indices_or_sections)], place)
+        return split(x, [small + int(i < extra) for i in range(indices_or_sections)], place)
     cuts = [0, *(min(max(i + total if i < 0 else i, 0), total) for i in indices_or_sections), total]
     return split(x, [max(b - a, 0) for a, b in zip(cuts, cuts[1:], strict=False)], place)
 

@@ -64,13 +64,14 @@ def view(input: Tensor, *sizes: Any, size: Sequence[int] | None = None) -> Tenso
 
 
 class Permute(Op):
-    """`params`: the dims that undo it."""
+    """`params`: the dims."""
 
     op = "permute"
 
     @staticmethod
     def backward(ctx: Node, grad: Tensor) -> Tensor:
-        return permute_to(grad, ctx.params)
+        dims = ctx.params
+        return permute_to(grad, tuple(sorted(range(len(dims)), key=dims.__getitem__)))
 
 
 def permute(input: Tensor, *order: Any, dims: Sequence[int] | None = None) -> Tensor:
@@ -82,8 +83,7 @@ def permute(input: Tensor, *order: Any, dims: Sequence[int] | None = None) -> Te
 
 def permute_to(x: Tensor, dims: Shape) -> Tensor:
     """`permute` to a valid order."""
-    inverse = tuple(sorted(range(len(dims)), key=dims.__getitem__))
-    return alias(Permute, x.backend.permute(x.array, dims), x, (permute_to, (dims,)), inverse)
+    return alias(Permute, x.backend.permute(x.array, dims), x, (permute_to, (dims,)), dims)
 
 
 class Expand(Op):

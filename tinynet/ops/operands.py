@@ -83,7 +83,7 @@ def join_operands(
     likes = [value for value in values if isinstance(value, Variable)]
     like = cast("Tensor", likes[0]) if likes else None
     operands = [as_operand(op, value, like) for value in values]
-    tensors = [cast("Tensor", x) for x in operands if isinstance(x, Variable)]
+    tensors = [x for x in operands if isinstance(x, Variable)]
     if not tensors:
         raise ArgumentTypeError(f"{op}: expected at least one tensor, got {values}")
     require_same_device(op, *tensors)
@@ -91,15 +91,12 @@ def join_operands(
         op,
         [x.dtype for x in tensors if x.shape],
         [x.dtype for x in tensors if not x.shape],
-        [cast(Scalar, x) for x in operands if not isinstance(x, Variable)],
+        [x for x in operands if not isinstance(x, Variable)],
     )
     if floating and dtype.rank != 2:
         dtype = DEFAULT
     joined = [
-        cast_to(cast("Tensor", x), dtype)
-        if isinstance(x, Variable)
-        else wrap_scalar(cast(Scalar, x), dtype)
-        for x in operands
+        cast_to(x, dtype) if isinstance(x, Variable) else wrap_scalar(x, dtype) for x in operands
     ]
     return joined, dtype
 
@@ -107,7 +104,7 @@ def join_operands(
 def as_constant(value: Tensor | Scalar, dtype: DType, like: Tensor) -> Tensor:
     """A scalar as a 0-d tensor of `dtype` beside `like`; tensors as they are."""
     if isinstance(value, Variable):
-        return cast("Tensor", value)
+        return value
     return wrap(like.backend.full((), wrap_scalar(value, dtype), dtype), dtype, like.backend)
 
 

@@ -22,11 +22,12 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
+from tinynet.autograd.checkpoint import random_sources
 from tinynet.autograd.graph import wrap
 from tinynet.backends import open_backend
 from tinynet.dtype import DEFAULT, DType, float32, float64, int64, uint32, uint64
 from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
-from tinynet.ops.arithmetic import where
+from tinynet.ops.arithmetic import choose
 from tinynet.ops.movement import reshape_to
 from tinynet.ops.operands import cast_to, require_tensor
 from tinynet.shape import Shape
@@ -79,6 +80,7 @@ class Generator:
 
 
 default_generator = Generator()
+random_sources.append(default_generator)
 
 
 def manual_seed(seed: int) -> Generator:
@@ -159,15 +161,17 @@ def _normal(
 
 
 def randint(
-    low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None,
+    low: int = 0, high: Any = None, size: Any = None, *, generator: Generator | None = None,
     dtype: DType = int64, device: str | None = None,
 ) -> Tensor:  # fmt: skip
     """Integers from `low` (0 if left out) to `high` - 1, each equally likely.
 
     `randint(high, size)` or `randint(low, high, size)`.
     """
-    if size is None:
-        low, high, size = 0, low, high
+    if size is None:  # randint(high, size)
+        high, size = None, high
+    if high is None:
+        low, high = 0, low
     shape = shapes.check_sizes("randint", shapes.as_shape("randint", size))
     bounds = [shapes.as_integer("randint", name, n) for name, n in (("low", low), ("high", high))]
     span = bounds[1] - bounds[0]
@@ -277,7 +281,7 @@ def multinomial(
             )
         # The k smallest of exponential waiting times (Efraimidis and Spirakis 2006).
         draws = 1 - _uniform("multinomial", rows.shape, float64, x.backend.name, generator)
-        waits = where(rows > 0, -draws.log() / rows, math.inf)
+        waits = choose(rows > 0, -draws.log() / rows, math.inf)
         found = waits.topk(num_samples, largest=False).indices
     return found.reshape(*x.shape[:-1], num_samples)
 

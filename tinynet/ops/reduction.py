@@ -12,7 +12,7 @@ from tinynet import shape as shapes
 from tinynet.autograd.graph import Node, Op, Variable, result, wrap
 from tinynet.dtype import DType, Scalar, bool_, float32, int64, uint8
 from tinynet.errors import ArgumentError, ShapeError
-from tinynet.ops.arithmetic import maximum, minimum, where
+from tinynet.ops.arithmetic import choose, kept_where, maximum, minimum
 from tinynet.ops.joining import cat
 from tinynet.ops.movement import expand_to, reshape_to
 from tinynet.ops.operands import as_floating, cast_to, numpy_names, require_floating, require_tensor
@@ -145,7 +145,7 @@ class Extreme(Op):
         is_best = (x == best) | (x.isnan() & best.isnan())
         count = sum(is_best, dims or None, keepdim=True).to(grad.dtype)
         kept = shapes.reduced(x.shape, dims, keepdim=True)
-        return where(is_best, reshape_to(grad, kept) / count, 0.0)
+        return kept_where(is_best, reshape_to(grad, kept) / count)
 
 
 def _extreme(op: str, input: Tensor, dim: Dims, keepdim: bool) -> Tensor:
@@ -192,7 +192,7 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = N
 
 
 def _best(op: str, input: Tensor, dim: Any, keepdim: bool, other: Any) -> Any:
-    second = dim if isinstance(dim, Variable) else other
+    second: Any = dim if isinstance(dim, Variable) else other
     if second is not None:
         return (maximum if op == "max" else minimum)(input, second)
     if dim is None:
@@ -299,7 +299,7 @@ class Root(Op):
     def backward(ctx: Node, grad: Tensor) -> Tensor:
         y = ctx.output
         is_zero = y == 0
-        return where(is_zero, 0.0, grad / (2 * where(is_zero, 1.0, y)))
+        return choose(is_zero, 0.0, grad / (2 * choose(is_zero, 1.0, y)))
 
 
 def root(x: Tensor) -> Tensor:
@@ -345,7 +345,7 @@ def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
     if builtins.any(x.shape[i] == 0 for i in dims):
         return sum(x.exp(), dims, keepdim).log()
     largest = amax(x.detach(), dims, keepdim=True)
-    largest = where(largest.isinf(), 0.0, largest)
+    largest = choose(largest.isinf(), 0.0, largest)
     y = sum((x - largest).exp(), dims or None, keepdim).log()
     return y + largest.reshape(y.shape)
 
@@ -374,4 +374,4 @@ def norm(
         return sum(x.abs(), dims or None, keepdim)
     total = sum(x.abs() ** order, dims or None, keepdim)
     is_zero = total == 0
-    return where(is_zero, 0.0, where(is_zero, 1.0, total) ** (1 / order))  # type: ignore[no-any-return]
+    return choose(is_zero, 0.0, choose(is_zero, 1.0, total) ** (1 / order))

@@ -8,7 +8,7 @@ from tinynet import shape as shapes
 from tinynet.autograd.graph import Node, Op, result, wrap
 from tinynet.autograd.mode import mode
 from tinynet.dtype import DType, int64
-from tinynet.ops.arithmetic import logaddexp, where
+from tinynet.ops.arithmetic import choose, logaddexp
 from tinynet.ops.joining import cat
 from tinynet.ops.operands import as_floating, cast_to, numpy_names, require_tensor
 from tinynet.ops.reduction import ValuesIndices, scanned
@@ -77,7 +77,7 @@ def _running_extreme(op: str, input: Tensor, dim: int) -> ValuesIndices:
     size = x.shape[place]
     places = wrap(backend.arange(size, 0, 1, int64), int64, backend)
     places = places.reshape((size,) + (1,) * (x.ndim - place - 1))
-    marked = where(is_best, places, 0)
+    marked = choose(is_best, places, 0)
     indices = wrap(backend.scan("max", marked.array, place), int64, backend)
     return ValuesIndices(x.gather(place, indices), indices)
 
