@@ -105,7 +105,7 @@ def test_groups_and_state_have_pytorch_s_keys(name):
     ],
 )  # fmt: skip
 def test_options_that_are_refused(name, options):
-    with pytest.raises(ValueError, match="Invalid|Nesterov"):
+    with pytest.raises(ValueError, match=r"Invalid|Nesterov"):
         getattr(torch.optim, name)([torch.ones(1)], **options)
     with pytest.raises(TinynetError):
         getattr(tn.optim, name)([tn.ones(1)], **options)

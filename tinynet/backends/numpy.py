@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tinynet.backends import numpy_special as special
 from tinynet.backends.base import PutMode, Range
+from tinynet.backends.numpy_memory import keep_freed_memory
 from tinynet.dtype import DType, Scalar
 from tinynet.errors import ArgumentError, DeviceError, DimError, MissingDependencyError
 from tinynet.shape import Shape
@@ -71,6 +72,7 @@ def open_device(index: int) -> "NumPyBackend":
     """The CPU; there is one."""
     if index:
         raise DeviceError(f"device: no device 'cpu:{index}', there is cpu")
+    keep_freed_memory()
     return NumPyBackend()
 
 

@@ -259,6 +259,7 @@ def zero_(input: Tensor) -> Tensor:
 def index_put_(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
     """`index_put`, written into the tensor itself."""
     x = require_tensor("index_put_", input)
+    values = require_tensor("index_put_", values, "values")
     is_recorded = needs_recording(x, (values,))
     check_writable("index_put_", x, is_recorded)
     if values.dtype is not x.dtype:
@@ -267,12 +268,10 @@ def index_put_(input: Tensor, indices: Any, values: Tensor, accumulate: bool = F
         return _store(
             "index_put_", x, indexing.index_put(before_write(x), indices, values, accumulate)
         )
-    viewed, places = indexing.read_index(
-        x.detach(), tuple(slice(None) if i is None else i for i in indices)
-    )
-    if places is not None:
-        indexing.check_values("index_put_", values, viewed, places)
-        arrays = tuple(None if place is None else place.array for place in places)
-        x.backend.put(viewed.array, arrays, values.array, "add" if accumulate else "set")
+    viewed, places = indexing.read_index(x.detach(), indexing.as_put_index("index_put_", indices))
+    assert places is not None
+    indexing.check_values("index_put_", values, viewed, places)
+    arrays = tuple(None if place is None else place.array for place in places)
+    x.backend.put(viewed.array, arrays, values.array, "add" if accumulate else "set")
     note_write(x)
     return x
