@@ -120,7 +120,10 @@ def read_index(x: Tensor, index: Any) -> tuple[Tensor, Places | None]:
         ranges.append(range_)
         dim += 1
     viewed = basic_index(x, tuple(ranges), tuple(shape))
-    return viewed, tuple(places) if has_places else None
+    if not has_places:
+        return viewed, None
+    shapes.broadcast("index", *(place.shape for place in places if place is not None))
+    return viewed, tuple(places)
 
 
 def _as_items(x: Tensor, index: Any) -> list[Any]:
@@ -205,6 +208,9 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
             raise ShapeError(f"index: a value of shape {source.shape} does not fit {x.shape}")
         x.copy_(source)
     else:
+        while source.ndim > 1 and source.shape[0] == 1:
+            source = source.squeeze(0)
+        check_values("index", source, x, places)
         x.index_put_(places, source)
 
 
@@ -213,20 +219,35 @@ def index_put(
 ) -> Tensor:
     """A copy with `values` at `input[indices]`; `accumulate` adds them, repeats too."""
     x = require_tensor("index_put", input)
-    viewed, places = read_index(x, tuple(slice(None) if i is None else i for i in indices))
+    viewed, places = read_index(x, as_put_index("index_put", indices))
     source = require_tensor("index_put", values, "values")
     if source.dtype is not x.dtype:
         raise DTypeError(f"index_put: values have {source.dtype}, the tensor {x.dtype}")
-    if places is None:
-        return x.clone()
+    assert places is not None
     check_values("index_put", source, viewed, places)
     return put(viewed, places, source, "add" if accumulate else "set")
 
 
+def as_put_index(op: str, indices: Any) -> tuple[Any, ...]:
+    """What `index_put` takes, index tensors and None, as an index that names places."""
+    given = indices if isinstance(indices, (tuple, list)) else ()
+    if not any(isinstance(item, Variable) for item in given):
+        raise ArgumentTypeError(f"{op}: indices must be a tuple of tensors, got {indices!r:.60}")
+    return tuple(
+        slice(None) if item is None
+        else item.reshape(1) if isinstance(item, Variable) and not item.shape  # type: ignore[attr-defined]
+        else item
+        for item in given
+    )  # fmt: skip
+
+
 def check_values(op: str, values: Tensor, x: Tensor, places: Places) -> None:
     """Raise where `values` do not broadcast to `x[places]`."""
-    with no_grad():
-        target = take_at(x.detach(), places).shape
+    at = [i for i, place in enumerate(places) if place is not None]
+    begin = at[0] if at[-1] - at[0] == len(at) - 1 else 0  # NumPy: apart, they come in front
+    kept = [n for i, n in enumerate(x.shape) if i not in at]
+    common = shapes.broadcast(op, *(places[i].shape for i in at))
+    target = (*kept[:begin], *common, *kept[begin:])
     if shapes.broadcast(op, values.shape, target) != target:
         raise ShapeError(f"{op}: values of shape {values.shape} do not fit {target}")
 
