@@ -704,7 +704,7 @@ class Tensor(Variable):
     __sub__: BinaryFunction = arithmetic.minus
     __mul__: BinaryFunction = arithmetic.mul
     __rmul__: BinaryFunction = arithmetic.mul
-    __truediv__ = arithmetic.divided
+    __truediv__: BinaryFunction = arithmetic.divided
     __floordiv__ = arithmetic.floor_divide
     __mod__ = arithmetic.remainder
     __pow__ = arithmetic.pow

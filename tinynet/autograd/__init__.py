@@ -5,6 +5,7 @@ operations of several outputs and users' own, `inplace` writes, `anomaly` the se
 `gradcheck` numerical checks, `functional` Jacobians and products, `checkpoint` recomputation.
 """
 
+from tinynet.autograd import functional
 from tinynet.autograd.anomaly import detect_anomaly, set_detect_anomaly
 from tinynet.autograd.checkpoint import checkpoint
 from tinynet.autograd.engine import backward, grad
@@ -25,6 +26,7 @@ __all__ = [
     "checkpoint",
     "detect_anomaly",
     "enable_grad",
+    "functional",
     "grad",
     "gradcheck",
     "gradgradcheck",

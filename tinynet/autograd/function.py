@@ -96,7 +96,7 @@ def _without_cycles(saved: tuple[Any, ...], outputs: Sequence[Tensor]) -> tuple[
     )
 
 
-class Several(Op):
+class Several(Function):
     """Stands before an operation with several outputs: unpacks the `Parts` for its rule."""
 
     @staticmethod

@@ -71,7 +71,8 @@ class _Constant(Variable):
 class View:
     """`step` makes a view of `parent`; `seen`: how many writes the view's node knows of.
 
-    `is_fixed`: the graph cannot follow writes into it (made under no_grad, or one of several).
+    `is_fixed`: the graph cannot follow writes into it (made under no_grad, or one of several), as
+    into all views of it.
     """
 
     __slots__ = ("is_fixed", "parent", "seen", "step")
@@ -83,16 +84,14 @@ class View:
         self.is_fixed = is_fixed
 
 
-def base_of(x: Tensor) -> tuple[Tensor, list[Step], bool]:
-    """What `x` is a view of in the end, the steps that lead from there, whether any is fixed."""
+def base_of(x: Tensor) -> tuple[Tensor, list[Step]]:
+    """What `x` is a view of in the end, and the steps that lead from there."""
     steps: list[Step] = []
-    is_fixed = False
     while x.origin is not None:
         steps.append(x.origin.step)
-        is_fixed = is_fixed or x.origin.is_fixed
         x = x.origin.parent
     steps.reverse()
-    return x, steps, is_fixed
+    return x, steps
 
 
 def replay(steps: Sequence[Step], base: Tensor) -> Tensor:
@@ -196,7 +195,12 @@ class Node:
     @property
     def needs_input_grad(self) -> tuple[bool, ...]:
         """For each input, whether its gradient is wanted."""
-        return self.needed or tuple(edge is not None for edge in self.edges)
+        if self.needed is not None:
+            return self.needed
+        edges = self.edges
+        if len(edges) == 2:  # the common case: a third of the time
+            return edges[0] is not None, edges[1] is not None
+        return tuple([edge is not None for edge in edges])
 
     @property
     def saved_tensors(self) -> tuple[Tensor, ...]:
@@ -329,8 +333,8 @@ def result(
     function: type[Function],
     array: Any,
     dtype: DType,
-    inputs: tuple[Tensor, ...],
-    saved: tuple[Tensor, ...] = (),
+    inputs: tuple[Any, ...],
+    saved: tuple[Any, ...] = (),
     params: Any = (),
 ) -> Tensor:
     """The tensor an operation returns, with its node where an input needs a gradient.
@@ -409,7 +413,8 @@ def alias(
     if x.writes is None:
         x.writes = [0, 0]
     output.writes = x.writes
-    output.origin = View(x, step, x.writes[0], not mode.enabled)
+    is_fixed = not mode.enabled or (x.origin is not None and x.origin.is_fixed)
+    output.origin = View(x, step, x.writes[0], is_fixed)
     return output
 
 
@@ -420,8 +425,8 @@ def refresh(x: Tensor) -> None:
     assert writes is not None
     if view.seen == writes[0]:
         return
-    base, steps, is_fixed = base_of(x)
-    if base.node is not None and is_fixed:
+    base, steps = base_of(x)
+    if base.node is not None and view.is_fixed:
         if mode.enabled:
             raise GradientError(
                 f"view: the memory of a view of shape {x.shape}, {FIXED}, was changed in place "

@@ -51,14 +51,14 @@ def needs_recording(x: Tensor, operands: Iterable[Any]) -> bool:
 def check_writable(op: str, x: Tensor, is_recorded: bool) -> None:
     """Raise where `x` must not be written: a leaf that needs grad, or memory used many times."""
     if is_recorded:
-        base, _, is_fixed = base_of(x)
+        base, _ = base_of(x)
         if base.needs_grad and base.node is None:
             what = "a view of a leaf tensor" if base is not x else "a leaf tensor"
             raise GradientError(
                 f"{op}: {what} that requires grad cannot be changed in place while recording; "
                 "do it under no_grad()"
             )
-        if is_fixed:
+        if x.origin is not None and x.origin.is_fixed:
             raise GradientError(
                 f"{op}: a view {FIXED} cannot be changed in place while recording; clone() it first"
             )
@@ -106,7 +106,7 @@ def take_place(x: Tensor, value: Tensor) -> None:
         if value.needs_grad:
             move(x, value.node)
         return
-    base, steps, _ = base_of(x)
+    base, steps = base_of(x)
     if value.needs_grad or base.needs_grad:
         write_view(base, steps, value)
         assert x.writes is not None
