@@ -58,10 +58,11 @@ class NegativeLogLikelihood(Op):
 def negative_log_likelihood(
     x: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str, op: str
 ) -> Tensor:
-    """`-weight[target] * x[i, target[i], j]` for `x` (n, classes, k) and int64 `target` (n, k).
+    """`-weight[target] * x[i, target[i]]` for `x` (n, classes) and int64 `target` (n,).
 
-    "mean" divides the sum by the sum of the weights. Targets equal to `ignore_index` do not count.
-    No value is read on the host: out-of-range targets are for the backend to notice.
+    With a third dim, `x` is (n, classes, k) and `target` (n, k). "mean" divides the sum by the sum
+    of the weights. Targets equal to `ignore_index` do not count. No value is read on the host:
+    out-of-range targets are for the backend to notice.
     """
     backend, dtype = x.backend, x.dtype
     is_counted = backend.elementwise("ne", target.array, ignore_index)
@@ -79,26 +80,26 @@ def negative_log_likelihood(
         weights = backend.elementwise("mul", weights, chosen)
         picked = backend.elementwise("mul", picked, chosen)
     picked = backend.elementwise("where", is_counted, picked, 0.0)
-    factors = backend.elementwise("neg", weights)
-    if reduction == "none":
-        array = backend.elementwise("neg", picked)
-    else:
-        array = backend.elementwise("neg", backend.reduce("sum", picked, (0, 1), False))
+    dims = tuple(range(len(target.shape)))
+    array = picked if reduction == "none" else backend.reduce("sum", picked, dims, False)
     if reduction == "mean":
-        total = backend.reduce("sum", weights, (0, 1), False)
-        array = backend.elementwise("div", array, total)
-        factors = backend.elementwise("div", factors, total)
-        factors = backend.elementwise("where", is_counted, factors, 0.0)  # 0, not 0 / 0
+        scale = backend.elementwise("div", -1.0, backend.reduce("sum", weights, dims, False))
+        array = backend.elementwise("mul", array, scale)
+        factors = scale if weight is None else backend.elementwise("mul", weights, scale)
+        factors = backend.elementwise("where", is_counted, factors, 0.0)  # 0, not 0 * infinity
+    else:
+        array, factors = backend.elementwise("neg", array), backend.elementwise("neg", weights)
     params = (places, wrap(factors, dtype, backend), x.shape)
     return result(NegativeLogLikelihood, array, dtype, (x,), (), params)
 
 
-def _places(x: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Index tensors that point at `x[i, known[i, j], j]`."""
+def _places(x: Tensor, known: Tensor) -> tuple[Tensor, ...]:
+    """Index tensors that point at `x[i, known[i]]`, or `x[i, known[i, j], j]`."""
     backend = x.backend
-    rows, columns = (
-        wrap(backend.arange(x.shape[dim], 0, 1, int64), int64, backend) for dim in (0, 2)
-    )
+    rows = wrap(backend.arange(x.shape[0], 0, 1, int64), int64, backend)
+    if len(x.shape) == 2:
+        return rows, known
+    columns = wrap(backend.arange(x.shape[2], 0, 1, int64), int64, backend)
     return reshape_to(rows, (x.shape[0], 1)), known, columns
 
 

@@ -106,7 +106,7 @@ def nll_loss(
 def _picked(
     op: str, x: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
 ) -> Tensor:
-    """Checks, and everything brought to the shapes (n, classes, k) and (n, k)."""
+    """Checks, and everything brought to 2 dims or 3: (n, classes) or (n, classes, k)."""
     require_floating(op, x)
     if target.dtype not in (int64, uint8):
         raise DTypeError(f"{op}: class indices must be int64 or uint8, got {target.dtype}")
@@ -124,10 +124,12 @@ def _picked(
         _check_class_weight(op, weight, x, classes)
         if weight.requires_grad:
             raise GradientError(f"{op}: weight cannot require grad, use weight.detach()")
-    count = math.prod(x.shape[2:])
-    flat, places = x.reshape(n, classes, count), target.to(int64).reshape(n, count)
-    loss = losses.negative_log_likelihood(flat, places, weight, ignore_index, reduction, op)
-    return loss.reshape(expected) if reduction == "none" else loss
+    places = target if target.dtype is int64 else target.to(int64)
+    if x.ndim != 2:
+        count = math.prod(x.shape[2:])
+        x, places = x.reshape(n, classes, count), places.reshape(n, count)
+    loss = losses.negative_log_likelihood(x, places, weight, ignore_index, reduction, op)
+    return loss.reshape(expected) if reduction == "none" and loss.shape != expected else loss
 
 
 def _check_class_weight(op: str, weight: Tensor, x: Tensor, classes: int) -> None:
