@@ -112,3 +112,19 @@ def test_without_safetensors(path, op, monkeypatch):
     assert str(caught.value) == (
         f"{op}: safetensors is not installed, expected it: pip install 'tinynet[io]'"
     )
+
+
+def test_bfloat16_that_numpy_does_not_know(path, monkeypatch):
+    import safetensors.numpy
+
+    def fail(path):
+        raise TypeError("data type 'bfloat16' not understood")
+
+    tn.save({}, path)
+    monkeypatch.setattr(safetensors.numpy, "load_file", fail)
+    with pytest.raises(MissingDependencyError) as caught:
+        tn.load(path)
+    assert str(caught.value) == (
+        f"load: {path}: data type 'bfloat16' not understood,"
+        " expected ml_dtypes: pip install 'tinynet[bfloat16]'"
+    )

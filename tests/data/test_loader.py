@@ -106,6 +106,11 @@ def test_collate_dicts_arrays_and_strings():
     assert batch["is_new"].dtype is tn.bool
 
 
+def test_collate_tensors():
+    x, y = default_collate([(tn.zeros(2), tn.tensor(1)), (tn.ones(2), tn.tensor(2))])
+    assert (x.tolist(), y.tolist()) == ([[0, 0], [1, 1]], [1, 2])
+
+
 def test_collate_unequal_samples():
     with pytest.raises(ShapeError) as caught:
         default_collate([(1, 2), (1, 2, 3)])
