@@ -11,7 +11,18 @@ import numpy as np
 from tinynet import shape as shapes
 from tinynet.autograd.graph import Variable, wrap
 from tinynet.backends import open_backend
-from tinynet.dtype import BY_NAME, DEFAULT, DType, Scalar, bool_, fitted_scalar, int64, scalar_dtype
+from tinynet.dtype import (
+    BY_NAME,
+    DEFAULT,
+    DType,
+    Scalar,
+    bool_,
+    fitted_scalar,
+    int64,
+    integer_limits,
+    promote,
+    scalar_dtype,
+)
 from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from tinynet.ops.copying import to
 from tinynet.ops.movement import expand_to, reshape_to
@@ -35,34 +46,64 @@ def as_array(op: str, data: Any, dtype: DType | None) -> tuple[Any, DType]:
     """
     from tinynet.backends.numpy import numpy_dtype
 
-    is_array = hasattr(data, "__array__") or isinstance(data, np.generic)
-    if not is_array:
-        data = _without_tensors(data)
+    is_array = hasattr(data, "__array__")
+    kinds: set[Any] = set()
+    plain = data if is_array else _as_plain(data, kinds)
     try:
-        array = np.asarray(data)
-    except (ValueError, TypeError) as error:
-        raise ShapeError(f"{op}: nested sequences must be regular: {error}") from None
-    if not is_array and dtype is None:
-        dtype = {"f": DEFAULT, "i": int64, "u": int64, "b": bool_}.get(array.dtype.kind)
-        dtype = DEFAULT if array.size == 0 else dtype
-    if not array.dtype.isnative:
-        array = array.astype(array.dtype.newbyteorder("="))
+        array = np.asarray(plain)
+    except (ValueError, TypeError):
+        raise ShapeError(f"{op}: nested sequences must be regular, {_irregular(plain)}") from None
+    if array.dtype.kind == "O" and kinds == {int}:
+        raise ArgumentError(f"{op}: {data!r:.60} does not fit {dtype or int64}")
+    if array.dtype.kind not in "biuf" and array.dtype.name not in BY_NAME:
+        raise DTypeError(
+            f"{op}: expected numbers, arrays or nested sequences of them, got {data!r:.60}"
+        )
     if dtype is None:
-        dtype = BY_NAME.get(array.dtype.name)
-    if dtype is None or (array.dtype.kind not in "biuf" and array.dtype.name not in BY_NAME):
-        raise DTypeError(f"{op}: cannot make a tensor of {array.dtype}, got {data!r:.60}")
+        dtype = BY_NAME[array.dtype.name] if is_array else _joined_kind(op, kinds)
+    if not is_array and dtype.rank == 1 and array.size:
+        low, high = integer_limits(dtype)
+        if not (array.min() >= low and array.max() <= high):
+            raise ArgumentError(f"{op}: {data!r:.60} does not fit {dtype}, [{low}, {high}]")
     with np.errstate(all="ignore"):
         return np.array(array, numpy_dtype(dtype), order="C"), dtype
 
 
-def _without_tensors(data: Any) -> Any:
-    if isinstance(data, Variable):
-        return data.item() if data.shape == () else data.tolist()  # type: ignore[attr-defined]
+def _as_plain(data: Any, kinds: set[Any]) -> Any:
+    """Nested lists of numbers and arrays; `kinds` takes in their dtypes or types."""
+    kind = type(data)
+    if kind is float or kind is int:
+        kinds.add(kind)
+        return data
     if isinstance(data, (list, tuple)):
-        return [_without_tensors(item) for item in data]
+        return [_as_plain(item, kinds) for item in data]
     if isinstance(data, range):
+        kinds.add(int)
         return list(data)
+    if isinstance(data, Variable):
+        kinds.add(data.dtype)
+        return data.item() if data.shape == () else data.tolist()  # type: ignore[attr-defined]
+    kinds.add(BY_NAME.get(data.dtype.name) if hasattr(data, "dtype") else kind)
     return data
+
+
+def _joined_kind(op: str, kinds: set[Any]) -> DType:
+    """The dtype that holds numbers of all these types and dtypes."""
+    joined: DType | None = None
+    for kind in kinds:
+        dtype = kind if isinstance(kind, DType) else {bool: bool_, int: int64}.get(kind, DEFAULT)
+        joined = dtype if joined is None else promote(op, joined, dtype)
+    return joined or DEFAULT
+
+
+def _irregular(data: Any) -> str:
+    """What of nested lists does not fit together."""
+    items = [item.tolist() if isinstance(item, np.ndarray) else item for item in data]
+    lengths = dict.fromkeys(len(item) if isinstance(item, list) else None for item in items)
+    if len(lengths) == 1:
+        return "" if None in lengths else next(filter(None, map(_irregular, items)), "")
+    first, second = ("a number" if n is None else f"a list of {n}" for n in list(lengths)[:2])
+    return f"got {first} beside {second}"
 
 
 def tensor(
@@ -234,7 +275,8 @@ def arange(
         start, end = None, start
     if end is None:
         raise ArgumentTypeError("arange: expected an end")
-    start, end, step = (_as_number("arange", x, dtype) for x in (start or 0, end, step))
+    start = 0 if start is None else start
+    start, end, step = (_as_number("arange", x, dtype) for x in (start, end, step))
     if step == 0:
         raise ArgumentError("arange: step cannot be 0")
     if (end - start) * step < 0:
