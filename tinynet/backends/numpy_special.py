@@ -47,8 +47,10 @@ def rsqrt(x: Array, out: Array | None = None) -> Array:
 
 def power(a: Any, b: Any, out: Array | None = None) -> Array:
     """`a ** b`; an integer to a negative power is the quotient rounded toward 0: 1, -1 or 0."""
-    is_integral = (a if isinstance(a, np.ndarray) else b).dtype.kind == "i"
-    if not is_integral or not np.any(np.less(b, 0)):
+    kind = (a if isinstance(a, np.ndarray) else b).dtype.kind
+    if kind == "b":
+        return np.logical_or(a, np.logical_not(b), out=out)
+    if kind != "i" or not np.any(np.less(b, 0)):
         return np.power(a, b, out=out)
     inverse = np.where(a == -1, np.where(np.mod(b, 2) == 0, 1, -1), a == 1)
     result = np.where(np.less(b, 0), inverse, np.power(a, np.maximum(b, 0)))

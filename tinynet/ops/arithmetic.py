@@ -183,12 +183,23 @@ _right_shift: BinaryFunction = binary("right_shift", None, "`input >> other`.", 
 
 def add(input: Operand, other: Operand, *, alpha: Scalar = 1) -> Tensor:
     """`input + alpha * other`."""
-    return plus(input, other if alpha == 1 else mul(other, alpha))
+    return plus(input, other if alpha == 1 else _scaled("add", input, other, alpha))
 
 
 def sub(input: Operand, other: Operand, *, alpha: Scalar = 1) -> Tensor:
     """`input - alpha * other`."""
-    return minus(input, other if alpha == 1 else mul(other, alpha))
+    return minus(input, other if alpha == 1 else _scaled("sub", input, other, alpha))
+
+
+def _scaled(op: str, input: Operand, other: Operand, alpha: Scalar) -> Operand:
+    """`alpha * other`, in the dtype that `input` and `other` make together."""
+    if isinstance(other, Variable) and other.dtype.rank == 2:
+        return mul(other, alpha)
+    (_, b), dtype = join_operands(op, input, other)
+    if isinstance(alpha, float) and dtype.rank < 2:
+        raise DTypeError(f"{op}: alpha must be whole for {dtype}, got {alpha}")
+    scale = wrap_scalar(alpha, dtype)
+    return mul(b, scale) if isinstance(b, Variable) else wrap_scalar(b * scale, dtype)
 
 
 def div(input: Operand, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
@@ -246,8 +257,6 @@ def pow(input: Operand, exponent: Operand) -> Tensor:
             raise ArgumentError(
                 f"pow: integers to a negative power are not integers, got exponent {exponent}"
             )
-    elif getattr(input, "dtype", None) is bool_ and getattr(exponent, "dtype", None) is bool_:
-        raise DTypeError(f"pow: not defined for {bool_} to the power of {bool_}")
     return _pow(input, exponent)
 
 

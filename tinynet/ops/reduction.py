@@ -124,7 +124,7 @@ def prod(
     x = require_tensor("prod", input)
     x = cast_to(x, dtype or (x.dtype if x.dtype.rank == 2 else int64))
     if dim is None:
-        y = prod(reshape_to(x, (x.numel(),)), 0)
+        y = prod(reshape_to(x, (x.numel(),)), 0, dtype=x.dtype)
         return y.reshape((1,) * x.ndim) if keepdim else y
     place = shapes.as_dim("prod", dim, x.ndim)
     if not x.shape:
