@@ -323,8 +323,14 @@ def retain_grad(tensor: Tensor) -> None:
 def _run_hooks(hooks: dict[int, Any], gradient: Tensor) -> Tensor:
     for hook in list(hooks.values()):
         replaced = hook(gradient)
-        if replaced is not None:
-            gradient = replaced
+        if replaced is None:
+            continue
+        if not isinstance(replaced, Variable) or replaced.shape != gradient.shape:
+            raise GradientError(
+                f"register_hook: a hook must return None or a tensor of shape {gradient.shape}, "
+                f"got {getattr(replaced, 'shape', type(replaced).__name__)}"
+            )
+        gradient = replaced  # type: ignore[assignment]
     return gradient
 
 

@@ -1,8 +1,9 @@
 """Whether operations are recorded: a switch per thread, and the context managers that turn it."""
 
 import functools
+import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
@@ -44,9 +45,12 @@ class _Switch:
 
     def __call__(self, function: Callee) -> Callee:
         target = self.target
+        is_generator = inspect.isgeneratorfunction(function)
 
         @functools.wraps(function)
         def switched(*args: Any, **kwargs: Any) -> Any:
+            if is_generator:
+                return _SwitchedGenerator(function(*args, **kwargs), target)
             previous, mode.enabled = mode.enabled, target
             try:
                 return function(*args, **kwargs)
@@ -56,7 +60,33 @@ class _Switch:
         return cast(Callee, switched)
 
 
-class no_grad(_Switch):  # noqa: N801 (PyTorch's names, here and below)
+class _SwitchedGenerator(Generator[Any, Any, Any]):
+    """A generator that runs switched, while its caller does not."""
+
+    def __init__(self, generator: Generator[Any, Any, Any], target: bool) -> None:
+        self.generator = generator
+        self.target = target
+
+    def send(self, value: Any) -> Any:
+        with _Switch(self.target):
+            return self.generator.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        with _Switch(self.target):
+            return self.generator.throw(*error)
+
+
+class _PlainDecorator(_Switch):
+    """A switch whose class itself decorates: `@no_grad` works as well as `@no_grad()`."""
+
+    def __new__(cls, *args: Any) -> Any:
+        """The function `args` switched, where it is one; else the switch."""
+        if args and callable(args[0]):
+            return cls()(args[0])
+        return super().__new__(cls)
+
+
+class no_grad(_PlainDecorator):  # noqa: N801 (PyTorch's names, here and below)
     """Record nothing inside: faster, and values saved for gradients are not kept.
 
     >>> import tinynet as tn
@@ -65,22 +95,18 @@ class no_grad(_Switch):  # noqa: N801 (PyTorch's names, here and below)
     False
     """
 
-    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
-        """`@no_grad` works as well as `@no_grad()`."""
-        return super().__new__(cls) if function is None else cls()(function)
-
     def __init__(self) -> None:
         super().__init__(False)
 
 
-class enable_grad(_Switch):  # noqa: N801
+class enable_grad(_PlainDecorator):  # noqa: N801
     """Record inside, even within `no_grad`."""
 
     def __init__(self) -> None:
         super().__init__(True)
 
 
-class inference_mode(_Switch):  # noqa: N801
+class inference_mode(_PlainDecorator):  # noqa: N801
     """`no_grad` under the name PyTorch gives its stricter form; `inference_mode(False)` records."""
 
     def __init__(self, mode: bool = True) -> None:
