@@ -95,7 +95,7 @@ def in_place_elementwise(function: Callable[..., Tensor], primitive: str) -> Wri
     return _described(write, name, general.__doc__ or "")
 
 
-add_ = in_place_elementwise(arithmetic.add, "add")
+_plain_add = in_place_elementwise(arithmetic.add, "add")
 sub_ = in_place_elementwise(arithmetic.sub, "sub")
 mul_ = in_place_elementwise(arithmetic.mul, "mul")
 div_ = in_place_elementwise(arithmetic.div, "div")
@@ -174,6 +174,16 @@ def _are_alike(x: Tensor, *others: Any) -> bool:
         if not is_like or y.dtype is not dtype or y.backend is not backend:
             return False
     return dtype.rank == 2
+
+
+def add_(input: Tensor, other: Any, *, alpha: Scalar = 1) -> Tensor:
+    """`add`, written into the tensor itself."""
+    if alpha == 1:
+        return _plain_add(input, other)
+    x = require_tensor("add_", input)
+    if needs_recording(x, (other,)) or not _are_alike(x, other):
+        return _plain_add(x, other, alpha=alpha)
+    return _add_scaled("add_", x, x.backend.elementwise("mul", other.array, alpha), 1)
 
 
 def lerp_(input: Tensor, end: Tensor, weight: Any) -> Tensor:

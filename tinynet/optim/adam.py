@@ -61,7 +61,7 @@ class Adam(Optimizer):
         if decay != 0 and group["decoupled_weight_decay"]:
             parameter.mul_(1 - lr * decay)
         elif decay != 0:
-            gradient = gradient + parameter * decay
+            gradient = gradient.add(parameter, alpha=decay)
         mean, square = state["exp_avg"], state["exp_avg_sq"]
         mean.lerp_(gradient, 1 - beta1)
         square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)

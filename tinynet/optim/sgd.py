@@ -50,13 +50,12 @@ class SGD(Optimizer):
         """State: `momentum_buffer`, if there is momentum."""
         momentum = group["momentum"]
         if group["weight_decay"] != 0:
-            gradient = gradient + parameter * group["weight_decay"]
+            gradient = gradient.add(parameter, alpha=group["weight_decay"])
         if momentum != 0:
             buffer = state.get("momentum_buffer")
             if buffer is None:
                 buffer = state["momentum_buffer"] = gradient.clone()
             else:
-                share = 1 - group["dampening"]
-                buffer.mul_(momentum).add_(gradient if share == 1 else gradient * share)
-            gradient = gradient + buffer * momentum if group["nesterov"] else buffer
-        parameter.sub_(gradient * group["lr"])
+                buffer.mul_(momentum).add_(gradient, alpha=1 - group["dampening"])
+            gradient = gradient.add(buffer, alpha=momentum) if group["nesterov"] else buffer
+        parameter.add_(gradient, alpha=-group["lr"])
