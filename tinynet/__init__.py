@@ -14,7 +14,7 @@ tensor(6.)
 from tinynet.tensor import Tensor
 
 # isort: split
-from tinynet import autograd, dtype, errors, linalg, nn, optim
+from tinynet import autograd, data, dtype, errors, linalg, nn, optim
 from tinynet.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from tinynet.backends import Device as device
 from tinynet.dtype import (
@@ -39,6 +39,7 @@ from tinynet.dtype import float32 as float
 from tinynet.dtype import float64 as double
 from tinynet.dtype import int32 as int
 from tinynet.dtype import int64 as long
+from tinynet.io import load, save
 from tinynet.ops.arithmetic import (
     add,
     addcdiv,
@@ -315,6 +316,7 @@ __all__ = [
     "cummin",
     "cumprod",
     "cumsum",
+    "data",
     "device",
     "diag",
     "diag_embed",
@@ -379,6 +381,7 @@ __all__ = [
     "less",
     "linalg",
     "linspace",
+    "load",
     "log",
     "log10",
     "log1p",
@@ -446,6 +449,7 @@ __all__ = [
     "rot90",
     "round",
     "rsqrt",
+    "save",
     "scatter",
     "scatter_add",
     "scatter_reduce",
