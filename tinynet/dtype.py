@@ -30,7 +30,7 @@ class DType:
         return f"tinynet.{self.name}"
 
     def __reduce__(self) -> str:
-        return self.name
+        return "bool_" if self is bool_ else self.name
 
     @property
     def is_floating_point(self) -> bool:

@@ -106,7 +106,8 @@ def _shared_at_ties(ctx: Node, grad: Tensor, is_maximum: bool) -> Gradients:
 
 def _atan2_rule(ctx: Node, grad: Tensor) -> Gradients:
     a, b = ctx.saved_tensors
-    part = grad / (a * a + b * b)
+    square_sum = a * a + b * b
+    part = grad / choose(square_sum == 0, 1.0, square_sum)  # gradient 0 at the origin
     return part * b, -part * a
 
 

@@ -19,7 +19,6 @@ from tinynet.dtype import (
     bool_,
     fitted_scalar,
     int64,
-    integer_limits,
     promote,
     scalar_dtype,
 )
@@ -54,7 +53,7 @@ def as_array(op: str, data: Any, dtype: DType | None) -> tuple[Any, DType]:
     except (ValueError, TypeError):
         raise ShapeError(f"{op}: nested sequences must be regular, {_irregular(plain)}") from None
     if array.dtype.kind == "O" and kinds == {int}:
-        raise ArgumentError(f"{op}: {data!r:.60} does not fit {dtype or int64}")
+        raise DTypeError(f"{op}: {data!r:.60} does not fit {dtype or int64}")
     if array.dtype.kind not in "biuf" and array.dtype.name not in BY_NAME:
         raise DTypeError(
             f"{op}: expected numbers, arrays or nested sequences of them, got {data!r:.60}"
@@ -62,9 +61,8 @@ def as_array(op: str, data: Any, dtype: DType | None) -> tuple[Any, DType]:
     if dtype is None:
         dtype = BY_NAME[array.dtype.name] if is_array else _joined_kind(op, kinds)
     if not is_array and dtype.rank == 1 and array.size:
-        low, high = integer_limits(dtype)
-        if not (array.min() >= low and array.max() <= high):
-            raise ArgumentError(f"{op}: {data!r:.60} does not fit {dtype}, [{low}, {high}]")
+        for extreme in (array.min(), array.max()):
+            fitted_scalar(op, extreme.item(), dtype)
     with np.errstate(all="ignore"):
         return np.array(array, numpy_dtype(dtype), order="C"), dtype
 
@@ -356,7 +354,10 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], Sequence) else tensors
     if indexing not in ("ij", "xy"):
         raise ArgumentError(f"meshgrid: indexing must be 'ij' or 'xy', got {indexing!r}")
-    vectors = [require_tensor("meshgrid", x, "every operand").reshape(-1) for x in given]
+    vectors = [require_tensor("meshgrid", x, "every operand") for x in given]
+    if any(x.ndim > 1 for x in vectors):
+        raise ShapeError(f"meshgrid: expected vectors, got {[x.shape for x in vectors]}")
+    vectors = [x.reshape(-1) for x in vectors]
     shape = tuple(x.shape[0] for x in vectors)
     if indexing == "xy" and len(vectors) > 1:
         first, second, *rest = meshgrid(vectors[1], vectors[0], *vectors[2:])

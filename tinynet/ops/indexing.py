@@ -21,8 +21,7 @@ from tinynet.ops.arithmetic import choose
 from tinynet.ops.joining import split
 from tinynet.ops.movement import as_index, basic_index, expand_to, full_ranges
 from tinynet.ops.operands import (
-    as_constant,
-    as_operand,
+    as_element,
     cast_to,
     numpy_names,
     require_same_device,
@@ -200,7 +199,7 @@ def _as_range(item: slice, size: int) -> Range:
 def setitem(input: Tensor, index: Any, value: Any) -> None:
     """`input[index] = value`; `value` is broadcast and cast."""
     x, places = read_index(input, index)
-    source = as_constant(as_operand("index", value, input), input.dtype, input)
+    source = as_element("index", value, input)
     if places is None:
         while source.ndim > x.ndim and source.shape[0] == 1:
             source = source.squeeze(0)
@@ -387,7 +386,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
 def _as_source(op: str, input: Tensor, dim: int, index: Tensor, src: Any) -> Tensor:
     """`src` as a tensor of the index's shape."""
     x = require_tensor(op, input)
-    source = as_constant(as_operand(op, src, x), x.dtype, x)
+    source = as_element(op, src, x)
     if source.dtype is not x.dtype:
         raise DTypeError(f"{op}: src has {source.dtype}, the tensor {x.dtype}")
     place = shapes.as_dim(op, dim, x.ndim)
@@ -497,7 +496,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
         raise DTypeError(f"masked_fill: mask must have dtype {bool_}, got {condition.dtype}")
     if isinstance(value, Variable) and value.shape:
         raise ShapeError(f"masked_fill: value must be a number or 0-d, got shape {value.shape}")
-    fill = as_constant(as_operand("masked_fill", value, x), x.dtype, x)
+    fill = as_element("masked_fill", value, x)
     return choose(condition, cast_to(fill, x.dtype), x)
 
 

@@ -25,7 +25,7 @@ from tinynet.errors import DTypeError, ShapeError
 from tinynet.ops import arithmetic, elementwise, indexing, linear, rearranging, scan
 from tinynet.ops.copying import to_device
 from tinynet.ops.movement import expand_to
-from tinynet.ops.operands import as_constant, as_operand, cast_to, require_tensor
+from tinynet.ops.operands import as_element, cast_to, require_tensor
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -230,12 +230,16 @@ _general_addcdiv = in_place(arithmetic.addcdiv)
 
 def copy_(input: Tensor, src: Any) -> Tensor:
     """Write `src` (broadcast, cast, from any device) into the tensor itself."""
-    x = require_tensor("copy_", input)
-    source = as_constant(as_operand("copy_", src, x), x.dtype, x)
-    if shapes.broadcast("copy_", source.shape, x.shape) != x.shape:
-        raise ShapeError(f"copy_: {source.shape} does not broadcast to {x.shape}")
+    return _overwrite("copy_", input, src)
+
+
+def _overwrite(op: str, input: Tensor, src: Any) -> Tensor:
+    x = require_tensor(op, input)
+    source = as_element(op, src, x)
+    if shapes.broadcast(op, source.shape, x.shape) != x.shape:
+        raise ShapeError(f"{op}: {source.shape} does not broadcast to {x.shape}")
     is_recorded = needs_recording(x, (source,))
-    check_writable("copy_", x, is_recorded)
+    check_writable(op, x, is_recorded)
     value = to_device(source, x.backend.name)
     if not is_recorded:
         x.backend.assign(x.array, value.array)
@@ -243,7 +247,7 @@ def copy_(input: Tensor, src: Any) -> Tensor:
         return x
     value = expand_to(cast_to(value, x.dtype), x.shape)
     old = CONSTANT if x.origin is not None else place_of(x)  # a view's base forgets what was there
-    return _store("copy_", x, result(Overwrite, value.array, x.dtype, (value, old)))
+    return _store(op, x, result(Overwrite, value.array, x.dtype, (value, old)))
 
 
 class Overwrite(Op):
@@ -258,12 +262,14 @@ class Overwrite(Op):
 
 def fill_(input: Tensor, value: Any) -> Tensor:
     """Make every element `value`, a number or 0-d tensor."""
-    return copy_(input, value)
+    if getattr(value, "shape", ()):
+        raise ShapeError(f"fill_: expected a number or a 0-d tensor, got shape {value.shape}")
+    return _overwrite("fill_", input, value)
 
 
 def zero_(input: Tensor) -> Tensor:
     """Make every element 0."""
-    return copy_(input, 0)
+    return _overwrite("zero_", input, 0)
 
 
 def index_put_(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:

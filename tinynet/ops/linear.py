@@ -311,7 +311,8 @@ def _contract(
     columns = [letter for letter in b_letters if letter not in shared]
     sizes = dict(zip(b_letters, b.shape, strict=True))
     for letter, n in zip(a_letters, a.shape, strict=True):
-        sizes[letter] = max(n, sizes.get(letter, 1)) if sizes.get(letter) != 0 else 0
+        if sizes.get(letter, 1) == 1:
+            sizes[letter] = n
     left = _arranged(a, a_letters, sizes, batch, rows, inner)
     right = _arranged(b, b_letters, sizes, batch, inner, columns)
     letters = batch + rows + columns

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tinynet.autograd.graph import Node, Op, Variable, result, wrap
-from tinynet.dtype import DEFAULT, DType, Scalar, result_dtype, wrap_scalar
+from tinynet.dtype import DEFAULT, DType, Scalar, fitted_scalar, result_dtype, wrap_scalar
 from tinynet.errors import ArgumentTypeError, DeviceError, DTypeError
 
 if TYPE_CHECKING:
@@ -106,6 +106,14 @@ def as_constant(value: Tensor | Scalar, dtype: DType, like: Tensor) -> Tensor:
     if isinstance(value, Variable):
         return value
     return wrap(like.backend.full((), wrap_scalar(value, dtype), dtype), dtype, like.backend)
+
+
+def as_element(op: str, value: Any, x: Tensor) -> Tensor:
+    """What is to be stored in `x`: a number, which must fit, as a 0-d tensor; tensors as they are."""
+    operand = as_operand(op, value, x)
+    if isinstance(operand, Variable):
+        return operand
+    return as_constant(fitted_scalar(op, operand, x.dtype), x.dtype, x)
 
 
 class Cast(Op):

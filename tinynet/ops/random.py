@@ -25,7 +25,17 @@ from tinynet import shape as shapes
 from tinynet.autograd.checkpoint import random_sources
 from tinynet.autograd.graph import wrap
 from tinynet.backends import open_backend
-from tinynet.dtype import DEFAULT, DType, float32, float64, int64, uint32, uint64
+from tinynet.dtype import (
+    DEFAULT,
+    DType,
+    bfloat16,
+    float16,
+    float32,
+    float64,
+    int64,
+    uint32,
+    uint64,
+)
 from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from tinynet.ops.arithmetic import choose
 from tinynet.ops.movement import reshape_to
@@ -106,7 +116,7 @@ def set_rng_state(state: tuple[int, int]) -> None:
 def _uniform(
     op: str, shape: Shape, dtype: DType | None, device: str | None, generator: Generator | None
 ) -> Tensor:
-    """[0, 1) in steps of 2**-53 (float64) or 2**-24 (all others)."""
+    """[0, 1) in steps of 2**-53 (float64), 2**-24 (float32), 2**-11 and 2**-8 (half precision)."""
     kind = dtype or DEFAULT
     if not isinstance(kind, DType) or kind.rank != 2:
         raise DTypeError(f"{op}: expected a floating dtype, got {kind!r}")
@@ -115,7 +125,8 @@ def _uniform(
     if kind is float64:
         flat = (source.bits(prod(shape), 64, device) >> 11).to(float64) * 2.0**-53
     else:
-        flat = (source.bits(prod(shape), 32, device) >> 8).to(float32) * 2.0**-24
+        digits = {float16: 11, bfloat16: 8}.get(kind, 24)  # as many as `kind` holds: never 1.0
+        flat = (source.bits(prod(shape), 32, device) >> (32 - digits)).to(float32) * 2.0**-digits
     return reshape_to(cast_to(flat, kind), shape)
 
 

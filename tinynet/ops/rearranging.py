@@ -101,6 +101,8 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """One dim as several; one of `sizes` may be -1."""
     x = require_tensor("unflatten", input)
+    if not x.shape:
+        raise DimError("unflatten: a 0-d tensor has no dim to part")
     place_ = shapes.as_dim("unflatten", dim, x.ndim)
     parts = shapes.reshaped("unflatten", x.shape[place_ : place_ + 1], tuple(sizes))
     return reshape_to(x, (*x.shape[:place_], *parts, *x.shape[place_ + 1 :]))
@@ -168,6 +170,8 @@ def repeat_interleave(
     x = require_tensor("repeat_interleave", input)
     if dim is None:
         x, dim = x.reshape(-1), 0
+    if not x.shape:
+        raise DimError("repeat_interleave: a 0-d tensor has no dim to repeat along")
     place_ = shapes.as_dim("repeat_interleave", dim, x.ndim)
     counts = (
         [repeats] * x.shape[place_] if isinstance(repeats, int) else repeats.reshape(-1).tolist()

@@ -372,6 +372,10 @@ def norm(
         return sum((x != 0).to(x.dtype), dims or None, keepdim)
     if order == 1:
         return sum(x.abs(), dims or None, keepdim)
+    return _in_float32(x, lambda x: _norm_of_order(x, order, dims, keepdim))
+
+
+def _norm_of_order(x: Tensor, order: Scalar, dims: Shape, keepdim: bool) -> Tensor:
     total = sum(x.abs() ** order, dims or None, keepdim)
     is_zero = total == 0
     return choose(is_zero, 0.0, choose(is_zero, 1.0, total) ** (1 / order))

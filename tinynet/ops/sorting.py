@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import nan, prod
 from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
 from tinynet.autograd.graph import wrap
 from tinynet.autograd.mode import no_grad
 from tinynet.dtype import bool_, float64, int64
-from tinynet.errors import ArgumentError, DTypeError, ShapeError
+from tinynet.errors import ArgumentError, DimError, DTypeError, ShapeError
 from tinynet.ops.joining import cat
 from tinynet.ops.operands import numpy_names, require_tensor
 from tinynet.ops.reduction import ValuesIndices
@@ -64,6 +64,8 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """
     x = require_tensor("median", input)
     if dim is None:
+        if not x.numel() and x.dtype.is_floating_point:
+            return x.new_full((), nan)
         return median(x.reshape(-1), 0).values
     place = shapes.as_dim("median", dim, x.ndim)
     if not x.shape:
@@ -99,6 +101,8 @@ def unique(
     if dim is None:
         rows, shape = x.reshape(-1, 1), x.shape
     else:
+        if not x.shape:
+            raise DimError("unique: a 0-d tensor has no dim to look along")
         rows = x.movedim(dim, 0)
         shape = rows.shape[:1]
         rows = rows.reshape(shape[0], prod(rows.shape[1:]))
