@@ -191,6 +191,7 @@ def _record(
             if not _is_among(z, differentiable):
                 z.node, z.needs_grad = None, False
     ctx.function, ctx.several = Custom, function
+    ctx.dirty = ctx.non_differentiable = ()  # they would lead back to the node
     for y, z, dirty in zip(outputs, fresh, is_dirty, strict=True):
         if dirty:
             take_place(y, z)
