@@ -105,7 +105,7 @@ class Module:
     def _register(self, op: str, name: str, value: Any, kind: type) -> None:
         if not isinstance(name, str) or "." in name or not name:
             raise ArgumentError(f"{op}: a name must be a string without '.', got {name!r}")
-        if hasattr(self, name) and not isinstance(vars(self).get(name), (kind, type(None))):
+        if hasattr(self, name) and not isinstance(vars(self).get(name, ...), (kind, type(None))):
             raise ArgumentError(f"{op}: {type(self).__name__} has an attribute {name!r} already")
         if value is not None and not isinstance(value, kind):
             raise ArgumentTypeError(
