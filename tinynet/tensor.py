@@ -13,7 +13,7 @@ from tinynet.autograd import engine
 from tinynet.autograd.graph import Node, Variable, base_of, refresh, wrap
 from tinynet.autograd.inplace import note_write
 from tinynet.backends import Device, open_backend
-from tinynet.dtype import DType, Scalar
+from tinynet.dtype import DType
 from tinynet.errors import (
     ArgumentTypeError,
     DimError,
@@ -229,7 +229,7 @@ class Tensor(Variable):
         return self.backend.to_numpy(self.array)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        return np.array(self.detach().cpu().numpy(), dtype=dtype, copy=copy)
+        return np.array(self.cpu().numpy(), dtype=dtype, copy=copy)
 
     def __dlpack__(self, **options: Any) -> Any:
         if self.requires_grad:
@@ -290,7 +290,11 @@ class Tensor(Variable):
         return format_tensor(self)
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and not self.shape else format(str(self), spec)
+        if spec and self.shape:
+            raise ArgumentTypeError(
+                f"format: {spec!r} of a tensor of shape {self.shape}, expected a single number"
+            )
+        return format(self.item(), spec) if spec else str(self)
 
     __hash__ = object.__hash__  # by identity, as PyTorch has it; `==` compares elements
 
@@ -717,8 +721,6 @@ class Tensor(Variable):
     __neg__: UnaryFunction = elementwise.neg
     __abs__ = elementwise.abs
     __invert__ = elementwise.bitwise_not
-    __eq__ = arithmetic.eq  # type: ignore[assignment]
-    __ne__ = arithmetic.ne  # type: ignore[assignment]
     __lt__ = arithmetic.lt
     __le__ = arithmetic.le
     __gt__ = arithmetic.gt
@@ -737,6 +739,12 @@ class Tensor(Variable):
     __ixor__ = inplace.bitwise_xor_
     __ilshift__ = inplace.left_shift_
     __irshift__ = inplace.right_shift_
+
+    def __eq__(self, other: object) -> Any:
+        return arithmetic.eq(self, other) if _is_operand(other) else NotImplemented
+
+    def __ne__(self, other: object) -> Any:
+        return arithmetic.ne(self, other) if _is_operand(other) else NotImplemented
 
     def __pos__(self) -> Tensor:
         return self
@@ -777,6 +785,11 @@ class Tensor(Variable):
     rand = staticmethod(random.rand)
     randn = staticmethod(random.randn)
     randint = staticmethod(random.randint)
+
+
+def _is_operand(value: object) -> bool:
+    """Whether elements can be compared with it; None, strings and lists equal no tensor."""
+    return isinstance(value, (Variable, int, float)) or hasattr(value, "__array__")
 
 
 def _on_array(kind: type[Tensor], array: Any, dtype: DType, device: str) -> Tensor:

@@ -32,7 +32,8 @@ FUNCTIONS = """
 METHODS = """
     shape ndim dtype device grad requires_grad is_leaf grad_fn T mT size numel element_size item
     tolist numpy __array__ __dlpack__ __len__ __iter__ __bool__ __repr__ __format__ contiguous
-    is_contiguous requires_grad_ detach to cpu type_as float double half int long bool copy_ zero_ fill_
+    is_contiguous requires_grad_ detach
+    to cpu type_as float double half int long bool copy_ zero_ fill_
     add_ sub_ mul_ div_ clamp_ __setitem__ __deepcopy__ backward register_hook view expand expand_as
     repeat unfold uniform_ normal_ bernoulli_
 """.split()

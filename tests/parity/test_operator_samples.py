@@ -107,7 +107,7 @@ DIFFERENCES = [
         lambda dtype, sample: sample.args[:1] == (0,),
     ),
     Difference(
-        "zero_", "gradient", "a leaf that requires grad cannot be changed in place: the sample is one"
+        "zero_", "gradient", "the sample is a leaf that requires grad: not to be changed"
     ),
     Difference(
         "eq ne lt le gt ge", "in place", "writing bools over numbers: nobody's x.eq_(y)",
@@ -182,7 +182,7 @@ def has_complex(sample):
 
 
 class Survey:
-    """What was compared of one operator: `passed` counts by aspect, `failed` says what was unlike."""
+    """What was compared of an operator: `passed` counts, `failed` says what was unlike."""
 
     def __init__(self, op):
         self.op = op
@@ -273,7 +273,9 @@ class Survey:
             function = mimic_of(self.op) or method_of(self.op)
             _, error = _attempt(function, converted(arguments), converted(sample.kwargs))
             found = "" if isinstance(error, (tn.errors.TinynetError, TypeError)) else repr(error)
-            self.note("error", torch.float32, sample, found and f"{their_error!r:.200}, got {found}")
+            self.note(
+                "error", torch.float32, sample, found and f"{their_error!r:.200}, got {found}"
+            )
 
 
 def _attempt(function, arguments, keywords):

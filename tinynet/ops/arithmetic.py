@@ -27,6 +27,7 @@ from tinynet.ops.elementwise import (
 )
 from tinynet.ops.operands import (
     as_constant,
+    as_operand,
     as_floating,
     cast_to,
     join_operands,
@@ -195,12 +196,13 @@ def sub(input: Operand, other: Operand, *, alpha: Scalar = 1) -> Tensor:
 def _scaled(op: str, input: Operand, other: Operand, alpha: Scalar) -> Operand:
     """`alpha * other`, in the dtype that `input` and `other` make together."""
     if isinstance(other, Variable) and other.dtype.rank == 2:
-        return mul(other, alpha)
-    (_, b), dtype = join_operands(op, input, other)
+        return mul(other, alpha)  # type: ignore[arg-type]
+    operands, dtype = join_operands(op, input, other)
+    b: Any = operands[1]
     if isinstance(alpha, float) and dtype.rank < 2:
         raise DTypeError(f"{op}: alpha must be whole for {dtype}, got {alpha}")
     scale = wrap_scalar(alpha, dtype)
-    return mul(b, scale) if isinstance(b, Variable) else wrap_scalar(b * scale, dtype)
+    return wrap_scalar(b * scale, dtype) if isinstance(b, (int, float)) else b * scale
 
 
 def div(input: Operand, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
@@ -241,9 +243,10 @@ def fmod(input: Operand, other: Operand) -> Tensor:
 
 def _check_divisor(op: str, input: Operand, other: Operand) -> None:
     """Integers have no infinity: refuse to divide them by 0."""
-    if any(isinstance(x, float) or getattr(x, "dtype", bool_).rank == 2 for x in (input, other)):
+    a, b = as_operand(op, input), as_operand(op, other)
+    if any(isinstance(x, float) or (isinstance(x, Variable) and x.dtype.rank == 2) for x in (a, b)):
         return
-    has_zero = bool(eq(other, 0).any()) if hasattr(other, "dtype") else other == 0
+    has_zero = bool(eq(b, 0).any()) if isinstance(b, Variable) else b == 0
     if has_zero:
         raise ArgumentError(f"{op}: integer division by zero")
 
@@ -399,10 +402,12 @@ class ReLU(Op):
         return kept_where(wrap(is_positive, bool_, y.backend), grad)
 
 
-_logit: UnaryFunction = unary(
-    "logit", lambda ctx, grad: grad / (ctx.input * (1 - ctx.input)), "Sigmoid's inverse.",
-    saves="input",
-)  # fmt: skip
+def _logit_rule(ctx: Node, grad: Tensor) -> Tensor:
+    x = ctx.input
+    return choose((x < 0) | (x > 1), math.nan, grad / (x * (1 - x)))
+
+
+_logit: UnaryFunction = unary("logit", _logit_rule, "Sigmoid's inverse.", saves="input")
 
 
 def logit(input: Tensor, eps: float | None = None) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
 from tinynet.autograd.function import record_several
@@ -122,14 +122,14 @@ def tensor_split(
         raise ShapeError("tensor_split: a 0-d tensor has no dim to split")
     place = shapes.as_dim("tensor_split", dim, x.ndim)
     total = x.shape[place]
-    if isinstance(indices_or_sections, Variable):
-        indices_or_sections = indices_or_sections.tolist()
-    if isinstance(indices_or_sections, int):
-        if indices_or_sections < 1:
-            raise ArgumentError(f"tensor_split: {indices_or_sections} sections, expected 1 or more")
-        small, extra = divmod(total, indices_or_sections)
-        return split(x, [small + int(i < extra) for i in range(indices_or_sections)], place)
-    cuts = [0, *(min(max(i + total if i < 0 else i, 0), total) for i in indices_or_sections), total]
+    places: Any = indices_or_sections
+    places = places.tolist() if isinstance(places, Variable) else places
+    if isinstance(places, int):
+        if places < 1:
+            raise ArgumentError(f"tensor_split: {places} sections, expected 1 or more")
+        small, extra = divmod(total, places)
+        return split(x, [small + int(i < extra) for i in range(places)], place)
+    cuts = [0, *(min(max(i + total if i < 0 else i, 0), total) for i in places), total]
     return split(x, [max(b - a, 0) for a, b in zip(cuts, cuts[1:], strict=False)], place)
 
 

@@ -11,7 +11,7 @@ from tinynet.dtype import Scalar, bool_
 from tinynet.errors import ArgumentError, DTypeError, ShapeError
 from tinynet.ops.arithmetic import add, mul
 from tinynet.ops.movement import permute_to, reshape_to
-from tinynet.ops.operands import require_same_device, require_tensor
+from tinynet.ops.operands import as_operand, require_same_device, require_tensor
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -63,7 +63,8 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 
 def _factors(op: str, input: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
     """Both operands, checked to have one dtype and device."""
-    a, b = require_tensor(op, input), require_tensor(op, other, "other")
+    a = require_tensor(op, input)
+    b = require_tensor(op, as_operand(op, other, a) if hasattr(other, "__array__") else other, "other")
     if a.dtype is not b.dtype:
         raise DTypeError(f"{op}: operands must have one dtype, got {a.dtype} and {b.dtype}")
     if a.dtype is bool_:
