@@ -186,11 +186,11 @@ def _against_all(
     each: Tensor = where(is_counted, -log_probabilities.sum(dim), 0.0)
     if reduction != "mean":
         return _reduced(each, reduction)
-    if weight is None:
-        return each.sum() / is_counted.sum()
-    known = where(is_counted, target.to(int64).reshape(shape), 0)
-    counted: Tensor = where(is_counted, weight[known], 0.0)
-    return each.sum() / counted.sum()
+    share: Tensor = is_counted
+    if weight is not None:
+        known = where(is_counted, target.to(int64).reshape(shape), 0)
+        share = where(is_counted, weight[known], 0.0)
+    return each.sum() / share.sum()
 
 
 def _along(weight: Tensor, dim: int, ndim: int) -> Tensor:
