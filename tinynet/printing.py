@@ -11,6 +11,9 @@ from tinynet.dtype import DEFAULT, bfloat16, bool_, int64
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
 
+THRESHOLD = 1000  # more elements are not printed in full,
+EDGE = 3  # but this many from each end of a dim
+
 
 def format_tensor(x: Tensor) -> str:
     """`tensor([...], dtype=...)` with what is not the default named behind the values."""
@@ -35,29 +38,35 @@ def _format_values(x: Tensor, indent: int) -> str:
         return "[]"
     if x.dtype is bfloat16:
         array = array.astype(np.float32)
-    options: dict[str, Any] = {"precision": 4, "suppress_small": False, "threshold": 1000}
+    options: dict[str, Any] = {"precision": 4, "threshold": THRESHOLD, "edgeitems": EDGE}
     if x.dtype.is_floating_point:
-        options["formatter"] = {"float_kind": _float_formatter(array)}
+        options["formatter"] = {"float_kind": _float_formatter(_shown(array))}
     text = np.array2string(array, separator=", ", max_line_width=80 - indent, **options)
-    return text.replace("\n", "\n" + " " * indent)
+    return "\n".join(line and " " * indent + line.rstrip() for line in text.split("\n")).lstrip()
+
+
+def _shown(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The elements that are printed: of large arrays the first and the last few along each dim."""
+    if array.size > THRESHOLD:
+        for dim, n in enumerate(array.shape):
+            if n > 2 * EDGE:
+                array = array.take([*range(EDGE), *range(n - EDGE, n)], dim)
+    return array
 
 
 def _float_formatter(array: np.ndarray[Any, Any]) -> Any:
     """Whole numbers as `1.`, others with 4 digits, very large or small ones with an exponent."""
     finite = np.abs(array[np.isfinite(array)].astype(np.float64))
     nonzero = finite[finite > 0]
-    width = 0
-    if not nonzero.size or (np.all(finite == np.rint(finite)) and nonzero.max() < 1e8):
-        style = "{:.0f}."
-    elif nonzero.max() / nonzero.min() > 1e3 or nonzero.max() >= 1e8 or nonzero.min() < 1e-4:
+    is_whole = bool(np.all(finite == np.rint(finite)))
+    low, high = (nonzero.min(), nonzero.max()) if nonzero.size else (1, 1)
+    if high / low > 1e3 or high > 1e8 or (low < 1e-4 and not is_whole):
         style = "{:.4e}"
     else:
-        style = "{:.4f}"
+        style = "{:.0f}." if is_whole else "{:.4f}"
 
     def text(value: float) -> str:
         return style.format(value) if np.isfinite(value) else str(float(value))
 
-    if array.ndim:
-        shown = array if array.size <= 1000 else array.reshape(-1)[:1000]
-        width = max(map(len, map(text, shown.reshape(-1))))
+    width = max(map(len, map(text, array.reshape(-1)))) if array.ndim else 0
     return lambda value: text(value).rjust(width)

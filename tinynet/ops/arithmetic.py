@@ -27,8 +27,8 @@ from tinynet.ops.elementwise import (
 )
 from tinynet.ops.operands import (
     as_constant,
-    as_operand,
     as_floating,
+    as_operand,
     cast_to,
     join_operands,
     require_floating,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
-from tinynet.autograd.graph import CONSTANT, Gradients, Node, Op, result
+from tinynet.autograd.graph import CONSTANT, Gradients, Node, Op, Variable, result
 from tinynet.dtype import Scalar, bool_
 from tinynet.errors import ArgumentError, DTypeError, ShapeError
 from tinynet.ops.arithmetic import add, mul
@@ -64,7 +64,9 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 def _factors(op: str, input: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
     """Both operands, checked to have one dtype and device."""
     a = require_tensor(op, input)
-    b = require_tensor(op, as_operand(op, other, a) if hasattr(other, "__array__") else other, "other")
+    if not isinstance(other, Variable) and hasattr(other, "__array__"):
+        other = as_operand(op, other, a)  # type: ignore[assignment]
+    b = require_tensor(op, other, "other")
     if a.dtype is not b.dtype:
         raise DTypeError(f"{op}: operands must have one dtype, got {a.dtype} and {b.dtype}")
     if a.dtype is bool_:

@@ -17,7 +17,10 @@ Callee = TypeVar("Callee", bound=Callable[..., Any])
 
 
 def numpy_names(function: Callee) -> Callee:
-    """Let callers write `axis` for `dim` and `keepdims` for `keepdim`, as PyTorch does."""
+    """Let callers write `axis` for `dim` and `keepdims` for `keepdim`, as PyTorch does.
+
+    `out=None` is taken too: NumPy's functions pass it (`np.sum(x)` calls `x.sum(axis=None, ...)`).
+    """
 
     @functools.wraps(function)
     def renamed(*args: Any, **kwargs: Any) -> Any:
@@ -25,6 +28,8 @@ def numpy_names(function: Callee) -> Callee:
             kwargs["dim"] = kwargs.pop("axis")
         if "keepdims" in kwargs:
             kwargs["keepdim"] = kwargs.pop("keepdims")
+        if kwargs and kwargs.get("out", 0) is None:
+            del kwargs["out"]
         return function(*args, **kwargs)
 
     return cast(Callee, renamed)
