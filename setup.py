@@ -37,7 +37,7 @@ TEST = [
     "setuptools>=77",
 ]
 DEV = [*TEST, "ruff>=0.12", "mypy>=1.16", "import-linter>=2.3"]
-PARITY = [*TEST, "torch==2.13.0"]
+PARITY = [*TEST, "torch==2.13.0", "expecttest>=0.2"]  # its operator samples import expecttest
 
 setup(
     name="tinynet",
