@@ -27,7 +27,7 @@ class Twice(tn.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad):
-        x, y = ctx.saved_tensors
+        assert len(ctx.saved_tensors) == 2
         return grad * 2
 
 
@@ -188,10 +188,10 @@ def test_deep_chain_forward_backward_and_double_backward():
     assert g.item() == pytest.approx(1.0001**20_000)
     y = x
     for _ in range(10_000):
-        y = (y * y).sqrt()
+        y = y.sin()
     (g,) = tn.autograd.grad(y, x, create_graph=True)
-    (second,) = tn.autograd.grad(g, x, allow_unused=True, materialize_grads=True)
-    assert (g.item(), second.item()) == (1.0, pytest.approx(0.0, abs=1e-6))
+    (second,) = tn.autograd.grad(g, x)
+    assert second.item() < 0 < g.item() < 1
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ import torch
 
 import tinynet as tn
 
-FIRST = {  # leaves that require grad, and a constant
-    "a": [[0.31, -0.83, 1.12, 0.46], [-0.23, 0.91, -1.34, 0.62], [0.77, -0.52, 0.24, 1.43]],
-    "b": [0.53, -1.21, 0.84, 0.13],
-}
+FIRST = (  # the leaves
+    [[0.31, -0.83, 1.12, 0.46], [-0.23, 0.91, -1.34, 0.62], [0.77, -0.52, 0.24, 1.43]],
+    [0.53, -1.21, 0.84, 0.13],
+)
 
 VIEWS = {
     "transposed": lambda x, r: x.transpose(0, -1),
@@ -111,15 +111,14 @@ def step(module, tensors, r):
     return f"{name} unrecorded" if is_unrecorded else name
 
 
-def run(module, seed, first=tuple(FIRST.values())):
+def run(module, seed, first=FIRST):
     """What the program of this seed gives: values, flags and gradients; or "raises" and why."""
     r = random.Random(seed)
     leaves = [module.tensor(x, dtype=module.float64, requires_grad=True) for x in first]
     tensors = [leaves[0] * 1, leaves[1] * 1, module.zeros(3, 4, dtype=module.float64), *leaves]
     names = []
     try:
-        for _ in range(r.randrange(2, 12)):
-            names.append(step(module, tensors, r))
+        names.extend(step(module, tensors, r) for _ in range(r.randrange(2, 12)))
         values = [x.detach().numpy().copy() for x in tensors]
         flags = [x.requires_grad for x in tensors]
         used = [x for x in tensors if x.requires_grad and r.random() < 0.7]
@@ -129,7 +128,8 @@ def run(module, seed, first=tuple(FIRST.values())):
             grads = module.autograd.grad(loss, leaves, allow_unused=True)
     except (RuntimeError, ValueError) as error:
         return "raises", f"{names}: {error}"
-    return values, flags, [None if g is None else g.numpy() for g in grads], names, float(loss)
+    arrays = [None if g is None else g.numpy() for g in grads]
+    return values, flags, arrays, names, loss.item() if used else 0.0
 
 
 # Where PyTorch refuses and tinynet need not: writes keep their own copy of outputs that rules need,
@@ -147,7 +147,7 @@ def check_by_differences(seed):
     if any("unrecorded" in name or name in ("detached", "constant") for name in names):
         return
     random_ = np.random.default_rng(seed)
-    first = [np.array(x) for x in FIRST.values()]
+    first = [np.array(x) for x in FIRST]
     moves = [random_.normal(size=x.shape) for x in first]
     ahead, behind = (
         run(tn, seed, [x + eps * d for x, d in zip(first, moves, strict=True)])[4]

@@ -159,7 +159,11 @@ class _Walk:
                 gradient = _run_hooks(node.hooks, gradient)
             if leading is not None and not self.is_wanted(node, gradient):
                 continue
-            gradients = node.function.backward(node, gradient)
+            rule = node.function.backward
+            if is_watched:
+                gradients = anomaly.unwatched(rule, node, gradient)
+            else:
+                gradients = rule(node, gradient)
             node.needed = None
             if type(gradients) is not tuple:
                 gradients = (gradients,)
