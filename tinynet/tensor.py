@@ -740,10 +740,10 @@ class Tensor(Variable):
     __ilshift__ = inplace.left_shift_
     __irshift__ = inplace.right_shift_
 
-    def __eq__(self, other: object) -> Any:
+    def __eq__(self, other: Any) -> Any:
         return arithmetic.eq(self, other) if _is_operand(other) else NotImplemented
 
-    def __ne__(self, other: object) -> Any:
+    def __ne__(self, other: Any) -> Any:
         return arithmetic.ne(self, other) if _is_operand(other) else NotImplemented
 
     def __pos__(self) -> Tensor:

@@ -271,7 +271,7 @@ class Node:
                     f"save_for_backward: expected tensors, got {type(tensor).__name__}; "
                     "keep other values as attributes of ctx"
                 )
-        self.saved = tensors  # type: ignore[assignment]
+        self.saved = tensors
 
     def mark_non_differentiable(self, *outputs: Tensor) -> None:
         """Say that these outputs of `forward` carry no gradient."""

@@ -6,7 +6,7 @@
 
 import importlib
 import re
-from functools import lru_cache
+from functools import cache
 
 from tinynet import settings
 from tinynet.backends.base import Backend
@@ -25,7 +25,7 @@ class Device(str):
         return self.partition(":")[0]
 
     @property
-    def index(self) -> int | None:
+    def index(self) -> int | None:  # type: ignore[override]
         """The number after the colon, None where there is none."""
         number = self.partition(":")[2]
         return int(number) if number else None
@@ -40,7 +40,7 @@ def open_backend(device: str | None = None) -> Backend:
     return _open(str(device))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _open(name: str) -> Backend:
     match = re.fullmatch(r"([a-z]+)(?::(\d+))?", name)
     if match is None or match[1] not in MODULES:

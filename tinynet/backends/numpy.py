@@ -144,7 +144,7 @@ class NumPyBackend:
     def reduce(self, op: str, x: Array, dims: Shape, keepdim: bool) -> Array:
         narrow = x.dtype.itemsize == 2 and op in ("sum", "prod") and x.dtype.kind not in "iu"
         source = x.astype(np.float32) if narrow else x
-        reduce = UFUNCS[op].reduce
+        reduce: Any = UFUNCS[op].reduce
         result = np.asarray(_quiet.run(reduce, source, dims, source.dtype, None, keepdim))
         return _quiet.run(result.astype, x.dtype) if narrow else result
 
@@ -164,7 +164,7 @@ class NumPyBackend:
         if not descending:
             return np.argsort(x, axis=dim, kind="stable")
         order = np.argsort(np.flip(x, dim), axis=dim, kind="stable")
-        return x.shape[dim] - 1 - np.flip(order, dim)
+        return np.asarray(x.shape[dim] - 1 - np.flip(order, dim))
 
     def matmul(self, a: Array, b: Array) -> Array:
         if a.dtype.itemsize == 2 and a.dtype.kind not in "iu":
@@ -173,7 +173,7 @@ class NumPyBackend:
         if b.ndim == 2 and a.ndim == 2:
             return _quiet.run(np.dot, a, b)
         if b.ndim == 2 and a.ndim > 2:  # one large product rather than many small ones
-            rows = _quiet.run(np.dot, a.reshape(-1, a.shape[-1]) if a.size else a, b)
+            rows: Array = _quiet.run(np.dot, a.reshape(-1, a.shape[-1]) if a.size else a, b)
             return rows.reshape(*a.shape[:-1], b.shape[1])
         return np.asarray(_quiet.run(np.matmul, a, b))
 

@@ -49,9 +49,9 @@ def power(a: Any, b: Any, out: Array | None = None) -> Array:
     """`a ** b`; an integer to a negative power is the quotient rounded toward 0: 1, -1 or 0."""
     kind = (a if isinstance(a, np.ndarray) else b).dtype.kind
     if kind == "b":
-        return np.logical_or(a, np.logical_not(b), out=out)
+        return np.asarray(np.logical_or(a, np.logical_not(b), out=out))
     if kind != "i" or not np.any(np.less(b, 0)):
-        return np.power(a, b, out=out)
+        return np.asarray(np.power(a, b, out=out))
     inverse = np.where(a == -1, np.where(np.mod(b, 2) == 0, 1, -1), a == 1)
     result = np.where(np.less(b, 0), inverse, np.power(a, np.maximum(b, 0)))
     return _store(result, a if isinstance(a, np.ndarray) else b, out)
@@ -63,12 +63,12 @@ def sigmoid(x: Array, out: Array | None = None) -> Array:
     if type(result) is not np.ndarray:
         return np.asarray(1 / (1 + result), result.dtype)
     np.add(result, 1, out=result)
-    return np.reciprocal(result, out=result)
+    return np.asarray(np.reciprocal(result, out=result))
 
 
 def logit(x: Array, out: Array | None = None) -> Array:
     """log(x / (1 - x))."""
-    return np.log(np.divide(x, 1 - x, out=out), out=out)
+    return np.asarray(np.log(np.divide(x, 1 - x, out=out), out=out))
 
 
 def where(condition: Array, a: Any, b: Any, out: Array | None = None) -> Array:
@@ -77,7 +77,7 @@ def where(condition: Array, a: Any, b: Any, out: Array | None = None) -> Array:
         a = b.dtype.type(a)
     elif type(b) is float and a.dtype.kind == "V":
         b = a.dtype.type(b)
-    result = np.where(condition, a, b)
+    result: Array = np.where(condition, a, b)
     if out is None:
         return result
     np.copyto(out, result)

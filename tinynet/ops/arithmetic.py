@@ -355,7 +355,7 @@ def clamp(input: Tensor, min: Operand = None, max: Operand = None) -> Tensor:
     if high is not None:
         array = y.backend.elementwise("minimum", array, _array_of(high, dtype))
     inputs = tuple(b if isinstance(b, Variable) else CONSTANT for b in (y, low, high))
-    return result(Clamp, array, dtype, inputs, (y, low, high))  # type: ignore[arg-type]
+    return result(Clamp, array, dtype, inputs, (y, low, high))
 
 
 class Clamp(Op):
@@ -429,7 +429,7 @@ def nan_to_num(
     is_infinite = isinf(x)
     x = choose(isnan(x), nan, x)
     x = choose(is_infinite & (x > 0), largest if posinf is None else posinf, x)
-    return choose(is_infinite & (x < 0), -largest if neginf is None else neginf, x)  # type: ignore[no-any-return]
+    return choose(is_infinite & (x < 0), -largest if neginf is None else neginf, x)
 
 
 def lerp(input: Tensor, end: Tensor, weight: Operand) -> Tensor:
@@ -456,7 +456,7 @@ def isclose(
     """Where `|input - other| <= atol + rtol * |other|`; equal infinities are close."""
     operands, dtype = join_operands("isclose", input, other)
     like = next(x for x in operands if isinstance(x, Variable))
-    a, b = (as_constant(x, dtype, like) for x in operands)  # type: ignore[arg-type]
+    a, b = (as_constant(x, dtype, like) for x in operands)
     if rtol < 0 or atol < 0:
         raise ArgumentError(f"isclose: rtol and atol cannot be negative, got {rtol} and {atol}")
     is_close = eq(a, b)

@@ -23,6 +23,7 @@ from tinynet.ops.movement import as_index, basic_index, expand_to, full_ranges
 from tinynet.ops.operands import (
     as_element,
     cast_to,
+    is_tensor,
     numpy_names,
     require_same_device,
     require_tensor,
@@ -97,7 +98,7 @@ def read_index(x: Tensor, index: Any) -> tuple[Tensor, Places | None]:
             shape.append(1)
             places.append(None)
             continue
-        if isinstance(item, Variable):
+        if is_tensor(item):
             has_places = True
             if item.dtype is bool_ and not item.shape:  # x[True]: a new dim of size 1, or 0
                 shape.append(1)
@@ -127,9 +128,9 @@ def read_index(x: Tensor, index: Any) -> tuple[Tensor, Places | None]:
 
 def _as_items(x: Tensor, index: Any) -> list[Any]:
     """`index` as one item per dim (index tensors of bools stand for several) and None for new."""
-    items = [_as_item(item, x) for item in (index if isinstance(index, tuple) else (index,))]
+    items: list[Any] = [_as_item(item, x) for item in (index if isinstance(index, tuple) else (index,))]
     used = sum(
-        item.ndim if isinstance(item, Variable) and item.dtype is bool_ else 1
+        item.ndim if is_tensor(item) and item.dtype is bool_ else 1
         for item in items
         if item is not None and item is not Ellipsis
     )

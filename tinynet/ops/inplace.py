@@ -88,7 +88,7 @@ def in_place_elementwise(function: Callable[..., Tensor], primitive: str) -> Wri
             else:
                 return general(x, *operands)
         check_writable(name, x, False)
-        x.backend.elementwise(primitive, *arrays, out=x.array)
+        x.backend.elementwise(primitive, *arrays, out=x.array)  # type: ignore[misc]
         note_write(x)
         return x
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
 from tinynet.autograd.function import record_several
 from tinynet.autograd.graph import Gradients, Node, Op, Variable, View, result
-from tinynet.errors import ArgumentError, ShapeError
+from tinynet.errors import ArgumentError, ArgumentTypeError, ShapeError
 from tinynet.ops.movement import narrow_to, reshape_to
 from tinynet.ops.operands import cast_to, join_operands, require_tensor
 
@@ -31,11 +32,20 @@ class Concatenate(Op):
         return tuple(gradients)
 
 
+def _items(op: str, tensors: Any) -> list[Tensor]:
+    """A list or tuple of tensors, not empty."""
+    if not isinstance(tensors, (list, tuple)):
+        raise ArgumentTypeError(
+            f"{op}: expected a list or tuple of tensors, got {type(tensors).__name__}"
+        )
+    if not tensors:
+        raise ArgumentError(f"{op}: expected at least one tensor")
+    return [require_tensor(op, x, "every item") for x in tensors]
+
+
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors joined along an existing dim; dtypes are promoted."""
-    items = [require_tensor("cat", x, "every item") for x in tensors]
-    if not items:
-        raise ArgumentError("cat: expected at least one tensor")
+    items = _items("cat", tensors)
     kept = [x for x in items if x.shape != (0,)] or items[:1]  # PyTorch ignores empty vectors
     if not all(x.shape for x in kept):
         raise ShapeError("cat: 0-d tensors cannot be joined, use stack")
@@ -55,7 +65,7 @@ def _with_dim(x: Tensor, dim: int) -> Tensor:
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors of one shape joined along a new dim."""
-    items = [require_tensor("stack", x, "every item") for x in tensors]
+    items = _items("stack", tensors)
     for x in items[1:]:
         if x.shape != items[0].shape:
             raise ShapeError(f"stack: shapes differ: {items[0].shape} and {x.shape}")
@@ -64,13 +74,13 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
     """Joined along dim 1, vectors along dim 0."""
-    items = [x.reshape(1) if x.ndim == 0 else x for x in tensors]
-    return cat(items, 0 if items and items[0].ndim == 1 else 1)
+    items = [x.reshape(1) if x.ndim == 0 else x for x in _items("hstack", tensors)]
+    return cat(items, 0 if items[0].ndim == 1 else 1)
 
 
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
     """Joined along dim 0, vectors as rows."""
-    return cat([x.reshape(1, -1) if x.ndim < 2 else x for x in tensors], 0)
+    return cat([x.reshape(1, -1) if x.ndim < 2 else x for x in _items("vstack", tensors)], 0)
 
 
 class Split(Op):
@@ -92,8 +102,8 @@ def split(
     if not x.shape:
         raise ShapeError("split: a 0-d tensor has no dim to split")
     total = x.shape[place]
-    if isinstance(split_size_or_sections, int):
-        size = split_size_or_sections
+    if not isinstance(split_size_or_sections, (list, tuple)):
+        size = shapes.as_integer("split", "split_size", split_size_or_sections)
         if size < 0 or (size == 0 and total):
             raise ArgumentError(f"split: split_size must be positive, got {size}")
         sizes = [min(size, total - i) for i in range(0, total, max(size, 1))] or [0]
@@ -101,10 +111,10 @@ def split(
         sizes = [shapes.as_integer("split", "size", n) for n in split_size_or_sections]
         if sum(sizes) != total or min(sizes, default=0) < 0:
             raise ShapeError(f"split: sizes {sizes} do not add up to {total}, dim {dim}")
-    starts = [sum(sizes[:i]) for i in range(len(sizes))]
+    starts = accumulate(sizes, initial=0)
     if not sizes:
         return ()
-    ranges = [(place, i, n) for i, n in zip(starts, sizes, strict=True)]
+    ranges = [(place, i, n) for i, n in zip(starts, sizes, strict=False)]
     parts = tuple(narrow_to(x.detach(), *range_) for range_ in ranges)
     assert x.writes is not None
     for part, range_ in zip(parts, ranges, strict=True):  # views of x, with one node for all
@@ -123,7 +133,7 @@ def tensor_split(
     place = shapes.as_dim("tensor_split", dim, x.ndim)
     total = x.shape[place]
     places: Any = indices_or_sections
-    places = places.tolist() if isinstance(places, Variable) else places
+    places = places.tolist() if hasattr(places, "tolist") else places
     if isinstance(places, int):
         if places < 1:
             raise ArgumentError(f"tensor_split: {places} sections, expected 1 or more")
@@ -137,7 +147,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` views of equal size (the last may be shorter)."""
     x = require_tensor("chunk", input)
     place = shapes.as_dim("chunk", dim, x.ndim)
-    if chunks < 1:
+    if shapes.as_integer("chunk", "chunks", chunks) < 1:
         raise ArgumentError(f"chunk: chunks must be positive, got {chunks}")
     total = x.shape[place] if x.shape else 0
     return split(x, max(-(-total // chunks), 0), place) if total else split(x, [0] * chunks, place)

@@ -65,7 +65,7 @@ def _factors(op: str, input: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
     """Both operands, checked to have one dtype and device."""
     a = require_tensor(op, input)
     if not isinstance(other, Variable) and hasattr(other, "__array__"):
-        other = as_operand(op, other, a)  # type: ignore[assignment]
+        other = as_operand(op, other, a)
     b = require_tensor(op, other, "other")
     if a.dtype is not b.dtype:
         raise DTypeError(f"{op}: operands must have one dtype, got {a.dtype} and {b.dtype}")

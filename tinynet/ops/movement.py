@@ -192,6 +192,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     """A view of the diagonal of `dim1` and `dim2`, as the last dim; above it if offset > 0."""
     x = require_tensor("diagonal", input)
     rows, columns = (shapes.as_dim("diagonal", dim, x.ndim) for dim in (dim1, dim2))
+    offset = shapes.as_integer("diagonal", "offset", offset)
     if rows == columns or x.ndim < 2:
         raise ShapeError(f"diagonal: dims {dim1} and {dim2} must differ, shape {x.shape}")
     strides = x.stride()
@@ -214,6 +215,7 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """A view of every window of `size` along `dimension`, `step` apart, as a new last dim."""
     x = require_tensor("unfold", input)
     dim = shapes.as_dim("unfold", dimension, x.ndim)
+    size, step = (shapes.as_integer("unfold", n, v) for n, v in (("size", size), ("step", step)))
     if not 0 <= size <= (x.shape[dim] if x.shape else 1) or step < 1:
         raise ShapeError(
             f"unfold: size {size} and step {step} do not fit dim {dim} of shape {x.shape}"
@@ -241,6 +243,7 @@ def narrow_to(x: Tensor, dim: int, start: int, length: int) -> Tensor:
 
 def as_index(op: str, index: int, size: int, dim: int) -> int:
     """`index` counted from the front, checked."""
+    index = shapes.as_integer(op, "an index", index)
     if not -size <= index < size:
         raise DimError(f"{op}: index {index} is out of range for dim {dim} of size {size}")
     return index + size if index < 0 else index

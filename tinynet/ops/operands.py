@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, cast
 
 from tinynet.autograd.graph import Node, Op, Variable, result, wrap
 from tinynet.dtype import DEFAULT, DType, Scalar, fitted_scalar, result_dtype, wrap_scalar
@@ -35,6 +35,11 @@ def numpy_names(function: Callee) -> Callee:
     return cast(Callee, renamed)
 
 
+def is_tensor(value: object) -> TypeGuard[Tensor]:
+    """Whether `value` is a tensor."""
+    return isinstance(value, Variable)
+
+
 def require_tensor(op: str, value: Any, name: str = "input") -> Tensor:
     """`value` if it is a tensor, else an error."""
     if not isinstance(value, Variable):
@@ -62,6 +67,15 @@ def require_floating(op: str, *tensors: Tensor) -> None:
 def as_floating(x: Tensor) -> Tensor:
     """`x`, integers and bools converted to the default dtype."""
     return x if x.dtype.rank == 2 else cast_to(x, DEFAULT)
+
+
+def as_number(op: str, name: str, value: Any) -> Any:
+    """`value` as a Python number: NumPy's and 0-d tensors become one, anything else is an error."""
+    if isinstance(value, (bool, int, float)):
+        return value
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        return value.item()
+    raise ArgumentTypeError(f"{op}: {name} must be a number, got {value!r:.60}")
 
 
 def as_operand(op: str, value: Any, like: Tensor | None = None) -> Tensor | Scalar:

@@ -231,13 +231,15 @@ def normal(
 ) -> Tensor:  # fmt: skip
     """Normal numbers; `mean` and `std` are tensors that broadcast, or numbers with a `size`."""
     if size is not None:
-        return _normal("normal", tuple(size), dtype, device, generator) * std + mean
+        drawn: Tensor = _normal("normal", tuple(size), dtype, device, generator) * std + mean
+        return drawn
     like = next((x for x in (mean, std) if hasattr(x, "backend")), None)
     if like is None:
         raise ArgumentTypeError("normal: with numbers for mean and std, size must be given")
     shape = shapes.broadcast("normal", getattr(mean, "shape", ()), getattr(std, "shape", ()))
     made = _normal("normal", shape, dtype or like.dtype, like.backend.name, generator)
-    return (made * std + mean).detach()
+    drawn = made * std + mean
+    return drawn.detach()
 
 
 def uniform(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
     """`expand` to `other`'s shape."""
-    return expand(input, other.shape)
+    return expand(input, require_tensor("expand_as", other, "other").shape)
 
 
 def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
@@ -104,7 +104,8 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     if not x.shape:
         raise DimError("unflatten: a 0-d tensor has no dim to part")
     place_ = shapes.as_dim("unflatten", dim, x.ndim)
-    parts = shapes.reshaped("unflatten", x.shape[place_ : place_ + 1], tuple(sizes))
+    parts = shapes.as_shape("unflatten", sizes)
+    parts = shapes.reshaped("unflatten", x.shape[place_ : place_ + 1], parts)
     return reshape_to(x, (*x.shape[:place_], *parts, *x.shape[place_ + 1 :]))
 
 
@@ -114,6 +115,7 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     place_ = shapes.as_dim("narrow", dim, x.ndim)
     size = x.shape[place_] if x.shape else 0
     begin = shapes.as_integer("narrow", "start", start)
+    length = shapes.as_integer("narrow", "length", length)
     begin = begin + size if begin < 0 else begin
     if not x.shape or not (0 <= begin <= size and 0 <= length <= size - begin):
         raise ShapeError(
@@ -238,6 +240,7 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """Zeros with `input`'s last dim as the diagonal of the new dims `dim1` and `dim2`."""
     x = require_tensor("diag_embed", input)
+    offset = shapes.as_integer("diag_embed", "offset", offset)
     first, second = (shapes.as_dim("diag_embed", dim, x.ndim + 1) for dim in (dim1, dim2))
     if first == second:
         raise ShapeError(f"diag_embed: dims {dim1} and {dim2} must differ")
@@ -269,6 +272,7 @@ def triu(input: Tensor, diagonal: int = 0) -> Tensor:
 
 def _triangle(op: str, input: Tensor, diagonal: int) -> Tensor:
     x = require_tensor(op, input)
+    diagonal = shapes.as_integer(op, "diagonal", diagonal)
     if x.ndim < 2:
         raise ShapeError(f"{op}: expected at least 2 dims, got shape {x.shape}")
     rows, columns = (wrap(x.backend.arange(n, 0, 1, int64), int64, x.backend) for n in x.shape[-2:])
