@@ -38,6 +38,7 @@ def test_right_rules_pass():
     check_gradient(lambda x: x.floor(), (3,))
     assert gradcheck(square, inputs((2, 3)))
     assert gradgradcheck(square, inputs((2, 3)))
+    assert gradcheck(lambda x, n: x * n, [*inputs((2,)), tn.tensor([3, 4])])
     assert gradcheck(square, inputs((2,))[0], fast_mode=True)
     assert gradgradcheck(square, inputs((2,))[0], inputs((2,)), fast_mode=True)
 

@@ -4,7 +4,7 @@ import pytest
 
 import tinynet as tn
 from tinynet.autograd import check_gradient
-from tinynet.errors import GradientError
+from tinynet.errors import ArgumentError, GradientError
 
 
 def leaf(*values):
@@ -18,7 +18,7 @@ PROGRAMS = {
     "through a view": lambda x: written(x * 2, lambda y: y.T[0].mul_(y[1, 1].clone())),
     "through a view of a view": lambda x: written(x * 2, lambda y: y[1:][0][::2].sin_()),
     "through a flat view of a transpose": lambda x: written(
-        (x.T * 2).T, lambda y: y.T.reshape(-1)[1:3].mul_(3)
+        x.T * 2, lambda y: y.T.reshape(-1)[1:3].mul_(3)
     ),
     "through windows": lambda x: written(x * 2, lambda y: y.unfold(1, 2, 2).exp_()),
     "through a diagonal": lambda x: written(x * 2, lambda y: y.diagonal().copy_(y[0, :2] * 3)),
@@ -146,6 +146,15 @@ def test_detach_shares_memory_and_its_count_of_writes():
     assert repr(y.grad_fn) == "<MulBackward>"
 
 
+def test_fixed_views_may_be_read_where_nothing_is_recorded():
+    y = leaf(1.0, 2.0) * 2
+    part, _ = y.split(1)
+    y.mul_(3)
+    with tn.no_grad():
+        assert (part * 1).tolist() == [6.0]
+    assert part.requires_grad
+
+
 # What is refused
 def changed_after(function, change):
     y = leaf(1.0, 2.0) * 2
@@ -225,6 +234,15 @@ ERRORS = {
     "a Function, was changed in place since, and its gradient is not known; make the view again "
     "after the change": lambda w: view_with_changed_base(w * 1) * 2,
 }
+
+
+def test_expanded_memory_cannot_be_written():
+    with pytest.raises(ArgumentError) as caught:
+        (leaf(1.0, 2.0) * 1).expand(3, 2).add_(1)
+    assert str(caught.value) == (
+        "add_: the tensor of shape (3, 2) cannot be written: its memory is read-only or several "
+        "elements share it (expand); clone() it first"
+    )
 
 
 def view_under_no_grad(y):
