@@ -97,6 +97,9 @@ def test_backward_with_create_graph():
     first, x.grad = x.grad, None
     first.sum().backward()
     assert x.grad.tolist() == [12.0]
+    (x**3).sum().backward(create_graph=True)
+    (again,) = tn.autograd.grad(x.grad.sum(), x)
+    assert (x.grad.tolist(), again.tolist()) == ([24.0], [12.0])
 
 
 # grad()

@@ -171,11 +171,10 @@ def _gradients(
     pairs = [(y, seed) for y, seed in zip(outputs, seeds, strict=True) if y.requires_grad]
     if not pairs:
         return tuple(x.new_zeros(x.shape) for x in wanted)
-    found = grad(
+    return grad(  # type: ignore[return-value]
         [y for y, _ in pairs], wanted, [seed for _, seed in pairs], retain_graph=True,
         create_graph=create_graph, allow_unused=True, materialize_grads=True,
     )  # fmt: skip
-    return found  # type: ignore[return-value]
 
 
 def _check_slopes(
