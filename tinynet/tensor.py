@@ -39,6 +39,7 @@ from tinynet.ops import (
     sorting,
 )
 from tinynet.ops.elementwise import BinaryFunction, UnaryFunction
+from tinynet.ops.operands import require_tensor
 from tinynet.printing import format_tensor
 from tinynet.shape import as_dim, as_shape
 
@@ -118,7 +119,7 @@ class Tensor(Variable):
     def stride(self, dim: int | None = None) -> Any:
         """Steps in memory, in elements, along each dim."""
         strides = copying.stride_of(self)
-        return strides if dim is None else strides[dim]
+        return strides if dim is None else strides[as_dim("stride", dim, self.ndim)]
 
     def is_floating_point(self) -> bool:
         """Whether elements are floating point numbers."""
@@ -200,7 +201,7 @@ class Tensor(Variable):
         engine.backward(self, gradient, retain_graph, create_graph, inputs)
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> engine.HookHandle:
-        """Call `hook(grad)` when this tensor's gradient is computed; what it returns replaces it."""
+        """Call `hook(grad)` with this tensor's gradient; what it returns replaces it."""
         return engine.register_hook(self, hook)
 
     def retain_grad(self) -> None:
@@ -339,7 +340,7 @@ class Tensor(Variable):
 
     def type_as(self, other: Tensor) -> Tensor:
         """With `other`'s dtype."""
-        return self.to(other.dtype)
+        return self.to(require_tensor("type_as", other, "other").dtype)
 
     def double(self) -> Tensor:
         """As float64."""
@@ -683,11 +684,11 @@ class Tensor(Variable):
 
     def view_as(self, other: Tensor) -> Tensor:
         """`view` with `other`'s shape."""
-        return self.view(other.shape)
+        return self.view(require_tensor("view_as", other, "other").shape)
 
     def reshape_as(self, other: Tensor) -> Tensor:
         """`reshape` to `other`'s shape."""
-        return self.reshape(other.shape)
+        return self.reshape(require_tensor("reshape_as", other, "other").shape)
 
     @property
     def T(self) -> Tensor:  # noqa: N802 (NumPy's name)

@@ -139,7 +139,7 @@ divided: BinaryFunction = binary(
     "div", _div_rule, "`input / other`.", saves="second", floating=True
 )
 _floor_divide: BinaryFunction = binary(
-    "floor_divide", _zeros_rule, "`floor(input / other)`. Gradient 0."
+    "floor_divide", _zeros_rule, "`floor(input / other)`. Gradient 0.", takes=NOT_BOOL
 )
 _remainder: BinaryFunction = binary(
     "remainder", _floor_rule, "Of the division that rounds down.", saves="second", takes=NOT_BOOL
@@ -435,6 +435,7 @@ def nan_to_num(
 def lerp(input: Tensor, end: Tensor, weight: Operand) -> Tensor:
     """`input + weight * (end - input)`: linear interpolation."""
     require_floating("lerp", require_tensor("lerp", input), require_tensor("lerp", end, "end"))
+    weight = as_operand("lerp", weight, input)
     return plus(input, mul(weight, minus(end, input)))
 
 

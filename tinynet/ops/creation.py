@@ -25,7 +25,7 @@ from tinynet.dtype import (
 from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from tinynet.ops.copying import to
 from tinynet.ops.movement import expand_to, reshape_to
-from tinynet.ops.operands import require_tensor
+from tinynet.ops.operands import as_number, require_tensor
 from tinynet.shape import Shape
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def full(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Every element `fill_value`, whose Python type decides the dtype unless given."""
-    value = fill_value.item() if hasattr(fill_value, "item") else fill_value
+    value = as_number("full", "fill_value", fill_value)
     shape = shapes.as_shape("full", size)
     return _filled("full", shape, value, dtype or scalar_dtype(value), device, requires_grad)
 
@@ -256,10 +256,7 @@ def full_like(
 # By rules
 def _as_number(op: str, value: Any, dtype: DType | None) -> Any:
     """A bound as a Python number; whole where an integer dtype is asked for."""
-    if hasattr(value, "item"):
-        if value.shape != ():
-            raise ShapeError(f"{op}: bounds must be numbers, got a tensor of shape {value.shape}")
-        value = value.item()
+    value = as_number(op, "a bound", value)
     return int(value) if dtype is not None and dtype.rank == 1 and math.isfinite(value) else value
 
 
@@ -282,7 +279,9 @@ def arange(
     if not all(math.isfinite(x) for x in (start, end, step)):
         raise ArgumentError(f"arange: bounds must be finite, got {start}, {end}, {step}")
     is_integral = all(isinstance(x, int) for x in (start, end, step))
-    count = len(range(start, end, step)) if is_integral else math.ceil((end - start) / step)
+    count = -((start - end) // step) if is_integral else math.ceil((end - start) / step)
+    for bound in (start, end) if is_integral else ():
+        fitted_scalar("arange", bound, int64)
     kind = dtype or (int64 if is_integral else DEFAULT)
     backend = open_backend(device)
     return _made(backend.arange(count, start, step, kind), kind, backend, requires_grad)
@@ -327,7 +326,8 @@ def eye(
 ) -> Tensor:  # fmt: skip
     """Ones on the diagonal of an n x m matrix (m is n if None), zeros elsewhere."""
     columns = n if m is None else m
-    made = zeros(n, columns, dtype=dtype, device=device)
+    shape = shapes.as_shape("eye", n, columns)
+    made = _filled("eye", shape, 0, dtype, device, False)
     made.diagonal().fill_(1)
     return made.requires_grad_() if requires_grad else made
 
@@ -350,7 +350,7 @@ def _triangle_indices(row: int, col: int, device: str | None, is_inside: Any) ->
 
 
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
-    """Coordinates of a grid: each vector expanded over the dims of all; "xy" swaps the first two."""
+    """Coordinates of a grid: each vector expanded over all dims; "xy" swaps the first two."""
     given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], Sequence) else tensors
     if indexing not in ("ij", "xy"):
         raise ArgumentError(f"meshgrid: indexing must be 'ij' or 'xy', got {indexing!r}")

@@ -89,6 +89,8 @@ def unary(
                 return wrap(x.backend.copy(x.array), x.dtype, x.backend)
             if floating:
                 x = as_floating(x)
+        elif takes == INTEGRAL:
+            check_dtype(name, takes, x.dtype)
         array = x.backend.elementwise(name, x.array)
         return result(function, array, gives or x.dtype, (x,), (x,) if saves_input else ())
 
@@ -306,6 +308,7 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """The nearest number with `decimals` digits after the point, halves to even. Gradient 0."""
     if decimals == 0:
         return _round(input)
+    decimals = shapes.as_integer("round", "decimals", decimals)
     scale: float = 10.0 ** math.fabs(decimals)
     if decimals < 0:
         return _round(input / scale) * scale

@@ -128,7 +128,9 @@ def read_index(x: Tensor, index: Any) -> tuple[Tensor, Places | None]:
 
 def _as_items(x: Tensor, index: Any) -> list[Any]:
     """`index` as one item per dim (index tensors of bools stand for several) and None for new."""
-    items: list[Any] = [_as_item(item, x) for item in (index if isinstance(index, tuple) else (index,))]
+    items: list[Any] = [
+        _as_item(item, x) for item in (index if isinstance(index, tuple) else (index,))
+    ]
     used = sum(
         item.ndim if is_tensor(item) and item.dtype is bool_ else 1
         for item in items
@@ -304,6 +306,7 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """`gather` with the other dims broadcast; of the flattened tensor if `dim` is None."""
     x = require_tensor("take_along_dim", input)
+    indices = require_tensor("take_along_dim", indices, "indices")
     if dim is None:
         return gather(x.reshape(-1), 0, indices.reshape(-1))
     place = shapes.as_dim("take_along_dim", dim, x.ndim)
@@ -348,7 +351,8 @@ def index_add(
 ) -> Tensor:
     """`input` with `alpha * source`'s entries added where `index` says, repeats too."""
     x, places = _with_vector_index("index_add", input, dim, index)
-    values = source if alpha == 1 else source * alpha
+    values = require_tensor("index_add", source, "source")
+    values = values if alpha == 1 else values * alpha
     values = values if values.shape else values.reshape(1)
     place = shapes.as_dim("index_add", dim, x.ndim)
     expected = (*x.shape[:place], places[place].shape[0], *x.shape[place + 1 :])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
 from tinynet.autograd.function import record_several
-from tinynet.autograd.graph import Gradients, Node, Op, Variable, View, result
+from tinynet.autograd.graph import Gradients, Node, Op, View, result
 from tinynet.errors import ArgumentError, ArgumentTypeError, ShapeError
 from tinynet.ops.movement import narrow_to, reshape_to
 from tinynet.ops.operands import cast_to, join_operands, require_tensor
@@ -140,7 +140,7 @@ def tensor_split(
         small, extra = divmod(total, places)
         return split(x, [small + int(i < extra) for i in range(places)], place)
     cuts = [0, *(min(max(i + total if i < 0 else i, 0), total) for i in places), total]
-    return split(x, [max(b - a, 0) for a, b in zip(cuts, cuts[1:], strict=False)], place)
+    return split(x, [max(b - a, 0) for a, b in pairwise(cuts)], place)
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tinynet import shape as shapes
 from tinynet.autograd.graph import CONSTANT, Gradients, Node, Op, Variable, result
 from tinynet.dtype import Scalar, bool_
-from tinynet.errors import ArgumentError, DTypeError, ShapeError
+from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from tinynet.ops.arithmetic import add, mul
 from tinynet.ops.movement import permute_to, reshape_to
 from tinynet.ops.operands import as_operand, require_same_device, require_tensor
@@ -30,7 +30,8 @@ class MatMul(Op):
         a_grad = _product(grad, b.mT) if needs_a else None
         if not needs_b:
             return a_grad, None
-        if len(ctx.edges[1].shape) == 2 and a.ndim > 2:  # one product over the whole batch, not a sum of many
+        # one product over the whole batch, not a sum of many
+        if len(ctx.edges[1].shape) == 2 and a.ndim > 2:
             return a_grad, _product(as_rows(a).mT, as_rows(grad))
         return a_grad, _product(a.mT, grad)
 
@@ -257,6 +258,10 @@ def einsum(equation: str, *operands: Any) -> Tensor:
 
 def _read_equation(equation: str, tensors: list[Tensor]) -> tuple[list[list[str]], list[str]]:
     """The letters of each operand's dims and of the result's; `...` becomes numbers."""
+    if not isinstance(equation, str):
+        raise ArgumentTypeError(
+            f"einsum: expected an equation such as 'ij,jk->ik' first, got {type(equation).__name__}"
+        )
     left, arrow, right = equation.replace(" ", "").partition("->")
     texts = left.split(",")
     if len(texts) != len(tensors):
@@ -266,7 +271,8 @@ def _read_equation(equation: str, tensors: list[Tensor]) -> tuple[list[list[str]
     for text, x in zip(texts, tensors, strict=True):
         before, dots, after = text.partition("...")
         hidden = x.ndim - len(before) - len(after)
-        if hidden < 0 or (hidden and not dots) or not (before + after).isalpha() and before + after:
+        has_letters = (before + after).isalpha() or not before + after
+        if hidden < 0 or (hidden and not dots) or not has_letters:
             raise ArgumentError(f"einsum: {text!r} in {equation!r} does not fit shape {x.shape}")
         most = max(most, hidden)
         terms.append([*before, *(str(-i) for i in range(hidden, 0, -1)), *after])

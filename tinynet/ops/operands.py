@@ -128,7 +128,7 @@ def as_constant(value: Tensor | Scalar, dtype: DType, like: Tensor) -> Tensor:
 
 
 def as_element(op: str, value: Any, x: Tensor) -> Tensor:
-    """What is to be stored in `x`: a number, which must fit, as a 0-d tensor; tensors as they are."""
+    """What is to be stored in `x`: a tensor, or a number that fits, as a 0-d tensor."""
     operand = as_operand(op, value, x)
     if isinstance(operand, Variable):
         return operand

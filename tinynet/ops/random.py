@@ -17,13 +17,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
 from tinynet.autograd.checkpoint import random_sources
-from tinynet.autograd.graph import wrap
+from tinynet.autograd.graph import Variable, wrap
 from tinynet.backends import open_backend
 from tinynet.dtype import (
     DEFAULT,
@@ -39,7 +39,7 @@ from tinynet.dtype import (
 from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from tinynet.ops.arithmetic import choose
 from tinynet.ops.movement import reshape_to
-from tinynet.ops.operands import cast_to, require_tensor
+from tinynet.ops.operands import as_number, cast_to, require_tensor
 from tinynet.shape import Shape
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ class Generator:
 
     def set_state(self, state: tuple[int, int]) -> Generator:
         """Continue where `get_state` was called."""
+        if not isinstance(state, tuple) or [type(n) for n in state] != [int, int]:
+            raise ArgumentTypeError(f"set_state: expected get_state's result, got {state!r:.60}")
         self.seed_value, self.counter = state
         return self
 
@@ -113,6 +115,14 @@ def set_rng_state(state: tuple[int, int]) -> None:
     default_generator.set_state(state)
 
 
+def _source(op: str, generator: Generator | None) -> Generator:
+    if generator is None:
+        return default_generator
+    if not isinstance(generator, Generator):
+        raise ArgumentTypeError(f"{op}: generator must be a Generator, got {generator!r:.60}")
+    return generator
+
+
 def _uniform(
     op: str, shape: Shape, dtype: DType | None, device: str | None, generator: Generator | None
 ) -> Tensor:
@@ -121,7 +131,7 @@ def _uniform(
     if not isinstance(kind, DType) or kind.rank != 2:
         raise DTypeError(f"{op}: expected a floating dtype, got {kind!r}")
     shapes.check_sizes(op, shape)
-    source = generator or default_generator
+    source = _source(op, generator)
     if kind is float64:
         flat = (source.bits(prod(shape), 64, device) >> 11).to(float64) * 2.0**-53
     else:
@@ -160,7 +170,7 @@ def _normal(
     count = prod(shapes.check_sizes(op, shape))
     wide = float64 if kind is float64 else float32
     half = (count + 1) // 2
-    if kind.rank != 2:
+    if not isinstance(kind, DType) or kind.rank != 2:
         raise DTypeError(f"{op}: expected a floating dtype, got {kind!r}")
     pairs = _uniform(op, (2, half), wide, device, generator)
     radius = ((1 - pairs[0]).log() * -2).sqrt()
@@ -183,12 +193,14 @@ def randint(
         high, size = None, high
     if high is None:
         low, high = 0, low
+    if size is None:
+        raise ArgumentTypeError("randint: expected a size: randint(high, size)")
     shape = shapes.check_sizes("randint", shapes.as_shape("randint", size))
     bounds = [shapes.as_integer("randint", name, n) for name, n in (("low", low), ("high", high))]
     span = bounds[1] - bounds[0]
     if span <= 0:
         raise ArgumentError(f"randint: high must be above low, got {bounds[0]} and {bounds[1]}")
-    bits = (generator or default_generator).bits(prod(shape), 64, device)
+    bits = _source("randint", generator).bits(prod(shape), 64, device)
     # 63 bits modulo the span: the bias is below span / 2**63.
     whole = cast_to(bits >> 1, int64) % span + bounds[0]
     return reshape_to(cast_to(whole, dtype), shape)
@@ -201,7 +213,7 @@ def randperm(
     count = shapes.as_integer("randperm", "n", n)
     if count < 0:
         raise ArgumentError(f"randperm: n cannot be negative, got {n}")
-    bits = (generator or default_generator).bits(count, 64, device)
+    bits = _source("randperm", generator).bits(count, 64, device)
     return cast_to(bits.argsort(0), dtype)
 
 
@@ -230,6 +242,10 @@ def normal(
     generator: Generator | None = None, dtype: DType | None = None, device: str | None = None,
 ) -> Tensor:  # fmt: skip
     """Normal numbers; `mean` and `std` are tensors that broadcast, or numbers with a `size`."""
+    mean = mean if isinstance(mean, Variable) else as_number("normal", "mean", mean)
+    std = std if isinstance(std, Variable) else as_number("normal", "std", std)
+    if not _holds(std, lambda std: std >= 0):
+        raise ArgumentError(f"normal: std cannot be negative, got {std}")
     if size is not None:
         drawn: Tensor = _normal("normal", tuple(size), dtype, device, generator) * std + mean
         return drawn
@@ -247,6 +263,7 @@ def uniform(
     dtype: DType | None = None, device: str | None = None,
 ) -> Tensor:  # fmt: skip
     """Uniform on [low, high)."""
+    low, high = as_number("uniform", "low", low), as_number("uniform", "high", high)
     made = _uniform("uniform", shapes.as_shape("uniform", size), dtype, device, generator)
     return made * (high - low) + low
 
@@ -257,12 +274,24 @@ def bernoulli(
     """1 with the probability that each element (or `p`) says, else 0."""
     x = require_tensor("bernoulli", input)
     chance: Any = x.detach() if p is None else p
-    if p is None and not bool(((chance >= 0) & (chance <= 1)).all()):
-        raise ArgumentError("bernoulli: probabilities must lie between 0 and 1")
+    _check_chance("bernoulli", chance)
     kind = x.dtype if x.dtype.rank == 2 else DEFAULT
     return cast_to(
         _uniform("bernoulli", x.shape, kind, x.backend.name, generator) < chance, x.dtype
     )
+
+
+def _check_chance(op: str, p: Any) -> None:
+    """Refuse probabilities outside [0, 1]."""
+    p = p if isinstance(p, Variable) else as_number(op, "p", p)
+    if not _holds(p, lambda p: (p >= 0) & (p <= 1)):
+        raise ArgumentError(f"{op}: probabilities must lie between 0 and 1")
+
+
+def _holds(x: Any, condition: Callable[[Any], Any]) -> bool:
+    """Whether a condition holds of a number, or of each element of a tensor."""
+    answer = condition(x)
+    return bool(answer.all()) if isinstance(x, Variable) else bool(answer)
 
 
 def multinomial(
@@ -273,7 +302,7 @@ def multinomial(
     x = require_tensor("multinomial", input).detach()
     if x.ndim not in (1, 2) or x.dtype.rank != 2:
         raise ShapeError(f"multinomial: expected 1 or 2 dims of floats, got {x.dtype} {x.shape}")
-    if num_samples < 1:
+    if shapes.as_integer("multinomial", "num_samples", num_samples) < 1:
         raise ArgumentError(f"multinomial: num_samples must be positive, got {num_samples}")
     rows = x.reshape(-1, x.shape[-1])
     if not bool((rows >= 0).all()) or not bool(rows.isfinite().all()):
@@ -305,6 +334,7 @@ def uniform_(
 ) -> Tensor:
     """Overwrite with uniform numbers on [low, high)."""
     x = require_tensor("uniform_", input)
+    low, high = as_number("uniform_", "low", low), as_number("uniform_", "high", high)
     made = _uniform("uniform_", x.shape, x.dtype, x.backend.name, generator)
     return x.copy_(made * (high - low) + low)
 
@@ -322,5 +352,6 @@ def normal_(
 def bernoulli_(input: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
     """Overwrite with 1 with probability `p` (a number or a tensor), else 0."""
     x = require_tensor("bernoulli_", input)
+    _check_chance("bernoulli_", p)
     kind = x.dtype if x.dtype.rank == 2 else DEFAULT
     return x.copy_(_uniform("bernoulli_", x.shape, kind, x.backend.name, generator) < p)

@@ -7,9 +7,9 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
-from tinynet.autograd.graph import wrap
+from tinynet.autograd.graph import Variable, wrap
 from tinynet.dtype import int64
-from tinynet.errors import DimError, ShapeError
+from tinynet.errors import ArgumentError, DimError, ShapeError
 from tinynet.ops.joining import cat
 from tinynet.ops.movement import (
     as_index,
@@ -175,15 +175,17 @@ def repeat_interleave(
     if not x.shape:
         raise DimError("repeat_interleave: a 0-d tensor has no dim to repeat along")
     place_ = shapes.as_dim("repeat_interleave", dim, x.ndim)
-    counts = (
-        [repeats] * x.shape[place_] if isinstance(repeats, int) else repeats.reshape(-1).tolist()
-    )
-    if len(counts) == 1:
-        counts = counts * x.shape[place_]
-    if len(counts) != x.shape[place_] or any(n < 0 for n in counts):
+    if isinstance(repeats, Variable) and repeats.shape:
+        counts: list[int] = repeats.reshape(-1).tolist()
+    else:
+        counts = [shapes.as_integer("repeat_interleave", "repeats", repeats)]
+    counts = counts * x.shape[place_] if len(counts) == 1 else counts
+    if len(counts) != x.shape[place_]:
         raise ShapeError(
             f"repeat_interleave: {len(counts)} repeats for dim {dim} of shape {x.shape}"
         )
+    if any(n < 0 for n in counts):
+        raise ArgumentError(f"repeat_interleave: repeats cannot be negative, got {min(counts)}")
     places = [i for i, n in enumerate(counts) for _ in range(n)]
     if output_size is not None and output_size != len(places):
         raise ShapeError(
@@ -198,9 +200,8 @@ def roll(
     """Elements moved along `dims`, those pushed out coming in again at the other end."""
     x = require_tensor("roll", input)
     if dims is None:
-        return roll(x.reshape(-1), shifts, 0).reshape(x.shape)
-    steps = (shifts,) if isinstance(shifts, int) else tuple(shifts)
-    names = (dims,) if isinstance(dims, int) else tuple(dims)
+        return roll(x.reshape(-1), shapes.as_integer("roll", "shifts", shifts), 0).reshape(x.shape)
+    steps, names = shapes.as_shape("roll", shifts), shapes.as_shape("roll", dims)
     if len(steps) != len(names):
         raise ShapeError(f"roll: {len(steps)} shifts but {len(names)} dims")
     for step, name in zip(steps, names, strict=True):

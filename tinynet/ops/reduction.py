@@ -15,7 +15,14 @@ from tinynet.errors import ArgumentError, ShapeError
 from tinynet.ops.arithmetic import choose, kept_where, maximum, minimum
 from tinynet.ops.joining import cat
 from tinynet.ops.movement import expand_to, reshape_to
-from tinynet.ops.operands import as_floating, cast_to, numpy_names, require_floating, require_tensor
+from tinynet.ops.operands import (
+    as_floating,
+    as_number,
+    cast_to,
+    numpy_names,
+    require_floating,
+    require_tensor,
+)
 from tinynet.shape import Shape
 
 if TYPE_CHECKING:
@@ -152,7 +159,7 @@ def _extreme(op: str, input: Tensor, dim: Dims, keepdim: bool) -> Tensor:
     x = require_tensor(op, input)
     dims = _dims(op, dim, x)
     _require_elements(op, x, dims)
-    array = x.backend.reduce(op[-3:], x.array, dims, True)
+    array = x.backend.reduce(op[-3:], x.array, dims, True)  # "max" of "amax" and "max"
     kept = x.backend.reshape(array, shapes.reduced(x.shape, dims, keepdim))
     best = wrap(array, x.dtype, x.backend)
     return result(Extreme, kept, x.dtype, (x,), (x,), (dims, best))
@@ -196,7 +203,7 @@ def _best(op: str, input: Tensor, dim: Any, keepdim: bool, other: Any) -> Any:
     if second is not None:
         return (maximum if op == "max" else minimum)(input, second)
     if dim is None:
-        return _extreme("a" + op, input, None, keepdim)
+        return _extreme(op, input, None, keepdim)
     x = require_tensor(op, input)
     place = shapes.as_dim(op, dim, x.ndim)
     if not x.shape:
@@ -280,7 +287,8 @@ def var(
     require_floating("var", x)
     dims = _dims("var", dim, x)
     count = product(x.shape[i] for i in dims)
-    freedom = builtins.max(0, count - (1 if correction is None else correction))
+    lost = 1 if correction is None else as_number("var", "correction", correction)
+    freedom = builtins.max(0, count - lost)
 
     def spread_of(x: Tensor) -> Tensor:
         gap = x - mean(x, dims or None, keepdim=True)
@@ -317,7 +325,9 @@ def std(
     correction: int | float | None = None,
 ) -> Tensor:
     """The standard deviation: the square root of `var`."""
-    require_floating("std", require_tensor("std", input))
+    x = require_tensor("std", input)
+    require_floating("std", x)
+    _dims("std", None if isinstance(dim, bool) else dim, x)
     return root(var(input, dim, unbiased, keepdim, correction=correction))
 
 
@@ -364,6 +374,7 @@ def norm(
     order = 2.0 if p is None or p == "fro" else p
     if isinstance(order, str):
         raise ArgumentError(f"norm: p must be a number or 'fro', got {p!r}")
+    order = as_number("norm", "p", order)
     if order == 2:
         return _in_float32(x, lambda x: root(sum(x * x, dims or None, keepdim)))
     if math.isinf(order):

@@ -24,6 +24,7 @@ def sort(
 ) -> ValuesIndices:
     """Elements in order along `dim`, and where they were. Always stable; NaN is the largest."""
     x = require_tensor("sort", input)
+    dim = shapes.as_dim("sort", dim, x.ndim)
     indices = argsort(x, dim, descending)
     if not x.shape:
         return ValuesIndices(x.clone(), indices)
@@ -48,6 +49,7 @@ def topk(
     x = require_tensor("topk", input)
     place = shapes.as_dim("topk", dim, x.ndim)
     size = x.shape[place] if x.shape else 1
+    k = shapes.as_integer("topk", "k", k)
     if not 0 <= k <= size:
         raise ShapeError(f"topk: k is {k}, dim {dim} of shape {x.shape} has {size} elements")
     if not x.shape:
@@ -136,7 +138,7 @@ def _lexical_order(rows: Tensor) -> Tensor:
 
 
 def _differs_from_previous(rows: Tensor) -> Tensor:
-    """bool per row: whether it is not equal to the one before; the first always is."""
+    """One bool a row: whether it is not equal to the one before; the first always is."""
     first = rows.new_ones((min(rows.shape[0], 1),), dtype=bool_)
     return cat([first, (rows[1:] != rows[:-1]).any(1)])
 
