@@ -69,7 +69,7 @@ def expand(op: str, shape: Shape, sizes: Shape) -> Shape:
     if new < 0 or any(
         size != old and old != 1 for size, old in zip(result[new:], shape, strict=True)
     ):
-        raise ShapeError(f"{op}: {shape} does not expand to {sizes}")
+        raise ShapeError(f"{op}: {shape} does not expand to {sizes}: only sizes of 1 grow")
     return check_sizes(op, result)
 
 

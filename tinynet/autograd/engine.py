@@ -16,7 +16,7 @@ from tinynet import shape as shapes
 from tinynet.autograd import anomaly
 from tinynet.autograd.graph import Edge, Node, Variable, clock, refresh, wrap
 from tinynet.autograd.mode import mode
-from tinynet.errors import GradientError, ShapeError
+from tinynet.errors import ArgumentTypeError, GradientError, ShapeError
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -309,7 +309,7 @@ class HookHandle:
 def register_hook(tensor: Tensor, hook: Any) -> HookHandle:
     """Call `hook(grad)` when the gradient of `tensor` is complete."""
     if not callable(hook):
-        raise GradientError(f"register_hook: expected a function, got {type(hook).__name__}")
+        raise ArgumentTypeError(f"register_hook: expected a function, got {type(hook).__name__}")
     return HookHandle(_edge("register_hook", tensor), hook)
 
 

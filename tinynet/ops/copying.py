@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinynet.autograd.graph import Node, Op, result, wrap
 from tinynet.backends import open_backend
-from tinynet.dtype import DType
+from tinynet.dtype import BY_NAME, DType
 from tinynet.errors import ArgumentTypeError
 from tinynet.ops.operands import cast_to, require_tensor
 
@@ -98,6 +98,8 @@ def to(input: Tensor, *args: Any, dtype: DType | None = None, device: Any = None
     for arg in args[: len(args) - len(flags)]:
         if isinstance(arg, DType):
             dtype = arg
+        elif isinstance(arg, str) and arg in BY_NAME:
+            raise ArgumentTypeError(f"to: got {arg!r}, a dtype is written tinynet.{arg}")
         elif isinstance(arg, str):
             device = arg
         elif hasattr(arg, "backend"):

@@ -204,7 +204,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
             x = x.sum(i, keepdim=True, dtype=x.dtype)
     a_sizes, b_sizes = [x.shape[i] for i in a_dims], [y.shape[i] for i in b_dims]
     if a_sizes != b_sizes:
-        raise ShapeError(f"tensordot: sizes {a_sizes} of {x.shape} and {b_sizes} of {y.shape}")
+        raise ShapeError(f"tensordot: sizes differ: {a_sizes} of {x.shape}, {b_sizes} of {y.shape}")
     a_kept = [i for i in range(x.ndim) if i not in a_dims]
     b_kept = [i for i in range(y.ndim) if i not in b_dims]
     inner = 1
@@ -230,6 +230,10 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     summed over; without `->` the result has the letters that occur once, in alphabetical order.
     Operands are multiplied from left to right.
     """
+    if not isinstance(equation, str):
+        raise ArgumentTypeError(
+            f"einsum: expected an equation such as 'ij,jk->ik' first, got {type(equation).__name__}"
+        )
     given = (
         operands[0] if len(operands) == 1 and isinstance(operands[0], (list, tuple)) else operands
     )
@@ -258,10 +262,6 @@ def einsum(equation: str, *operands: Any) -> Tensor:
 
 def _read_equation(equation: str, tensors: list[Tensor]) -> tuple[list[list[str]], list[str]]:
     """The letters of each operand's dims and of the result's; `...` becomes numbers."""
-    if not isinstance(equation, str):
-        raise ArgumentTypeError(
-            f"einsum: expected an equation such as 'ij,jk->ik' first, got {type(equation).__name__}"
-        )
     left, arrow, right = equation.replace(" ", "").partition("->")
     texts = left.split(",")
     if len(texts) != len(tensors):

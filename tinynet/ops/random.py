@@ -285,7 +285,8 @@ def _check_chance(op: str, p: Any) -> None:
     """Refuse probabilities outside [0, 1]."""
     p = p if isinstance(p, Variable) else as_number(op, "p", p)
     if not _holds(p, lambda p: (p >= 0) & (p <= 1)):
-        raise ArgumentError(f"{op}: probabilities must lie between 0 and 1")
+        came = f"{p.min().item()} to {p.max().item()}" if isinstance(p, Variable) else p
+        raise ArgumentError(f"{op}: probabilities must lie between 0 and 1, got {came}")
 
 
 def _holds(x: Any, condition: Callable[[Any], Any]) -> bool:
@@ -317,9 +318,11 @@ def multinomial(
         goal = (draws * edges[:, -1:]).unsqueeze(2)
         found = (goal >= edges.unsqueeze(1)).to(int64).sum(2)
     else:
-        if num_samples > int((rows > 0).to(int64).sum(1).min()):
+        fewest = int((rows > 0).to(int64).sum(1).min())
+        if num_samples > fewest:
             raise ArgumentError(
-                f"multinomial: cannot draw {num_samples} without replacement, too few weights"
+                f"multinomial: cannot draw {num_samples} without replacement from {fewest} "
+                "positive weights"
             )
         # The k smallest of exponential waiting times (Efraimidis and Spirakis 2006).
         draws = 1 - _uniform("multinomial", rows.shape, float64, x.backend.name, generator)

@@ -182,7 +182,8 @@ def repeat_interleave(
     counts = counts * x.shape[place_] if len(counts) == 1 else counts
     if len(counts) != x.shape[place_]:
         raise ShapeError(
-            f"repeat_interleave: {len(counts)} repeats for dim {dim} of shape {x.shape}"
+            f"repeat_interleave: got {len(counts)} repeats for dim {dim} of shape {x.shape}, "
+            f"expected 1 or {x.shape[place_]}"
         )
     if any(n < 0 for n in counts):
         raise ArgumentError(f"repeat_interleave: repeats cannot be negative, got {min(counts)}")
