@@ -20,7 +20,7 @@ def as_shape(op: str, *sizes: object, named: object = None) -> Shape:
             raise ArgumentTypeError(f"{op}: sizes {sizes} and {named!r} are given, expected one")
         sizes = (named,)
     items: Iterable[object] = sizes
-    if len(sizes) == 1 and isinstance(sizes[0], Sequence):
+    if len(sizes) == 1 and isinstance(sizes[0], Sequence) and not isinstance(sizes[0], str):
         items = sizes[0]
     return tuple(as_integer(op, "size", item) for item in items)
 
@@ -86,7 +86,7 @@ def as_dims(op: str, dims: object, ndim: int) -> Shape:
     """`dims` (None for all, an int, or several) counted from the front, without repeats."""
     if dims is None:
         return _EVERY_DIM[ndim] if ndim < len(_EVERY_DIM) else tuple(range(ndim))
-    if not isinstance(dims, Sequence):
+    if not isinstance(dims, Sequence) or isinstance(dims, str):
         return (as_dim(op, dims, ndim),)[:ndim]
     result = tuple(as_dim(op, dim, ndim) for dim in dims)
     if len(set(result)) < len(result):

@@ -171,10 +171,10 @@ def _as_item(item: Any, x: Tensor) -> Any:
 
 def _as_places(item: Tensor, x: Tensor, dim: int) -> Sequence[Tensor]:
     """An index tensor as int64 tensors; one of bools as one for each of its dims."""
+    require_same_device("index", x, item)
     if item.dtype is not bool_:
         if item.dtype.rank == 2:
             raise DTypeError(f"index: tensors must hold integers or bools, got {item.dtype}")
-        require_same_device("index", x, item)
         return (cast_to(item, int64),)
     if item.shape != x.shape[dim : dim + item.ndim]:
         raise DimError(
@@ -226,6 +226,7 @@ def index_put(
     if source.dtype is not x.dtype:
         raise DTypeError(f"index_put: values have {source.dtype}, the tensor {x.dtype}")
     assert places is not None
+    require_same_device("index_put", x, source)
     check_values("index_put", source, viewed, places)
     return put(viewed, places, source, "add" if accumulate else "set")
 
@@ -358,6 +359,7 @@ def index_add(
     expected = (*x.shape[:place], places[place].shape[0], *x.shape[place + 1 :])
     if values.shape != expected:
         raise ShapeError(f"index_add: source has shape {source.shape}, expected {expected}")
+    require_same_device("index_add", x, values)
     if values.dtype is not x.dtype:
         raise DTypeError(f"index_add: source has {values.dtype}, the tensor {x.dtype}")
     return put(x, places, values, "add").reshape(input.shape)
@@ -392,6 +394,7 @@ def _as_source(op: str, input: Tensor, dim: int, index: Tensor, src: Any) -> Ten
     """`src` as a tensor of the index's shape."""
     x = require_tensor(op, input)
     source = as_element(op, src, x)
+    require_same_device(op, x, source)
     if source.dtype is not x.dtype:
         raise DTypeError(f"{op}: src has {source.dtype}, the tensor {x.dtype}")
     place = shapes.as_dim(op, dim, x.ndim)

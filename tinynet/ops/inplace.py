@@ -25,7 +25,7 @@ from tinynet.errors import DTypeError, ShapeError
 from tinynet.ops import arithmetic, elementwise, indexing, linear, rearranging, scan
 from tinynet.ops.copying import to_device
 from tinynet.ops.movement import expand_to
-from tinynet.ops.operands import as_element, cast_to, require_tensor
+from tinynet.ops.operands import as_element, cast_to, require_same_device, require_tensor
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -286,6 +286,7 @@ def index_put_(input: Tensor, indices: Any, values: Tensor, accumulate: bool = F
         )
     viewed, places = indexing.read_index(x.detach(), indexing.as_put_index("index_put_", indices))
     assert places is not None
+    require_same_device("index_put_", x, values)
     indexing.check_values("index_put_", values, viewed, places)
     arrays = tuple(None if place is None else place.array for place in places)
     x.backend.put(viewed.array, arrays, values.array, "add" if accumulate else "set")

@@ -14,7 +14,7 @@ from tinynet.dtype import DType, Scalar, bool_, float32, int64, uint8
 from tinynet.errors import ArgumentError, ShapeError
 from tinynet.ops.arithmetic import choose, kept_where, maximum, minimum
 from tinynet.ops.joining import cat
-from tinynet.ops.movement import expand_to, reshape_to
+from tinynet.ops.movement import Expand, reshape_to
 from tinynet.ops.operands import (
     as_floating,
     as_number,
@@ -48,7 +48,10 @@ def spread(y: Tensor, shape: Shape, dims: Shape) -> Tensor:
     if y.shape:
         kept = shapes.reduced(shape, dims, keepdim=True)
         y = y if y.shape == kept else reshape_to(y, kept)
-    return expand_to(y, shape)
+    array = y.backend.expand(y.array, shape)
+    spread_out = result(Expand, array, y.dtype, (y,))  # read-only: no need to know its base
+    spread_out.is_alias = True
+    return spread_out
 
 
 class Sum(Op):
