@@ -7,20 +7,19 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
 
 
-@dataclass(frozen=True)
 class Setting(Generic[Value]):
     """An environment variable: its name, its value where it is unset, its parser, what it does."""
 
-    name: str
-    default: Value
-    parse: Callable[[str], Value]
-    does: str
+    def __init__(self, name: str, default: Value, parse: Callable[[str], Value], does: str) -> None:
+        self.name = name
+        self.default = default
+        self.parse = parse
+        self.does = does
 
     def get(self) -> Value:
         """The value now: read anew at each call, so that a program can change it."""

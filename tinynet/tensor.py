@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tinynet import dtype as dtypes
-from tinynet.autograd import engine
+from tinynet.autograd import engine, hooks
 from tinynet.autograd.graph import Node, Variable, base_of, refresh, wrap
 from tinynet.autograd.inplace import note_write
 from tinynet.backends import Device, open_backend
@@ -200,13 +200,13 @@ class Tensor(Variable):
         """
         engine.backward(self, gradient, retain_graph, create_graph, inputs)
 
-    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> engine.HookHandle:
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> hooks.HookHandle:
         """Call `hook(grad)` with this tensor's gradient; what it returns replaces it."""
-        return engine.register_hook(self, hook)
+        return hooks.register_hook(self, hook)
 
     def retain_grad(self) -> None:
         """Keep `.grad` although this is no leaf."""
-        engine.retain_grad(self)
+        hooks.retain_grad(self)
 
     @property
     def retains_grad(self) -> bool:

@@ -1,8 +1,9 @@
 """Reverse-mode automatic differentiation.
 
-`graph` is tensors and nodes, `engine` the backward walk, `mode` the recording switch, `function`
-operations of several outputs and users' own, `inplace` writes, `anomaly` the search for NaNs,
-`gradcheck` numerical checks, `functional` Jacobians and products, `checkpoint` recomputation.
+`graph` is tensors and nodes, `engine` the backward walk, `hooks` what users hang on it, `mode` the
+recording switch, `function` operations of several outputs and users' own, `inplace` writes,
+`anomaly` the search for NaNs, `gradcheck` numerical checks, `functional` Jacobians and products,
+`checkpoint` recomputation.
 """
 
 from tinynet.autograd import functional

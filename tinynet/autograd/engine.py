@@ -7,16 +7,16 @@ gradients back over broadcast dims and casts them back to the input's dtype.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
 from tinynet.autograd import anomaly
-from tinynet.autograd.graph import Edge, Node, Variable, clock, refresh, wrap
+from tinynet.autograd.graph import Edge, Node, Variable, edge_of, wrap
+from tinynet.autograd.hooks import run_hooks
 from tinynet.autograd.mode import mode
-from tinynet.errors import ArgumentTypeError, GradientError, ShapeError
+from tinynet.errors import GradientError, ShapeError
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -35,17 +35,14 @@ def backward(
     gradient of the final result with respect to it is. With `inputs`, only those get gradients.
     Raises `GradientError` where a tensor has no graph, or its graph was used up.
     """
-    roots = _as_list(tensors)
-    seeds = _seeds("backward", roots, _as_list(grad_tensors) if grad_tensors is not None else None)
-    retain = create_graph if retain_graph is None else retain_graph
-    if inputs is None:
-        _Walk(roots, seeds, retain, create_graph, None).run()
-        return
-    wanted = _as_list(inputs)
-    walk = _Walk(roots, seeds, retain, create_graph, [_edge("backward", x) for x in wanted])
+    starts = _starts("backward", tensors, grad_tensors)
+    walk = _Walk(starts, create_graph if retain_graph is None else retain_graph, create_graph)
+    wanted = [] if inputs is None else _as_list(inputs)
+    if inputs is not None:
+        walk.restrict([edge_of("backward", x) for x in wanted])
     walk.run()
     for x in wanted:
-        found = walk.found.get(_edge("backward", x))
+        found = walk.found.get(edge_of("backward", x))
         if found is not None and not x.is_leaf:
             x.grad = found.clone() if x.grad is None else x.grad + found
 
@@ -71,11 +68,12 @@ def grad(
     >>> tn.autograd.grad(first, x)
     (tensor(18.),)
     """
-    roots, wanted = _as_list(outputs), _as_list(inputs)
-    seeds = _seeds("grad", roots, _as_list(grad_outputs) if grad_outputs is not None else None)
-    retain = create_graph if retain_graph is None else retain_graph
-    edges = [_edge("grad", x) for x in wanted]
-    walk = _Walk(roots, seeds, retain, create_graph, edges, accumulate=False)
+    starts = _starts("grad", outputs, grad_outputs)
+    wanted = _as_list(inputs)
+    edges = [edge_of("grad", x) for x in wanted]
+    walk = _Walk(starts, create_graph if retain_graph is None else retain_graph, create_graph)
+    walk.restrict(edges)
+    walk.accumulates = False
     walk.run()
     results = [walk.found.get(edge) for edge in edges]
     for i, found in enumerate(results):
@@ -98,7 +96,9 @@ def gradients_since(
 
     The gradients are recorded if operations are.
     """
-    walk = _Walk(outputs, seeds, mode.enabled, mode.enabled, list(wanted), False, since)
+    walk = _Walk(_starts("backward", outputs, seeds), mode.enabled, mode.enabled)
+    walk.restrict(list(wanted), since)
+    walk.accumulates = False
     walk.run()
     return tuple(walk.found.get(edge) for edge in wanted)
 
@@ -109,35 +109,31 @@ class _Walk:
     Nodes of order `since` and older are ends: nothing beyond them is visited, no hook is run.
     """
 
-    def __init__(
-        self,
-        roots: list[Tensor],
-        seeds: list[Tensor],
-        retain_graph: bool,
-        create_graph: bool,
-        wanted: list[Edge] | None,
-        accumulate: bool = True,
-        since: int = 0,
-    ) -> None:
+    accumulates = True
+    since = 0
+    wanted: set[Edge] | None = None
+    leading: set[Node] | None = None
+    marked: Node | None = None
+
+    def __init__(self, starts: list[tuple[Edge, Tensor]], retain: bool, create: bool) -> None:
         self.pending: dict[Edge, Tensor] = {}
         self.heap: list[tuple[int, Node]] = []
         self.leaves: dict[Any, tuple[Tensor, bool]] = {}
-        self.retain_graph = retain_graph
-        self.create_graph = create_graph
-        self.accumulate = accumulate
-        self.since = since
-        self.marked: Node | None = None
         self.found: dict[Edge, Tensor] = {}
-        self.wanted = None if wanted is None else set(wanted)
-        starts = [_edge("backward", root) for root in roots]
-        self.leading = None if self.wanted is None else _leading_to(self.wanted, starts, since)
-        self.seeds = list(zip(starts, seeds, strict=True))
+        self.starts = starts
+        self.retain_graph = retain
+        self.create_graph = create
+
+    def restrict(self, wanted: list[Edge], since: int = 0) -> None:
+        """Find the gradients of these edges alone."""
+        self.wanted, self.since = set(wanted), since
+        self.leading = _leading_to(self.wanted, [edge for edge, _ in self.starts], since)
 
     def run(self) -> None:
         """Visit everything; then hand leaves their gradients."""
         previous, mode.enabled = mode.enabled, self.create_graph
         try:
-            for edge, seed in self.seeds:
+            for edge, seed in self.starts:
                 self.deliver(edge, seed, False)
             self.visit_all()
             for leaf, (gradient, is_new) in self.leaves.items():
@@ -155,11 +151,11 @@ class _Walk:
             node = heappop(heap)[1]
             gradient = pending.pop(node)
             if node.hooks and node.order > since:
-                gradient = _run_hooks(node.hooks, gradient)
+                gradient = run_hooks(node.hooks, gradient)
             if leading is not None and not self.is_wanted(node, gradient):
                 continue
             gradients = _apply_rule(node, gradient)
-            for edge, g in zip(node.edges, gradients, strict=True):
+            for edge, g in zip(node.edges, gradients):
                 if edge is None or g is None:
                     continue
                 if g.shape != edge.shape or g.dtype is not edge.dtype:
@@ -206,8 +202,8 @@ class _Walk:
         if self.wanted is not None and leaf not in self.wanted:
             return
         if leaf.hooks and not self.since:
-            gradient, is_new = _run_hooks(leaf.hooks, gradient), False  # hooks may keep it
-        if not self.accumulate:
+            gradient, is_new = run_hooks(leaf.hooks, gradient), False  # hooks may keep it
+        if not self.accumulates:
             self.found[leaf] = gradient
         elif leaf.grad is None:
             leaf.grad = gradient if is_new else gradient.clone()
@@ -234,18 +230,17 @@ def _apply_rule(node: Node, gradient: Tensor) -> tuple[Any, ...]:
     is_watched = anomaly.state.enabled
     gradients = anomaly.unwatched(rule, node, gradient) if is_watched else rule(node, gradient)
     node.needed = None
-    if type(gradients) is not tuple:
-        gradients = (gradients,)
-    if len(gradients) != len(node.edges):
+    several: tuple[Any, ...] = gradients if type(gradients) is tuple else (gradients,)
+    if len(several) != len(node.edges):
         raise GradientError(
-            f"backward: {node.name} returned {len(gradients)} gradients, "
+            f"backward: {node.name} returned {len(several)} gradients, "
             f"expected {len(node.edges)}, one per input"
         )
     if is_watched:
-        for g in gradients:
-            if isinstance(g, Variable):
+        for g in several:
+            if hasattr(g, "array"):
                 anomaly.check_backward(node.name, node.made_at, g)
-    return gradients
+    return several
 
 
 def _match(gradient: Tensor, edge: Edge, node: Node) -> Tensor:
@@ -280,105 +275,31 @@ def _leading_to(wanted: set[Edge], starts: list[Edge], since: int) -> set[Node]:
     return leading
 
 
-class HookHandle:
-    """What `register_hook` returns: `remove()` takes the hook away."""
-
-    def __init__(self, place: Edge, hook: Any) -> None:
-        self.key = next(clock)
-        self.hook = hook
-        self.move(place)
-
-    def move(self, place: Edge) -> None:
-        """Wait for the gradient of `place`, a node or a leaf, from here on."""
-        if place.hooks is None:
-            place.hooks = {}
-        self.hooks: dict[int, Any] = place.hooks
-        self.hooks[self.key] = self.hook
-
-    def remove(self) -> None:
-        """Do not call the hook any more."""
-        self.hooks.pop(self.key, None)
-
-    def __enter__(self) -> HookHandle:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.remove()
-
-
-def register_hook(tensor: Tensor, hook: Any) -> HookHandle:
-    """Call `hook(grad)` when the gradient of `tensor` is complete."""
-    if not callable(hook):
-        raise ArgumentTypeError(f"register_hook: expected a function, got {type(hook).__name__}")
-    return HookHandle(_edge("register_hook", tensor), hook)
-
-
-def retain_grad(tensor: Tensor) -> None:
-    """Have `backward` set `.grad` of a tensor that is no leaf."""
-    if _edge("retain_grad", tensor) is tensor or tensor.retained is not None:
-        return
-    kept = weakref.ref(tensor)
-
-    def keep(gradient: Tensor) -> None:
-        target = kept()
-        if target is not None:
-            target.grad = gradient.clone() if target.grad is None else target.grad + gradient
-
-    tensor.retained = register_hook(tensor, keep)
-
-
-def _run_hooks(hooks: dict[int, Any], gradient: Tensor) -> Tensor:
-    for hook in list(hooks.values()):
-        replaced = hook(gradient)
-        if replaced is None:
-            continue
-        if not isinstance(replaced, Variable) or replaced.shape != gradient.shape:
-            raise GradientError(
-                f"register_hook: a hook must return None or a tensor of shape {gradient.shape}, "
-                f"got {getattr(replaced, 'shape', type(replaced).__name__)}"
-            )
-        gradient = replaced  # type: ignore[assignment]
-    return gradient
-
-
-def _edge(op: str, tensor: Tensor) -> Edge:
-    """The place in the graph that `tensor` stands for."""
-    if not isinstance(tensor, Variable):
-        raise GradientError(f"{op}: expected tensors, got {type(tensor).__name__}")
-    if tensor.origin is not None:
-        refresh(tensor)
-    if not tensor.needs_grad:
-        raise GradientError(
-            f"{op}: a tensor of shape {tensor.shape} does not require grad and has no graph"
-        )
-    return tensor if tensor.node is None else tensor.node
-
-
 def _as_list(tensors: Any) -> list[Any]:
     return list(tensors) if isinstance(tensors, (tuple, list)) else [tensors]
 
 
-def _seeds(op: str, roots: list[Tensor], seeds: list[Any] | None) -> list[Tensor]:
-    """The gradients to start from: ones for single numbers, else what the caller gave."""
-    if seeds is None:
-        seeds = [None] * len(roots)
+def _starts(op: str, outputs: Any, gradients: Any) -> list[tuple[Edge, Tensor]]:
+    """Where to start, and with which gradients: ones for single numbers unless given."""
+    roots = _as_list(outputs)
+    seeds = [None] * len(roots) if gradients is None else _as_list(gradients)
     if len(seeds) != len(roots):
         raise GradientError(f"{op}: {len(roots)} outputs but {len(seeds)} gradients")
-    result: list[Tensor] = []
-    for root, seed in zip(roots, seeds, strict=True):
-        _edge(op, root)
-        if seed is None:
-            if root.numel() != 1:
-                raise GradientError(
-                    f"{op}: a gradient can start only from a single number, got shape "
-                    f"{root.shape}; reduce it, or pass the gradient to start from"
-                )
-            seed = wrap(root.backend.full(root.shape, 1, root.dtype), root.dtype, root.backend)
-        elif not isinstance(seed, Variable):
-            raise GradientError(f"{op}: gradients must be tensors, got {type(seed).__name__}")
-        elif seed.shape != root.shape:
+    return [(edge_of(op, roots[i]), _seed(op, roots[i], seeds[i])) for i in range(len(roots))]
+
+
+def _seed(op: str, root: Tensor, seed: Any) -> Tensor:
+    if seed is None:
+        if root.numel() != 1:
             raise GradientError(
-                f"{op}: the gradient passed has shape {seed.shape}, the tensor {root.shape}"
+                f"{op}: a gradient can start only from a single number, got shape "
+                f"{root.shape}; reduce it, or pass the gradient to start from"
             )
-        result.append(seed if seed.dtype is root.dtype else seed.to(root.dtype))
-    return result
+        return wrap(root.backend.full(root.shape, 1, root.dtype), root.dtype, root.backend)
+    if not isinstance(seed, Variable):
+        raise GradientError(f"{op}: gradients must be tensors, got {type(seed).__name__}")
+    if seed.shape != root.shape:
+        raise GradientError(
+            f"{op}: the gradient passed has shape {seed.shape}, the tensor {root.shape}"
+        )
+    return seed.to(root.dtype)  # type: ignore[attr-defined, no-any-return]

@@ -448,3 +448,16 @@ def move(x: Tensor, node: Node | None) -> None:
     if x.retained is not None:
         x.retained.remove()
         x.retained.move(node)
+
+
+def edge_of(op: str, tensor: Tensor) -> Edge:
+    """The place in the graph that `tensor` stands for."""
+    if not isinstance(tensor, Variable):
+        raise GradientError(f"{op}: expected tensors, got {type(tensor).__name__}")
+    if tensor.origin is not None:
+        refresh(tensor)
+    if not tensor.needs_grad:
+        raise GradientError(
+            f"{op}: a tensor of shape {tensor.shape} does not require grad and has no graph"
+        )
+    return tensor if tensor.node is None else tensor.node

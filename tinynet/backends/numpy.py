@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tinynet.backends import numpy_special as special
 from tinynet.backends.base import PutMode, Range
 from tinynet.backends.numpy_memory import keep_freed_memory
-from tinynet.dtype import DType, Scalar
+from tinynet.dtype import DType, Scalar, bfloat16
 from tinynet.errors import ArgumentError, DeviceError, DimError, MissingDependencyError
 from tinynet.shape import Shape
 
@@ -82,6 +82,8 @@ class NumPyBackend:
     name = "cpu"
 
     def from_numpy(self, array: Array) -> Array:
+        if array.dtype.kind == "V":
+            numpy_dtype(bfloat16)  # known from here on
         return array
 
     def to_numpy(self, x: Array) -> Array:
@@ -116,7 +118,7 @@ class NumPyBackend:
                 elif b is None:
                     result = _run_quietly(function, a)
                 else:
-                    if type(a) is not type(b):
+                    if type(a) is not type(b) and "bfloat16" in _NUMPY_DTYPES:
                         a, b = _with_scalar(a, b)
                     result = _run_quietly(function, a, b)
                 return result if type(result) is ndarray else np.asarray(result)
@@ -142,7 +144,8 @@ class NumPyBackend:
         _quiet.run(np.copyto, target, source, "unsafe")
 
     def reduce(self, op: str, x: Array, dims: Shape, keepdim: bool) -> Array:
-        narrow = x.dtype.itemsize == 2 and op in ("sum", "prod") and x.dtype.kind not in "iu"
+        dtype = x.dtype
+        narrow = dtype.itemsize == 2 and op in ("sum", "prod") and dtype.kind not in "iu"
         source = x.astype(np.float32) if narrow else x
         reduce: Any = UFUNCS[op].reduce
         result = np.asarray(_quiet.run(reduce, source, dims, source.dtype, None, keepdim))

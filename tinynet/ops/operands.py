@@ -24,11 +24,13 @@ def numpy_names(function: Callee) -> Callee:
 
     @functools.wraps(function)
     def renamed(*args: Any, **kwargs: Any) -> Any:
+        if not kwargs:
+            return function(*args)
         if "axis" in kwargs:
             kwargs["dim"] = kwargs.pop("axis")
         if "keepdims" in kwargs:
             kwargs["keepdim"] = kwargs.pop("keepdims")
-        if kwargs and kwargs.get("out", 0) is None:
+        if kwargs.get("out", 0) is None:
             del kwargs["out"]
         return function(*args, **kwargs)
 

@@ -283,9 +283,10 @@ def bernoulli(
 
 def _check_chance(op: str, p: Any) -> None:
     """Refuse probabilities outside [0, 1]."""
-    p = p if isinstance(p, Variable) else as_number(op, "p", p)
-    if not _holds(p, lambda p: (p >= 0) & (p <= 1)):
-        came = f"{p.min().item()} to {p.max().item()}" if isinstance(p, Variable) else p
+    is_tensor = isinstance(p, Variable)
+    chance = p if is_tensor else as_number(op, "p", p)
+    if not _holds(chance, lambda chance: (chance >= 0) & (chance <= 1)):
+        came = f"{chance.min().item()} to {chance.max().item()}" if is_tensor else chance
         raise ArgumentError(f"{op}: probabilities must lie between 0 and 1, got {came}")
 
 
