@@ -12,9 +12,12 @@ tensor(6.)
 
 # fmt: off
 # isort: off
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 # `Tensor` first, since the function `tensor` below takes the name of the module.
 from tinynet.tensor import Tensor
-from tinynet import autograd, data, dtype, errors, linalg, nn, optim
+from tinynet import autograd, dtype, errors, linalg, nn, optim
 from tinynet.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from tinynet.backends import Device as device
 from tinynet.dtype import (
@@ -75,6 +78,17 @@ from tinynet.ops.sorting import argsort, bincount, median, sort, topk, unique
 # isort: on
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from tinynet import data
+
+
+def __getattr__(name: str) -> Any:
+    """`tinynet.data` is imported when it is first used: it takes a third of the whole's time."""
+    if name == "data":
+        return import_module("tinynet.data")
+    raise AttributeError(f"module 'tinynet' has no attribute {name!r}")
+
 
 __all__ = [  # noqa: RUF022 (plain alphabetical order)
     "Generator", "Tensor", "abs", "absolute", "acos", "acosh", "add", "addcdiv", "addcmul",

@@ -5,7 +5,6 @@ The format: <https://huggingface.co/docs/safetensors>.
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,16 +23,17 @@ def save(tensors: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
     """
     safetensors = _import_safetensors("save")
     arrays = _to_arrays(tensors)
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    folder, name = os.path.split(os.fspath(path))
+    partial = os.path.join(folder, f".{name}.{os.getpid()}.part")
     try:
-        with partial.open("wb") as file:
+        with open(partial, "wb") as file:
             file.write(safetensors.numpy.save(arrays))
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(path)
+        os.replace(partial, path)
     finally:
-        partial.unlink(missing_ok=True)
+        if os.path.exists(partial):
+            os.remove(partial)
 
 
 def load(path: str | os.PathLike[str], *, device: str | None = None) -> dict[str, Tensor]:
@@ -42,9 +42,9 @@ def load(path: str | os.PathLike[str], *, device: str | None = None) -> dict[str
     bfloat16 needs the package ml_dtypes.
     """
     safetensors = _import_safetensors("load")
-    path = Path(path)
-    if not path.is_file():
-        raise DataError(f"load: no file {str(path)!r}, expected one in safetensors format")
+    path = os.fspath(path)
+    if not os.path.isfile(path):
+        raise DataError(f"load: no file {path!r}, expected one in safetensors format")
     try:
         arrays = safetensors.numpy.load_file(path)
     except safetensors.SafetensorError as error:

@@ -320,6 +320,12 @@ def test_isclose():
     assert tn.isclose(tn.tensor([1, 2]), tn.tensor([1, 3])).tolist() == [True, False]
 
 
+def test_isclose_of_bools_and_without_tolerance():
+    x = tn.tensor([True, False])
+    assert tn.isclose(x, tn.tensor([True, True])).tolist() == [True, False]
+    assert tn.isclose(tn.tensor([1.0]), tn.tensor([1.0 + 1e-6]), rtol=0, atol=0).tolist() == [False]
+
+
 def test_allclose_and_equal():
     a = tn.tensor([1.0, 2.0])
     assert tn.allclose(a, a + 1e-6)

@@ -22,7 +22,8 @@ every_dtype = pytest.mark.parametrize("dtype", dtypes.ALL, ids=str)
         ([[1.0], [2.0]], np.float32([[1], [2]])), ((1, 2), np.array([1, 2])),
         (range(3), np.arange(3)), ([range(2), range(2)], np.array([[0, 1], [0, 1]])),
         ([[], []], np.zeros((2, 0), np.float32)), (np.float16([1, 2]), np.float16([1, 2])),
-        (np.arange(3, dtype=np.uint8), np.arange(3, dtype=np.uint8)), (np.float64(3), np.array(3.0)),
+        (np.arange(3, dtype=np.uint8), np.arange(3, dtype=np.uint8)),
+        (np.float64(3), np.array(3.0)),
         (np.arange(4)[::-2], np.array([3, 1])), (np.array([1, 2], ">i4"), np.int32([1, 2])),
         ([inf, -inf, nan], np.float32([inf, -inf, nan])), (np.zeros((2, 0)), np.zeros((2, 0))),
         ([np.float64(1), 2], np.array([1.0, 2.0])), (2**40, np.array(2**40)),
@@ -112,8 +113,8 @@ def test_like():
 # By rules
 @pytest.mark.parametrize(
     "arguments",
-    [(5,), (0,), (2, 7), (2, 9, 3), (9, 2, -3), (3, 3), (5.0,), (0, 1, 0.25), (1.5, 4), (4, 1.5, -1),
-     (-3, 3, 2), (0.0, 0.3, 0.1)],
+    [(5,), (0,), (2, 7), (2, 9, 3), (9, 2, -3), (3, 3), (5.0,), (0, 1, 0.25), (1.5, 4),
+     (4, 1.5, -1), (-3, 3, 2), (0.0, 0.3, 0.1)],
     ids=str,
 )  # fmt: skip
 def test_arange(arguments):
@@ -178,9 +179,9 @@ def test_creation_on_tensor():
 @pytest.mark.parametrize(
     "create",
     [lambda **o: tn.zeros(2, **o), lambda **o: tn.ones(2, **o), lambda **o: tn.full((2,), 1.0, **o),
-     lambda **o: tn.eye(2, **o), lambda **o: tn.arange(2.0, **o), lambda **o: tn.linspace(0, 1, 2, **o),
-     lambda **o: tn.logspace(0, 1, 2, **o), lambda **o: tn.rand(2, **o), lambda **o: tn.randn(2, **o),
-     lambda **o: tn.empty(2, **o)],
+     lambda **o: tn.eye(2, **o), lambda **o: tn.arange(2.0, **o), lambda **o: tn.empty(2, **o),
+     lambda **o: tn.linspace(0, 1, 2, **o), lambda **o: tn.logspace(0, 1, 2, **o),
+     lambda **o: tn.rand(2, **o), lambda **o: tn.randn(2, **o)],
 )  # fmt: skip
 def test_leaves_that_require_grad(create):
     x = create(requires_grad=True)

@@ -60,14 +60,17 @@ def test_addmm_without_its_first_summand():
 
 
 EQUATIONS = [
-    ("ij,jk->ik", (2, 3), (3, 4)), ("ij,jk", (2, 3), (3, 4)), ("bij,bjk->bik", (5, 2, 3), (5, 3, 4)),
+    ("ij,jk->ik", (2, 3), (3, 4)), ("ij,jk", (2, 3), (3, 4)),
+    ("bij,bjk->bik", (5, 2, 3), (5, 3, 4)),
     ("i,i->", (3,), (3,)), ("i,j->ij", (3,), (4,)), ("ij->ji", (2, 3)), ("ij->", (2, 3)),
     ("ij->j", (2, 3)), ("ii->i", (3, 3)), ("ii", (3, 3)), ("iij->j", (3, 3, 2)),
     ("...ij,...jk->...ik", (5, 2, 3), (3, 4)), ("...,...->...", (2, 3), (2, 3)),
     ("i...,i...->...", (2, 3), (2, 3)), ("ij,kj,lj->ikl", (2, 3), (4, 3), (5, 3)),
     ("ij,ij->ij", (2, 3), (2, 3)), ("bhqd,bhkd->bhqk", (2, 3, 4, 5), (2, 3, 6, 5)),
-    ("ij,k->k", (2, 3), (4,)), ("ba", (2, 3)), ("ij,j->i", (2, 0), (0,)), ("ij,ik->jk", (0, 2), (0, 3)),
+    ("ij,k->k", (2, 3), (4,)), ("ba", (2, 3)),
+    ("ij,j->i", (2, 0), (0,)), ("ij,ik->jk", (0, 2), (0, 3)),
     ("a b, b c -> a c", (2, 3), (3, 4)), ("...i->...", (2, 3)), ("ij,jj->i", (2, 3), (3, 3)),
+    ("ij,ij->i", (2, 1), (2, 3)),
 ]  # fmt: skip
 
 
@@ -104,3 +107,11 @@ def test_linear(shape):
 def test_linear_with_a_vector():
     check_values(linear, lambda x, w: x @ w, (2, 3), (3,))
     check_gradient(linear, (2, 3), (3,))
+
+
+def test_tensordot_broadcasts_dims_of_size_1():
+    ones, x = np.ones((2, 1)), np.arange(6.0).reshape(3, 2)
+    expected = np.tensordot(np.ones((2, 3)), x, 1)
+    same(tn.tensordot(tn.tensor(ones), tn.tensor(x), 1), expected)
+    same(tn.tensordot(tn.tensor(x).T, tn.ones(1, 2, dtype=tn.float64), 1), expected.T)
+    check_gradient(lambda a, b: tn.tensordot(a, b, 1), (2, 1), (3, 2))

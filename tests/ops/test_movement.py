@@ -88,6 +88,9 @@ MOVES = [
     ((2, 4, 5), lambda x: x.tril(-1), lambda x: np.tril(x, -1)),
     ((4, 5), lambda x: x.triu(), np.triu),
     ((2, 4, 5), lambda x: x.triu(2), lambda x: np.triu(x, 2)),
+    ((), lambda x: x.unfold(0, 1, 1), lambda x: x.reshape(1)),
+    ((2, 3), lambda x: x.flatten(1, 1), lambda x: x),
+    ((2, 3), lambda x: x.diag_embed(1, 2, 1), lambda x: np.stack([np.diag(r, -1) for r in x])),
     ((7,), lambda x: x.unfold(0, 3, 2), lambda x: np.stack([x[0:3], x[2:5], x[4:7]])),
     ((2, 5), lambda x: x.unfold(1, 2, 1),
      lambda x: np.lib.stride_tricks.sliding_window_view(x, 2, 1)),
@@ -144,7 +147,8 @@ def test_views_share_memory(view):
 
 
 COPIES = [lambda x: x.clone(), lambda x: x.flip(0), lambda x: x.repeat(1, 1), lambda x: x.roll(1),
-          lambda x: x.tril(), lambda x: tn.diag(x), lambda x: tn.cat([x]), lambda x: x.T.reshape(-1),
+          lambda x: x.tril(), lambda x: tn.diag(x), lambda x: tn.cat([x]),
+          lambda x: x.T.reshape(-1),
           lambda x: x.T.contiguous(), lambda x: x[tn.tensor([0, 1])], lambda x: x.to(tn.float64),
           lambda x: x.to(tn.float32, copy=True), lambda x: x.rot90(4)]  # fmt: skip
 
@@ -249,6 +253,11 @@ def test_unbind_and_iteration():
     check_values(lambda x: tuple(x), lambda x: tuple(x), (2, 3))
     check_gradient(lambda x: tn.stack([row * row for row in x]), (3, 2))
     assert tn.zeros(0, 2).unbind() == ()
+
+
+def test_parts_of_nothing():
+    assert tn.zeros(0, 2).split([]) == ()
+    assert [part.shape for part in tn.zeros(0, 2).chunk(3)] == [(0, 2)] * 3
 
 
 def test_parts_share_a_gradient():

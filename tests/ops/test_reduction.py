@@ -13,6 +13,7 @@ from tests.ops.checks import (
     nan,
     same,
 )
+from tinynet.ops.softmax import softmin
 
 
 def logsumexp(x, axis, keepdims):
@@ -153,6 +154,12 @@ def test_second_gradient_of_prod_at_zeros():
     check_gradient(lambda x: tn.prod(x * tn.tensor([1.0, 0.0, 0.0, 1.0])), (4,))
 
 
+def test_of_a_number():
+    x = tn.tensor(5.0)
+    assert x.prod(0).item() == 5
+    assert x.argmax(0).item() == x.argmin(-1).item() == 0
+
+
 # extremes
 @pytest.mark.parametrize(
     ("x", "dim", "slopes"),
@@ -291,6 +298,10 @@ def test_softmax_of_shapes(function):
         y.sum().backward()
         assert x.grad.shape == shape
     assert function(tn.zeros(2, dtype=tn.float16), 0, dtype=tn.float32).dtype is tn.float32
+
+
+def test_softmin():
+    check_values(lambda x: softmin(x, 1), lambda x: softmax(-x, 1), (2, 3))
 
 
 def test_large_numbers_do_not_overflow():
