@@ -30,7 +30,7 @@ DTYPES = [
     torch.float32, torch.float64, torch.int64, torch.bool, torch.float16, torch.bfloat16,
     torch.uint8, torch.int32,
 ]  # fmt: skip
-MOST_SAMPLES = 24  # per operator and dtype, spread evenly over what PyTorch offers
+MOST_SAMPLES = 12  # per operator and dtype, spread evenly over what PyTorch offers
 
 # Random numbers, or memory that nobody wrote: only dtype and shape are compared.
 WITHOUT_VALUES = set(
@@ -103,8 +103,18 @@ DIFFERENCES = [
     ),
     Difference("square", "value", "bools have no square: an error says what to do", is_bool),
     Difference(
-        "norm", "gradient", "a count has no gradient, in PyTorch zeros",
-        lambda dtype, sample: sample.args[:1] == (0,),
+        "norm linalg.norm linalg.vector_norm", "gradient",
+        "a count has no gradient, in PyTorch zeros",
+        lambda dtype, sample: 0 in (*sample.args[:1], sample.kwargs.get("ord")),
+    ),
+    Difference(
+        "linalg.norm", "gradient", "the second one of the Euclidean norm at 0 is NaN in PyTorch",
+        lambda dtype, sample: not sample.input.any() and sample.args[:1] in ((None,), (2,)),
+    ),
+    Difference(
+        "linalg.norm linalg.matrix_norm linalg.vector_norm", "value",
+        "there is no largest of no numbers, in PyTorch 0",
+        lambda dtype, sample: sample.input.numel() == 0,
     ),
     Difference(
         "zero_", "gradient", "the sample is a leaf that requires grad: not to be changed"
@@ -151,8 +161,9 @@ def method_of(op):
 
 
 # The nuclear norm needs an SVD: tn.linalg has it. Samples of partial views count strides from the
-# base's first element, tinynet's `as_strided` from the tensor's own.
-LEFT_OUT = {("norm", "nuc"), ("as_strided", "partial_views")}
+# base's first element, tinynet's `as_strided` from the tensor's own. Singular vectors may have any
+# sign: test_linalg.py compares what does not depend on it.
+LEFT_OUT = {("norm", "nuc"), ("as_strided", "partial_views"), ("linalg.svd", "")}
 OPERATORS = [
     op
     for op in op_db
@@ -343,6 +354,6 @@ if __name__ == "__main__":
     for operator in OPERATORS:
         outcome = Survey(operator).run()
         counts = (sum(outcome.passed.values()), sum(outcome.known.values()), len(outcome.failed))
-        totals.update(zip(("passed", "known", "failed"), counts, strict=True))
+        totals.update(dict(zip(("passed", "known", "failed"), counts, strict=True)))
         print(f"{name_of(operator):32} {counts[0]:6} {counts[1]:18} {counts[2]:7}")
     print(f"{'all':32} {totals['passed']:6} {totals['known']:18} {totals['failed']:7}")

@@ -390,6 +390,13 @@ def norm(
 
 
 def _norm_of_order(x: Tensor, order: Scalar, dims: Shape, keepdim: bool) -> Tensor:
-    total = sum(x.abs() ** order, dims or None, keepdim)
+    powers = x.abs()
+    if order < 1:  # the slope at 0 is infinite: 0 stands for it
+        is_nothing = powers == 0
+        powers = choose(is_nothing, 1.0, powers) ** order
+        powers = choose(is_nothing, 0.0 if order > 0 else math.inf, powers)
+    else:
+        powers = powers**order
+    total = sum(powers, dims or None, keepdim)
     is_zero = total == 0
     return choose(is_zero, 0.0, choose(is_zero, 1.0, total) ** (1 / order))
