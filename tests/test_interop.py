@@ -180,6 +180,13 @@ def test_deepcopy():
         copy.deepcopy(x * 2)
 
 
+def test_deepcopy_of_a_gradient_that_is_shared():
+    x = tn.ones(2, requires_grad=True)
+    x.sum().backward()
+    gradient, copied = copy.deepcopy([x.grad, x])
+    assert copied.grad is gradient
+
+
 def test_copy_shares_memory():
     x = tn.ones(2)
     y = copy.copy(x)

@@ -142,6 +142,12 @@ MISTAKES = [
     (lambda: linalg.qr(tn.eye(2), "full"), ArgumentError),
     (lambda: linalg.norm(tn.ones(2, 2), "max"), ArgumentError),
     (lambda: linalg.matrix_norm(tn.ones(2)), ShapeError),
+    (lambda: linalg.matrix_norm(tn.ones(2, 2), dim=(0, 0)), ShapeError),
+    (lambda: linalg.vector_norm(tn.ones(2), "fro"), ArgumentTypeError),
+    (lambda: linalg.norm(tn.ones(2, 2, 2), 1, (0, 1, 2)), ShapeError),
+    (lambda: linalg.norm(tn.ones(2, 2, 2), 1), ShapeError),
+    (lambda: linalg.norm(tn.ones(2, 2), "fro", 0), ArgumentError),
+    (lambda: linalg.solve(tn.eye(2), tn.ones(2), left=False), ShapeError),
 ]
 
 

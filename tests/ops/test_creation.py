@@ -82,6 +82,8 @@ def test_filled(size):
     same(tn.ones(list(size)), np.ones(size, np.float32))
     same(tn.full(size, 7), np.full(size, 7))
     assert tn.empty(size).shape == size
+    same(tn.zeros(size=size), np.zeros(size, np.float32))
+    same(tn.full(size, 7, dtype=tn.bool), np.full(size, True))
 
 
 @every_dtype
@@ -229,7 +231,11 @@ def test_clone_and_detach():
     x = tn.ones(2, requires_grad=True)
     assert not x.detach().requires_grad
     assert x.detach().is_leaf
-    y = (x * 2).detach_()
+    x.data[0] = 5
+    assert x[0] == 5
+    x.requires_grad = False
+    assert not x.requires_grad
+    y = (tn.ones(2, requires_grad=True) * 2).detach_()
     assert y.is_leaf
     check_gradient(lambda x: x.clone() * x, (2, 3))
     assert copy.copy(tn.ones(2)).tolist() == [1, 1]

@@ -79,6 +79,7 @@ def test_values_are_broadcast_and_cast():
     x[tn.tensor([0]), 0] = tn.tensor([[[5.0]]])
     same(x, np.float32([[5, 1, 2], [0, 1, 2]]))
     x[0] = np.array([7, 8, 9])
+    x[1] = tn.tensor([[[1.0, 1.0, 2.0]]])
     x[1, :1] = True
     same(x, np.float32([[7, 8, 9], [1, 1, 2]]))
 
@@ -129,6 +130,7 @@ def test_index_put():
     same(x, np.zeros((3, 2), np.float32))
     x.index_put_((rows,), values, accumulate=True)
     assert x.sum().item() == 21
+    x.index_put_((rows,), tn.tensor(0, dtype=tn.int8), accumulate=True)
     x.index_put_((None, tn.tensor(0)), tn.tensor(0.0))
     same(x, np.float32([[0, 8], [0, 0], [0, 4]]))
     distinct = tn.tensor([0, 2])

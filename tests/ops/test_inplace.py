@@ -81,6 +81,8 @@ def test_scaled_in_place():
     x.add_(tn.ones(2), alpha=3).sub_(1, alpha=2)
     assert x.tolist() == [2, 2]
     assert x.div_(4, rounding_mode="floor").tolist() == [0, 0]
+    assert x.maximum_(np.float32([1, -1])).tolist() == [1, 0]
+    assert x.add_(tn.tensor([1, 1]), alpha=2).tolist() == [3, 2]
 
 
 @pytest.mark.parametrize(("op", "options"), [("lerp", {}), ("addcmul", {"value": 0.5}),

@@ -115,6 +115,7 @@ REJECTED = [
     (lambda: tn.zeros(2).sum(dtype="float64"),
      "to: expected a dtype such as tinynet.float32, got 'float64'"),
     (lambda: tn.zeros(2).copy_(tn.zeros(2, 2)), "copy_: (2, 2) does not broadcast to (2,)"),
+    (lambda: tn.zeros(3).sum_to_size(2, 3), "sum_to_size: (2, 3) does not broadcast to (3,)"),
     (lambda: tn.tensor(1.0).size(0), "size: a 0-d tensor has no dims"),
     (lambda: tn.zeros(2).mT, "mT: expected at least 2 dims, got shape (2,)"),
     (lambda: setattr(tn.zeros(2), "data", 3), "data: expected a Tensor, got int"),
