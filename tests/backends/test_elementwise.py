@@ -212,6 +212,12 @@ def test_powers(backend, dtype):
         same(backend, y, exact(np.power, dtype, a, b), 4 * TOLERANCE[dtype])
 
 
+def test_powers_of_bools(backend):
+    a, b = np.array([True, False, True, False]), np.array([True, True, False, False])
+    y = backend.elementwise("pow", backend.from_numpy(a), backend.from_numpy(b))
+    same(backend, y, np.array([True, False, True, True]))
+
+
 @pytest.mark.parametrize("dtype", [dtypes.int8, dtypes.int64], ids=str)
 def test_integers_to_negative_powers_are_zero_but_for_ones(backend, dtype):
     a, b = np.array([2, 1, -1, -1, 3, 0], NUMPY[dtype]), np.array([-1, -2, -1, -2, 2, 0])

@@ -80,9 +80,9 @@ class Backend(Protocol):
 
         Results have the operands' dtype; questions and comparisons give bools. Scalars are rounded
         to the arrays' dtype first; at least one operand is an array. Which dtypes come:
-        all of them: `add mul maximum minimum where isnan isinf isfinite logical_* eq ne lt le gt
-        ge` (bools add up as "or", multiply as "and"); all but bool: `neg abs sign square sub
-        floor_divide remainder fmod pow`; all but floats: `invert bitwise_*`; integers: shifts
+        all of them: `add mul pow maximum minimum where isnan isinf isfinite logical_* eq ne lt
+        le gt ge` (bools add up as "or", multiply as "and"); all but bool: `neg abs sign square sub
+        floor_divide remainder fmod`; all but floats: `invert bitwise_*`; integers: shifts
         (past the width: nothing is left but the sign); floats: the others.
         Integers are not divided by 0; to negative powers they are 0, but for 1 and -1.
 
