@@ -391,12 +391,9 @@ def norm(
 
 def _norm_of_order(x: Tensor, order: Scalar, dims: Shape, keepdim: bool) -> Tensor:
     powers = x.abs()
-    if order < 1:  # the slope at 0 is infinite: 0 stands for it
-        is_nothing = powers == 0
-        powers = choose(is_nothing, 1.0, powers) ** order
-        powers = choose(is_nothing, 0.0 if order > 0 else math.inf, powers)
-    else:
-        powers = powers**order
+    is_nothing = powers == 0  # where orders below 1 have infinite slopes: 0 stands for them
+    powers = choose(is_nothing, 1.0, powers) ** order
+    powers = choose(is_nothing, 0.0 if order > 0 else math.inf, powers)
     total = sum(powers, dims or None, keepdim)
     is_zero = total == 0
     return choose(is_zero, 0.0, choose(is_zero, 1.0, total) ** (1 / order))
