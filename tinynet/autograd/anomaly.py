@@ -11,6 +11,7 @@ tinynet.errors.AnomalyError: log: made -inf from finite inputs of shape (2,)
 
 from __future__ import annotations
 
+import os
 import traceback
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tinynet.tensor import Tensor
+
+
+PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep  # frames in here are ours
 
 
 class _State:
@@ -59,7 +63,7 @@ def unwatched(rule: Callable[..., Any], *args: Any) -> Any:
 
 def where_made() -> str:
     """The calls that lead to the operation now recorded, tinynet's own left out."""
-    frames = [frame for frame in traceback.extract_stack() if "/tinynet/" not in frame.filename]
+    frames = [f for f in traceback.extract_stack() if not f.filename.startswith(PACKAGE)]
     return "".join(traceback.format_list(frames[-3:]))
 
 

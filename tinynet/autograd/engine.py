@@ -168,7 +168,8 @@ class _Walk:
                     else:
                         pending[edge] = before + g
                 else:
-                    self.deliver(edge, g, g is not gradient and _is_new(g, node, gradients))
+                    is_new = node.function.makes_gradients and g is not gradient
+                    self.deliver(edge, g, is_new and not g.is_alias)
             if not retain_graph:
                 node.free()
 
@@ -211,17 +212,6 @@ class _Walk:
             leaf.grad = leaf.grad + gradient
         else:
             leaf.grad.add_(gradient)
-
-
-def _is_new(gradient: Tensor, node: Node, gradients: tuple[Any, ...]) -> bool:
-    """Whether nobody else holds the memory of a gradient that `node` returned."""
-    if not node.function.makes_gradients or gradient.is_alias:
-        return False
-    places = 0
-    for holder in (*gradients, *(node.saved or ())):
-        if holder is gradient:
-            places += 1
-    return places <= 1
 
 
 def _apply_rule(node: Node, gradient: Tensor) -> tuple[Any, ...]:

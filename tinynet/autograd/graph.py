@@ -132,7 +132,7 @@ class Function:
 
     op: ClassVar[str] = ""
     saves_output: ClassVar[bool] = False
-    # Whether `backward` returns tensors that nobody else holds, unless passed through or saved.
+    # Whether what `backward` returns is held by nobody else, or passed through, or a view.
     makes_gradients: ClassVar[bool] = False
     # Whether saved[0] serves only input 1's gradient, and saved[1] only input 0's.
     spares_first: ClassVar[bool] = False
@@ -346,14 +346,15 @@ def result(
     output.shape = array.shape
     output.dtype = dtype
     output.backend = inputs[0].backend or inputs[1].backend  # CONSTANT has none
-    needs_grad = False
-    for x in inputs:
-        if x.origin is not None:
-            refresh(x)
-        if x.needs_grad:
-            needs_grad = True
-    if needs_grad and dtype.rank == 2 and mode.enabled:
-        record(function, output, inputs, saved, params)
+    if mode.enabled:
+        needs_grad = False
+        for x in inputs:
+            if x.origin is not None:
+                refresh(x)
+            if x.needs_grad:
+                needs_grad = True
+        if needs_grad and dtype.rank == 2:
+            record(function, output, inputs, saved, params)
     if anomaly.state.enabled:
         anomaly.check_forward(function.op or function.__name__, output, inputs)
     return output
@@ -371,7 +372,10 @@ def record(
     if node is None:
         node = _new(Node)
     node.function = function
-    if len(inputs) == 2:  # the common case, unrolled: a comprehension costs as much as the rest
+    if len(inputs) == 1:  # unrolled: a comprehension costs as much as the rest
+        (a,) = inputs
+        node.edges = (a.node or a,)
+    elif len(inputs) == 2:
         a, b = inputs
         node.edges = (
             (a.node or a) if a.needs_grad else None,

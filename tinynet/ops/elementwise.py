@@ -15,7 +15,7 @@ from tinynet import shape as shapes
 from tinynet.autograd.graph import CONSTANT, Function, Gradients, Node, Op, Variable, result, wrap
 from tinynet.dtype import DType, Scalar, bool_
 from tinynet.errors import DTypeError
-from tinynet.ops.operands import as_constant, as_floating, join_operands, require_tensor
+from tinynet.ops.operands import as_constant, as_floating, is_tensor, join_operands, require_tensor
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -132,11 +132,10 @@ def binary(
                 array = a.backend.elementwise(name, a.array, float(b))
                 saved = (a, b) if saves_inputs else ()
                 return result(function, array, gives or a.dtype, (a, CONSTANT), saved)
-        elif type(a) is float or type(a) is int:
-            if isinstance(b, Variable) and b.dtype.rank == 2 and least_rank < 3:
-                array = b.backend.elementwise(name, float(a), b.array)
-                saved = (a, b) if saves_inputs else ()
-                return result(function, array, gives or b.dtype, (CONSTANT, b), saved)
+        elif type(a) in (float, int) and is_tensor(b) and b.dtype.rank == 2 and least_rank < 3:
+            array = b.backend.elementwise(name, float(a), b.array)
+            saved = (a, b) if saves_inputs else ()
+            return result(function, array, gives or b.dtype, (CONSTANT, b), saved)
         return _with_unlike_operands(function, a, b, saves_inputs, floating, takes, gives)
 
     return _named(op, name, doc)

@@ -168,10 +168,11 @@ scatter_reduce_ = in_place(indexing.scatter_reduce)
 
 def _are_alike(x: Tensor, *others: Any) -> bool:
     """Whether all are tensors of one floating dtype, shape and device."""
-    shape, dtype, backend = x.shape, x.dtype, x.backend
+    dtype, backend = x.dtype, x.backend
     for y in others:
-        is_like = isinstance(y, Variable) and y.shape == shape
-        if not is_like or y.dtype is not dtype or y.backend is not backend:
+        if not isinstance(y, Variable) or y.dtype is not dtype or y.backend is not backend:
+            return False
+        if y.shape != x.shape:
             return False
     return dtype.rank == 2
 

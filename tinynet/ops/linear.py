@@ -148,7 +148,9 @@ class Linear(Op):
         rows = grad if grad.ndim == 2 else as_rows(grad)
         x_grad = None
         if needs_x:
-            x_grad = reshape_to(_product(rows, weight), (*grad.shape[:-1], weight.shape[1]))
+            x_grad = _product(rows, weight)
+            if rows is not grad:
+                x_grad = reshape_to(x_grad, (*grad.shape[:-1], weight.shape[1]))
         weight_grad = None
         if needs_weight:
             weight_grad = _product(permute_to(rows, (1, 0)), x if x.ndim == 2 else as_rows(x))
