@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 from tinynet.errors import AnomalyError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
+    from tinynet.autograd.graph import Node
     from tinynet.tensor import Tensor
 
 
@@ -34,7 +35,7 @@ class _State:
 state = _State()
 
 
-def check_forward(op: str, output: Tensor, inputs: Iterable[Tensor]) -> None:
+def watch(op: str, output: Tensor, inputs: Iterable[Tensor]) -> None:
     """Raise if `output` holds a NaN or infinity and no input does."""
     found = _first_bad(output)
     if found is not None and all(_first_bad(x) is None for x in inputs):
@@ -42,29 +43,27 @@ def check_forward(op: str, output: Tensor, inputs: Iterable[Tensor]) -> None:
         raise AnomalyError(f"{op}: made {found} from finite inputs of shape {shapes}")
 
 
-def check_backward(name: str, made_at: str, grad: Tensor) -> None:
-    """Raise if a gradient rule made a NaN or infinity."""
-    found = _first_bad(grad)
-    if found is not None:
-        where = f"; the operation was recorded at\n{made_at}" if made_at else ""
-        raise AnomalyError(
-            f"backward: {name} made a gradient with {found}, shape {grad.shape}{where}"
-        )
-
-
-def unwatched(rule: Callable[..., Any], *args: Any) -> Any:
-    """`rule(*args)`: inside, NaNs may come and be masked; what it returns is what counts."""
-    state.enabled = False
-    try:
-        return rule(*args)
-    finally:
-        state.enabled = True
-
-
 def where_made() -> str:
     """The calls that lead to the operation now recorded, tinynet's own left out."""
     frames = [f for f in traceback.extract_stack() if not f.filename.startswith(PACKAGE)]
     return "".join(traceback.format_list(frames[-3:]))
+
+
+def watched_rule(node: Node, gradient: Any) -> Any:
+    """The node's rule. Inside, NaNs may come and be masked; what it returns is what counts."""
+    state.enabled = False
+    try:
+        gradients = node.function.backward(node, gradient)
+    finally:
+        state.enabled = True
+    for g in gradients if isinstance(gradients, tuple) else (gradients,):
+        found = _first_bad(g) if hasattr(g, "array") else None
+        if found is not None:
+            where = f"; the operation was recorded at\n{node.made_at}" if node.made_at else ""
+            raise AnomalyError(
+                f"backward: {node.name} made a gradient with {found}, shape {g.shape}{where}"
+            )
+    return gradients
 
 
 def _first_bad(tensor: Tensor) -> float | None:

@@ -140,22 +140,28 @@ class _Walk:
                 self.finish_leaf(leaf, gradient, is_new)
         finally:
             mode.enabled = previous
-            if self.marked is not None:
-                self.marked.needed = None
+            self.unmark()
 
     def visit_all(self) -> None:
         """Run every node's rule, newest first, and deliver what it returns."""
-        pending, heap, leading, since = self.pending, self.heap, self.leading, self.since
-        retain_graph = self.retain_graph
+        pending, heap, leading = self.pending, self.heap, self.leading
+        retain_graph, is_watched = self.retain_graph, anomaly.state.enabled
         while heap:
             node = heappop(heap)[1]
             gradient = pending.pop(node)
-            if node.hooks and node.order > since:
-                gradient = run_hooks(node.hooks, gradient)
-            if leading is not None and not self.is_wanted(node, gradient):
-                continue
-            gradients = _apply_rule(node, gradient)
-            for edge, g in zip(node.edges, gradients):
+            if node.hooks or leading is not None:
+                gradient = self.prepared(node, gradient)
+                if gradient is None:
+                    continue
+            if is_watched:
+                returned = anomaly.watched_rule(node, gradient)
+            else:
+                returned = node.function.backward(node, gradient)
+            edges = node.edges
+            gradients = returned if type(returned) is tuple else (returned,)
+            if len(gradients) != len(edges):
+                raise _count_error(node, gradients)
+            for edge, g in zip(edges, gradients):
                 if edge is None or g is None:
                     continue
                 if g.shape != edge.shape or g.dtype is not edge.dtype:
@@ -186,17 +192,25 @@ class _Walk:
             self.pending[edge] = gradient
             heappush(self.heap, (-edge.order, edge))
 
-    def is_wanted(self, node: Node, gradient: Tensor) -> bool:
-        """With only some gradients asked for: keep one that is, and say whether to go on."""
-        assert self.wanted is not None
-        assert self.leading is not None
+    def prepared(self, node: Node, gradient: Tensor) -> Any:
+        """What hooks make of a node's gradient; None if nothing beyond the node is wanted."""
+        if node.hooks and node.order > self.since:
+            gradient = run_hooks(node.hooks, gradient)
+        if self.leading is None or self.wanted is None:
+            return gradient
         if node in self.wanted:
             self.found[node] = gradient
         if node not in self.leading:
-            return False
+            return None
+        self.unmark()
         self.marked = node
         node.needed = tuple(edge in self.leading or edge in self.wanted for edge in node.edges)
-        return True
+        return gradient
+
+    def unmark(self) -> None:
+        """Let the last node's rule compute every gradient again."""
+        if self.marked is not None:
+            self.marked.needed = None
 
     def finish_leaf(self, leaf: Tensor, gradient: Tensor, is_new: bool) -> None:
         """Run a leaf's hooks; add to its `.grad`."""
@@ -214,23 +228,11 @@ class _Walk:
             leaf.grad.add_(gradient)
 
 
-def _apply_rule(node: Node, gradient: Tensor) -> tuple[Any, ...]:
-    """The gradients of the node's inputs."""
-    rule = node.function.backward
-    is_watched = anomaly.state.enabled
-    gradients = anomaly.unwatched(rule, node, gradient) if is_watched else rule(node, gradient)
-    node.needed = None
-    several: tuple[Any, ...] = gradients if type(gradients) is tuple else (gradients,)
-    if len(several) != len(node.edges):
-        raise GradientError(
-            f"backward: {node.name} returned {len(several)} gradients, "
-            f"expected {len(node.edges)}, one per input"
-        )
-    if is_watched:
-        for g in several:
-            if hasattr(g, "array"):
-                anomaly.check_backward(node.name, node.made_at, g)
-    return several
+def _count_error(node: Node, gradients: tuple[Any, ...]) -> GradientError:
+    return GradientError(
+        f"backward: {node.name} returned {len(gradients)} gradients, "
+        f"expected {len(node.edges)}, one per input"
+    )
 
 
 def _match(gradient: Tensor, edge: Edge, node: Node) -> Tensor:

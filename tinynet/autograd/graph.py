@@ -232,21 +232,20 @@ class Node:
     @property
     def output(self) -> Tensor:
         """The saved output as a tensor that leads back to this node."""
-        output = self.fixed_output()
+        output = wrap(self.output_value(), self.dtype, self.backend)
+        output.writes = self.output_writes
         output.node = self
         output.needs_grad = True
         return output
 
-    def fixed_output(self) -> Tensor:
-        """The saved output as a constant, for rules that look only at where it is what."""
+    def output_value(self) -> Any:
+        """The saved output's array, for rules that look only at where it is what."""
         if self.output_array is None:
             self.saved = None
             return self.saved_tensors[0]
         assert self.output_writes is not None
         self.check_unchanged(self.output_writes, self.shape)
-        output = wrap(self.output_array, self.dtype, self.backend)
-        output.writes = self.output_writes
-        return output
+        return self.output_array
 
     def check_unchanged(self, writes: list[int], shape: Shape) -> None:
         """Raise if memory was written in place after this node was made."""
@@ -356,7 +355,7 @@ def result(
         if needs_grad and dtype.rank == 2:
             record(function, output, inputs, saved, params)
     if anomaly.state.enabled:
-        anomaly.check_forward(function.op or function.__name__, output, inputs)
+        anomaly.watch(function.op or function.__name__, output, inputs)
     return output
 
 

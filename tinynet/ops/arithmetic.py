@@ -128,8 +128,7 @@ def _logaddexp_rule(ctx: Node, grad: Tensor) -> Gradients:
 
 
 def _zeros_rule(ctx: Node, grad: Tensor) -> Gradients:
-    zeros = grad.new_zeros(grad.shape)
-    return zeros, zeros
+    return grad.new_zeros(grad.shape), grad.new_zeros(grad.shape)
 
 
 plus: BinaryFunction = binary("add", _add_rule, "`input + other`.")
@@ -397,9 +396,9 @@ class ReLU(Op):
 
     @staticmethod
     def backward(ctx: Node, grad: Tensor) -> Tensor:
-        y = ctx.fixed_output()
-        is_positive = y.backend.elementwise("gt", y.array, 0.0)
-        return kept_where(wrap(is_positive, bool_, y.backend), grad)
+        backend = grad.backend
+        is_positive = backend.elementwise("gt", ctx.output_value(), 0.0)
+        return kept_where(wrap(is_positive, bool_, backend), grad)
 
 
 def _logit_rule(ctx: Node, grad: Tensor) -> Tensor:
