@@ -183,6 +183,11 @@ def _zero(ctx: Node, grad: Tensor) -> Tensor:
     return grad.new_zeros(grad.shape)
 
 
+def _sigmoid_rule(ctx: Node, grad: Tensor) -> Tensor:
+    y = ctx.output
+    return grad * ((1 - y) * y)
+
+
 # Signs, roots, powers
 neg: UnaryFunction = unary("neg", lambda ctx, grad: -grad, "`-x`.", floating=False, takes=NOT_BOOL)
 abs: UnaryFunction = unary(
@@ -274,10 +279,7 @@ atanh: UnaryFunction = unary(
     "atanh", lambda ctx, grad: grad / (1 - square(ctx.input)), "Inverse hyperbolic tangent.",
     saves="input",
 )  # fmt: skip
-sigmoid: UnaryFunction = unary(
-    "sigmoid", lambda ctx, grad: grad * ((1 - ctx.output) * ctx.output), "`1 / (1 + exp(-x))`.",
-    saves="output",
-)  # fmt: skip
+sigmoid: UnaryFunction = unary("sigmoid", _sigmoid_rule, "`1 / (1 + exp(-x))`.", saves="output")
 erf: UnaryFunction = unary(
     "erf", lambda ctx, grad: grad * (2 / math.sqrt(math.pi) * exp(-square(ctx.input))),
     "The error function.", saves="input",

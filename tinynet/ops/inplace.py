@@ -184,7 +184,7 @@ def add_(input: Tensor, other: Any, *, alpha: Scalar = 1) -> Tensor:
     x = require_tensor("add_", input)
     if needs_recording(x, (other,)) or not _are_alike(x, other):
         return _plain_add(x, other, alpha=alpha)
-    return _add_scaled("add_", x, x.backend.elementwise("mul", other.array, alpha), 1)
+    return _add_scaled("add_", x, x.backend.elementwise("mul", other.array, float(alpha)), 1)
 
 
 def lerp_(input: Tensor, end: Tensor, weight: Any) -> Tensor:

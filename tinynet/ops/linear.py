@@ -31,13 +31,32 @@ class MatMul(Op):
         if not needs_b:
             return a_grad, None
         # one product over the whole batch, not a sum of many
-        if len(ctx.edges[1].shape) == 2 and a.ndim > 2:
-            return a_grad, _product(as_rows(a).mT, as_rows(grad))
+        if len(ctx.edges[1].shape) == 2:
+            return a_grad, _transposed_product(as_rows(a), as_rows(grad))
         return a_grad, _product(a.mT, grad)
+
+
+class TransposedProduct(Op):
+    """`a.T @ b` of two matrices: what gradients of weights are."""
+
+    op = "matmul"
+
+    @staticmethod
+    def backward(ctx: Node, grad: Tensor) -> Gradients:
+        a, b = ctx.saved_tensors
+        return _product(b, grad.mT), _product(a, grad)
+
+
+def _transposed_product(a: Tensor, b: Tensor) -> Tensor:
+    backend = a.backend
+    array = backend.matmul(backend.permute(a.array, (1, 0)), b.array)
+    return result(TransposedProduct, array, a.dtype, (a, b), (a, b))
 
 
 def as_rows(x: Tensor) -> Tensor:
     """All dims but the last as one."""
+    if len(x.shape) == 2:
+        return x
     rows = 1
     for n in x.shape[:-1]:
         rows *= n
@@ -145,7 +164,7 @@ class Linear(Op):
     def backward(ctx: Node, grad: Tensor) -> Gradients:
         x, weight = ctx.saved_tensors
         needs_x, needs_weight, needs_bias = ctx.needs_input_grad
-        rows = grad if grad.ndim == 2 else as_rows(grad)
+        rows = as_rows(grad)
         x_grad = None
         if needs_x:
             x_grad = _product(rows, weight)
@@ -153,7 +172,7 @@ class Linear(Op):
                 x_grad = reshape_to(x_grad, (*grad.shape[:-1], weight.shape[1]))
         weight_grad = None
         if needs_weight:
-            weight_grad = _product(permute_to(rows, (1, 0)), x if x.ndim == 2 else as_rows(x))
+            weight_grad = _transposed_product(rows, as_rows(x))
         return x_grad, weight_grad, (rows.sum(0) if needs_bias else None)
 
 
