@@ -114,7 +114,7 @@ class NumPyBackend:
         if out is None:
             try:
                 if c is not None:
-                    result = _run_quietly(function, a, b, c)
+                    result = _run_quietly(function, a, *_with_scalar(b, c))
                 elif b is None:
                     result = _run_quietly(function, a)
                 else:
@@ -124,9 +124,10 @@ class NumPyBackend:
                 return result if type(result) is ndarray else np.asarray(result)
             except RuntimeError:  # another thread is inside that context; each has one of its own
                 pass
-        operands = (a,) if b is None else _with_scalar(a, b)
         if c is not None:
-            operands = (*operands, c)
+            operands: tuple[Any, ...] = (a, *_with_scalar(b, c))
+        else:
+            operands = (a,) if b is None else _with_scalar(a, b)
         result = _quiet.run(function, *operands, out=out)
         return result if type(result) is ndarray else np.asarray(result)
 

@@ -73,10 +73,6 @@ def logit(x: Array, out: Array | None = None) -> Array:
 
 def where(condition: Array, a: Any, b: Any, out: Array | None = None) -> Array:
     """Elements of `a` where `condition` is true, of `b` elsewhere."""
-    if type(a) is float and b.dtype.kind == "V":  # bfloat16 would become float64
-        a = b.dtype.type(a)
-    elif type(b) is float and a.dtype.kind == "V":
-        b = a.dtype.type(b)
     result: Array = np.where(condition, a, b)
     if out is None:
         return result

@@ -40,7 +40,8 @@ class ValuesIndices(NamedTuple):
 
 def _dims(op: str, dim: Any, x: Tensor) -> Shape:
     """Normalised dims; an empty sequence means all, as None does."""
-    return shapes.as_dims(op, None if dim == () or dim == [] else dim, x.ndim)
+    is_empty = dim is not None and (dim == () or dim == [])
+    return shapes.as_dims(op, None if is_empty else dim, x.ndim)
 
 
 def spread(y: Tensor, shape: Shape, dims: Shape) -> Tensor:
