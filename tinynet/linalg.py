@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 from tinynet import shape as shapes
 from tinynet.autograd.function import record_several
-from tinynet.autograd.graph import Gradients, Node, Op, result, wrap
+from tinynet.autograd.graph import Node, result, wrap
+from tinynet.autograd.operation import Gradients, Op
 from tinynet.dtype import DType, Scalar, float32, float64
 from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from tinynet.ops.arithmetic import where

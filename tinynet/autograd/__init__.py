@@ -1,9 +1,9 @@
 """Reverse-mode automatic differentiation.
 
-`graph` is tensors and nodes, `engine` the backward walk, `hooks` what users hang on it, `mode` the
-recording switch, `function` operations of several outputs and users' own, `inplace` writes,
-`anomaly` the search for NaNs, `gradcheck` numerical checks, `functional` Jacobians and products,
-`checkpoint` recomputation.
+`graph` is tensors and nodes, `operation` the class of operations, `engine` the backward walk,
+`hooks` what users hang on it, `mode` the recording switch, `function` operations of several outputs
+and users' own, `inplace` writes, `anomaly` the search for NaNs, `gradcheck` numerical checks,
+`functional` Jacobians and products, `checkpoint` recomputation.
 """
 
 from tinynet.autograd import functional
@@ -11,7 +11,6 @@ from tinynet.autograd.anomaly import detect_anomaly, set_detect_anomaly
 from tinynet.autograd.checkpoint import checkpoint
 from tinynet.autograd.engine import backward, grad
 from tinynet.autograd.gradcheck import check_gradient, gradcheck, gradgradcheck
-from tinynet.autograd.graph import Function
 from tinynet.autograd.mode import (
     enable_grad,
     inference_mode,
@@ -19,6 +18,7 @@ from tinynet.autograd.mode import (
     no_grad,
     set_grad_enabled,
 )
+from tinynet.autograd.operation import Function
 
 __all__ = [
     "Function",

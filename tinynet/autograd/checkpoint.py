@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tinynet.autograd.engine import gradients_since
 from tinynet.autograd.function import record_several
-from tinynet.autograd.graph import Edge, Function, Gradients, Node, Variable, clock, wrap
+from tinynet.autograd.graph import Edge, Node, Variable, clock, wrap
 from tinynet.autograd.mode import enable_grad, mode
+from tinynet.autograd.operation import Function, Gradients
 from tinynet.errors import GradientError
 
 if TYPE_CHECKING:

@@ -9,20 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tinynet.autograd.graph import (
-    CONSTANT,
-    Function,
-    Gradients,
-    Node,
-    Op,
-    SavedOutput,
-    Variable,
-    record,
-    refresh,
-    wrap,
-)
+from tinynet.autograd.graph import CONSTANT, Node, SavedOutput, Variable, record, refresh, wrap
 from tinynet.autograd.inplace import check_writable, note_write, take_place
 from tinynet.autograd.mode import mode
+from tinynet.autograd.operation import Function, Gradients, Op
 from tinynet.errors import ArgumentTypeError, GradientError
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from tinynet.autograd.engine import grad
-from tinynet.autograd.graph import Gradients, Node, Op, Variable, result
+from tinynet.autograd.graph import Node, Variable, result
 from tinynet.autograd.mode import enable_grad
+from tinynet.autograd.operation import Gradients, Op
 from tinynet.errors import ArgumentTypeError, GradientError, ShapeError
 
 if TYPE_CHECKING:

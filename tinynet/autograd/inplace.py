@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinynet.autograd.graph import (
     FIXED,
-    Gradients,
     Node,
-    Op,
     Step,
     Variable,
     base_of,
@@ -26,6 +24,7 @@ from tinynet.autograd.graph import (
     wrap,
 )
 from tinynet.autograd.mode import mode
+from tinynet.autograd.operation import Gradients, Op
 from tinynet.dtype import int64
 from tinynet.errors import ArgumentError, GradientError
 

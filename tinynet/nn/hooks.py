@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from tinynet.autograd.graph import Function
 from tinynet.autograd.mode import is_grad_enabled
+from tinynet.autograd.operation import Function
 from tinynet.errors import ArgumentTypeError, GradientError
 from tinynet.tensor import Tensor
 

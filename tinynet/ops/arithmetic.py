@@ -6,7 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
-from tinynet.autograd.graph import CONSTANT, Gradients, Node, Op, Variable, result, wrap
+from tinynet.autograd.graph import CONSTANT, Node, Variable, result, wrap
+from tinynet.autograd.operation import Gradients, Op
 from tinynet.dtype import Scalar, bool_, finfo, wrap_scalar
 from tinynet.errors import ArgumentError, DTypeError
 from tinynet.ops.elementwise import (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tinynet.autograd.graph import Node, Op, result, wrap
+from tinynet.autograd.graph import Node, result, wrap
+from tinynet.autograd.operation import Op
 from tinynet.backends import open_backend
 from tinynet.dtype import BY_NAME, DType
 from tinynet.errors import ArgumentTypeError

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tinynet import shape as shapes
-from tinynet.autograd.graph import CONSTANT, Function, Gradients, Node, Op, Variable, result, wrap
+from tinynet.autograd.graph import CONSTANT, Node, Variable, result, wrap
+from tinynet.autograd.operation import Function, Gradients, Op
 from tinynet.dtype import DType, Scalar, bool_
 from tinynet.errors import DTypeError
 from tinynet.ops.operands import as_constant, as_floating, is_tensor, join_operands, require_tensor

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
-from tinynet.autograd.graph import Gradients, Node, Op, Variable, result, wrap
+from tinynet.autograd.graph import Node, Variable, result, wrap
 from tinynet.autograd.mode import no_grad
+from tinynet.autograd.operation import Gradients, Op
 from tinynet.backends.base import PutMode, Range
 from tinynet.dtype import DType, Scalar, bool_, int32, int64, integer_limits
 from tinynet.errors import ArgumentError, ArgumentTypeError, DimError, DTypeError, ShapeError

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
-from tinynet.autograd.graph import CONSTANT, Gradients, Node, Op, Variable, result
+from tinynet.autograd.graph import CONSTANT, Node, Variable, result
 from tinynet.autograd.inplace import (
     after_write,
     before_write,
@@ -20,6 +20,7 @@ from tinynet.autograd.inplace import (
     note_write,
     place_of,
 )
+from tinynet.autograd.operation import Gradients, Op
 from tinynet.dtype import Scalar
 from tinynet.errors import DTypeError, ShapeError
 from tinynet.ops import arithmetic, elementwise, indexing, linear, rearranging, scan

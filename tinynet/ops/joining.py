@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
 from tinynet.autograd.function import record_several
-from tinynet.autograd.graph import Gradients, Node, Op, View, result
+from tinynet.autograd.graph import Node, View, result
+from tinynet.autograd.operation import Gradients, Op
 from tinynet.errors import ArgumentError, ArgumentTypeError, ShapeError
 from tinynet.ops.movement import narrow_to, reshape_to
 from tinynet.ops.operands import cast_to, join_operands, require_tensor

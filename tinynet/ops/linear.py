@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
-from tinynet.autograd.graph import CONSTANT, Gradients, Node, Op, Variable, result
+from tinynet.autograd.graph import CONSTANT, Node, Variable, result
+from tinynet.autograd.operation import Gradients, Op
 from tinynet.dtype import Scalar, bool_
 from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from tinynet.ops.arithmetic import add, mul

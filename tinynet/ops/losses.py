@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tinynet.autograd.graph import Gradients, Node, Op, result, wrap
+from tinynet.autograd.graph import Node, result, wrap
+from tinynet.autograd.operation import Gradients, Op
 from tinynet.dtype import int64
 from tinynet.errors import DimError
 from tinynet.ops.arithmetic import clamp

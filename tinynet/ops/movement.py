@@ -11,7 +11,8 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
-from tinynet.autograd.graph import Node, Op, alias, result, wrap
+from tinynet.autograd.graph import Node, alias, result, wrap
+from tinynet.autograd.operation import Op
 from tinynet.backends.base import Range
 from tinynet.dtype import int64
 from tinynet.errors import DimError, ShapeError

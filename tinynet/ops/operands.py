@@ -6,7 +6,8 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, cast
 
-from tinynet.autograd.graph import Node, Op, Variable, result, wrap
+from tinynet.autograd.graph import Node, Variable, result, wrap
+from tinynet.autograd.operation import Op
 from tinynet.dtype import DEFAULT, DType, Scalar, fitted_scalar, result_dtype, wrap_scalar
 from tinynet.errors import ArgumentTypeError, DeviceError, DTypeError
 

@@ -9,7 +9,8 @@ from math import prod as product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinynet import shape as shapes
-from tinynet.autograd.graph import Node, Op, Variable, result, wrap
+from tinynet.autograd.graph import Node, Variable, result, wrap
+from tinynet.autograd.operation import Op
 from tinynet.dtype import DType, Scalar, bool_, float32, int64, uint8
 from tinynet.errors import ArgumentError, ShapeError
 from tinynet.ops.arithmetic import choose, kept_where, maximum, minimum

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tinynet import shape as shapes
-from tinynet.autograd.graph import Node, Op, result, wrap
+from tinynet.autograd.graph import Node, result, wrap
 from tinynet.autograd.mode import mode
+from tinynet.autograd.operation import Op
 from tinynet.dtype import DType, int64
 from tinynet.ops.arithmetic import choose, logaddexp
 from tinynet.ops.joining import cat

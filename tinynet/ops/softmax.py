@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
-from tinynet.autograd.graph import Node, Op, result
+from tinynet.autograd.graph import Node, result
+from tinynet.autograd.operation import Op
 from tinynet.dtype import DType
 from tinynet.ops.operands import cast_to, numpy_names, require_floating, require_tensor
 
