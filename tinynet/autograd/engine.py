@@ -112,13 +112,13 @@ class _Walk:
     accumulates = True
     since = 0
     wanted: set[Edge] | None = None
-    leading: set[Node] | None = None
+    open_edges: set[Edge] | None = None  # those wanted, and those that lead to them
     marked: Node | None = None
 
     def __init__(self, starts: list[tuple[Edge, Tensor]], retain: bool, create: bool) -> None:
-        self.pending: dict[Edge, Tensor] = {}
+        self.pending: dict[Node, Tensor] = {}
         self.heap: list[tuple[int, Node]] = []
-        self.leaves: dict[Any, tuple[Tensor, bool]] = {}
+        self.leaves: dict[Tensor, tuple[Tensor, bool]] = {}  # and whether nobody else holds it
         self.found: dict[Edge, Tensor] = {}
         self.starts = starts
         self.retain_graph = retain
@@ -127,84 +127,84 @@ class _Walk:
     def restrict(self, wanted: list[Edge], since: int = 0) -> None:
         """Find the gradients of these edges alone."""
         self.wanted, self.since = set(wanted), since
-        self.leading = _leading_to(self.wanted, [edge for edge, _ in self.starts], since)
+        leading = _leading_to(self.wanted, [edge for edge, _ in self.starts], since)
+        self.open_edges = self.wanted | leading
 
     def run(self) -> None:
         """Visit everything; then hand leaves their gradients."""
         previous, mode.enabled = mode.enabled, self.create_graph
         try:
             for edge, seed in self.starts:
-                self.deliver(edge, seed, False)
+                self.deliver(edge, seed)
             self.visit_all()
-            for leaf, (gradient, is_new) in self.leaves.items():
-                self.finish_leaf(leaf, gradient, is_new)
+            self.finish_leaves()
         finally:
             mode.enabled = previous
             self.unmark()
 
+    def deliver(self, edge: Edge, gradient: Tensor) -> None:
+        """Take a gradient to start from."""
+        if self.open_edges is not None and edge not in self.open_edges:
+            return
+        if not edge.order:
+            earlier = self.leaves.get(edge)
+            self.leaves[edge] = (earlier[0] + gradient if earlier else gradient, False)
+        elif edge in self.pending:
+            self.pending[edge] = self.pending[edge] + gradient
+        else:
+            self.pending[edge] = gradient
+            heappush(self.heap, (-edge.order, edge))
+
     def visit_all(self) -> None:
         """Run every node's rule, newest first, and deliver what it returns."""
-        pending, heap, leading = self.pending, self.heap, self.leading
+        pending, heap, leaves, open_edges = self.pending, self.heap, self.leaves, self.open_edges
         retain_graph, is_watched = self.retain_graph, anomaly.state.enabled
         while heap:
             node = heappop(heap)[1]
             gradient = pending.pop(node)
-            if node.hooks or leading is not None:
+            if node.hooks or open_edges is not None:
                 gradient = self.prepared(node, gradient)
                 if gradient is None:
                     continue
-            if is_watched:
-                returned = anomaly.watched_rule(node, gradient)
-            else:
-                returned = node.function.backward(node, gradient)
+            function = node.function
+            rule = anomaly.watched_rule if is_watched else function.backward
+            returned = rule(node, gradient)
             edges = node.edges
             gradients = returned if type(returned) is tuple else (returned,)
             if len(gradients) != len(edges):
                 raise _count_error(node, gradients)
             for edge, g in zip(edges, gradients):
-                if edge is None or g is None:
+                if edge is None or g is None or (open_edges and edge not in open_edges):
                     continue
                 if g.shape != edge.shape or g.dtype is not edge.dtype:
                     g = _match(g, edge, node)
-                if leading is None and edge.order:  # `deliver`, without the call
-                    before = pending.get(edge)
-                    if before is None:
-                        pending[edge] = g
-                        heappush(heap, (-edge.order, edge))
+                if not edge.order:
+                    if edge in leaves:
+                        leaves[edge] = leaves[edge][0] + g, True
                     else:
-                        pending[edge] = before + g
+                        is_new = function.makes_gradients and g is not gradient
+                        leaves[edge] = g, is_new and not g.is_alias
+                elif edge in pending:
+                    pending[edge] = pending[edge] + g
                 else:
-                    is_new = node.function.makes_gradients and g is not gradient
-                    self.deliver(edge, g, is_new and not g.is_alias)
+                    pending[edge] = g
+                    heappush(heap, (-edge.order, edge))
             if not retain_graph:
                 node.free()
-
-    def deliver(self, edge: Edge, gradient: Tensor, is_new: bool) -> None:
-        """Add a gradient to what a node or leaf has received. `is_new`: nobody else holds it."""
-        if not edge.order:
-            earlier = self.leaves.get(edge)
-            if earlier is not None:
-                gradient, is_new = earlier[0] + gradient, True
-            self.leaves[edge] = (gradient, is_new)
-        elif edge in self.pending:
-            self.pending[edge] = self.pending[edge] + gradient
-        elif self.leading is None or edge in self.leading or edge in self.wanted:  # type: ignore[operator]
-            self.pending[edge] = gradient
-            heappush(self.heap, (-edge.order, edge))
 
     def prepared(self, node: Node, gradient: Tensor) -> Any:
         """What hooks make of a node's gradient; None if nothing beyond the node is wanted."""
         if node.hooks and node.order > self.since:
             gradient = run_hooks(node.hooks, gradient)
-        if self.leading is None or self.wanted is None:
+        if self.open_edges is None or self.wanted is None:
             return gradient
         if node in self.wanted:
             self.found[node] = gradient
-        if node not in self.leading:
+        needed = tuple(edge in self.open_edges for edge in node.edges)
+        if node.order <= self.since or not any(needed):
             return None
         self.unmark()
-        self.marked = node
-        node.needed = tuple(edge in self.leading or edge in self.wanted for edge in node.edges)
+        self.marked, node.needed = node, needed
         return gradient
 
     def unmark(self) -> None:
@@ -212,20 +212,19 @@ class _Walk:
         if self.marked is not None:
             self.marked.needed = None
 
-    def finish_leaf(self, leaf: Tensor, gradient: Tensor, is_new: bool) -> None:
-        """Run a leaf's hooks; add to its `.grad`."""
-        if self.wanted is not None and leaf not in self.wanted:
-            return
-        if leaf.hooks and not self.since:
-            gradient, is_new = run_hooks(leaf.hooks, gradient), False  # hooks may keep it
-        if not self.accumulates:
-            self.found[leaf] = gradient
-        elif leaf.grad is None:
-            leaf.grad = gradient if is_new else gradient.clone()
-        elif self.create_graph:
-            leaf.grad = leaf.grad + gradient
-        else:
-            leaf.grad.add_(gradient)
+    def finish_leaves(self) -> None:
+        """Run the leaves' hooks; add to their `.grad`."""
+        for leaf, (gradient, is_new) in self.leaves.items():
+            if leaf.hooks and not self.since:
+                gradient, is_new = run_hooks(leaf.hooks, gradient), False  # hooks may keep it
+            if not self.accumulates:
+                self.found[leaf] = gradient
+            elif leaf.grad is None:
+                leaf.grad = gradient if is_new else gradient.clone()
+            elif self.create_graph:
+                leaf.grad = leaf.grad + gradient
+            else:
+                leaf.grad.add_(gradient)
 
 
 def _count_error(node: Node, gradients: tuple[Any, ...]) -> GradientError:

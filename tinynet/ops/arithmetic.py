@@ -384,8 +384,10 @@ class Clamp(Op):
 def relu(input: Tensor) -> Tensor:
     """`max(x, 0)`; NaN stays NaN. The gradient at 0 is 0."""
     x = require_tensor("relu", input)
-    check_dtype("relu", NOT_BOOL, x.dtype)
-    zero = 0.0 if x.dtype.rank == 2 else 0
+    zero = 0.0
+    if x.dtype.rank != 2:
+        check_dtype("relu", NOT_BOOL, x.dtype)
+        zero = 0
     return result(ReLU, x.backend.elementwise("maximum", x.array, zero), x.dtype, (x,))
 
 
