@@ -164,17 +164,16 @@ class _Walk:
             gradient = pending.pop(node)
             if node.hooks or open_edges is not None:
                 gradient = self.prepared(node, gradient)
-                if gradient is None:
-                    continue
+            if gradient is None:
+                continue
             function = node.function
             rule = anomaly.watched_rule if is_watched else function.backward
-            returned = rule(node, gradient)
-            edges = node.edges
-            gradients = returned if type(returned) is tuple else (returned,)
-            if len(gradients) != len(edges):
-                raise _count_error(node, gradients)
+            gradients = rule(node, gradient)
+            if type(gradients) is not tuple or len(gradients) != len(node.edges):
+                gradients = _as_many(gradients, node)
+            edges = node.edges if open_edges is None else self.open_of(node)
             for edge, g in zip(edges, gradients):
-                if edge is None or g is None or (open_edges and edge not in open_edges):
+                if edge is None or g is None:
                     continue
                 if g.shape != edge.shape or g.dtype is not edge.dtype:
                     g = _match(g, edge, node)
@@ -207,6 +206,11 @@ class _Walk:
         self.marked, node.needed = node, needed
         return gradient
 
+    def open_of(self, node: Node) -> list[Edge]:
+        """The node's edges, None for those that lead to nothing wanted."""
+        assert self.open_edges is not None
+        return [edge if edge in self.open_edges else None for edge in node.edges]
+
     def unmark(self) -> None:
         """Let the last node's rule compute every gradient again."""
         if self.marked is not None:
@@ -227,11 +231,15 @@ class _Walk:
                 leaf.grad.add_(gradient)
 
 
-def _count_error(node: Node, gradients: tuple[Any, ...]) -> GradientError:
-    return GradientError(
-        f"backward: {node.name} returned {len(gradients)} gradients, "
-        f"expected {len(node.edges)}, one per input"
-    )
+def _as_many(returned: Any, node: Node) -> tuple[Any, ...]:
+    """What a rule returned as a tuple of as many gradients as the node has inputs."""
+    gradients: tuple[Any, ...] = returned if type(returned) is tuple else (returned,)
+    if len(gradients) != len(node.edges):
+        raise GradientError(
+            f"backward: {node.name} returned {len(gradients)} gradients, "
+            f"expected {len(node.edges)}, one per input"
+        )
+    return gradients
 
 
 def _match(gradient: Tensor, edge: Edge, node: Node) -> Tensor:
