@@ -52,7 +52,7 @@ setup(
     packages=find_packages(include=["tinynet", "tinynet.*"]),
     package_data={"tinynet": ["py.typed", "**/*.cl"], "tinynet.data": ["sample/*"]},
     install_requires=[
-        "numpy>=2.0",
+        "numpy>=2.2",
         f"pyopencl[pocl]>=2024.2.6; {HAS_POCL}",
         f"pyopencl>=2024.2.6; {HAS_NO_POCL}",
     ],

@@ -271,6 +271,8 @@ MISTAKES = [
     (lambda: tn.ones(2, requires_grad=True).backward(), GradientError,
      "backward: a gradient can start only from a single number, got shape (2,); reduce "
      "it, or pass the gradient to start from"),
+    (lambda: ones().sum().backward(inputs=[]), ArgumentError,
+     "backward: inputs is empty, expected tensors, or None for all"),
     (lambda: ones().sum().backward(tn.ones(2)), GradientError,
      "backward: the gradient passed has shape (2,), the tensor ()"),
     (lambda: ones().numpy(), GradientError,

@@ -16,7 +16,7 @@ from tinynet.autograd import anomaly
 from tinynet.autograd.graph import Edge, Node, Variable, edge_of, wrap
 from tinynet.autograd.hooks import run_hooks
 from tinynet.autograd.mode import mode
-from tinynet.errors import GradientError, ShapeError
+from tinynet.errors import ArgumentError, GradientError, ShapeError
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -39,6 +39,8 @@ def backward(
     walk = _Walk(starts, create_graph if retain_graph is None else retain_graph, create_graph)
     wanted = [] if inputs is None else _as_list(inputs)
     if inputs is not None:
+        if not wanted:
+            raise ArgumentError("backward: inputs is empty, expected tensors, or None for all")
         walk.restrict([edge_of("backward", x) for x in wanted])
     walk.run()
     for x in wanted:
