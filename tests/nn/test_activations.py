@@ -69,6 +69,8 @@ def test_softmax_and_log_softmax():
     assert nn.Softmax(dim=1)(x).reshape(4).tolist() == pytest.approx([0.25, 0.75, 0.5, 0.5])
     assert nn.LogSoftmax(dim=1)(x).exp().sum(1).tolist() == pytest.approx([1, 1])
     assert F.softmax(tn.tensor([1, 1]), 0, dtype=tn.float64).dtype is tn.float64
+    x = tn.tensor([[0.0, 1.0, 3.0]])
+    assert tn.equal(F.softmin(x, 1), F.softmax(-x, 1))
     check_gradient(nn.Softmax(dim=0), (3, 2))
     check_gradient(nn.LogSoftmax(dim=-1), (3, 2))
 

@@ -92,7 +92,8 @@ def _factors(op: str, input: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
         raise DTypeError(f"{op}: operands must have one dtype, got {a.dtype} and {b.dtype}")
     if a.dtype is bool_:
         raise DTypeError(f"{op}: not defined for {bool_}")
-    require_same_device(op, a, b)
+    if a.backend is not b.backend:
+        require_same_device(op, a, b)
     return a, b
 
 
@@ -180,7 +181,7 @@ class Linear(Op):
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`input @ weight.T + bias`: (*, in) with a weight (out, in) and a bias (out,) to (*, out)."""
     x, w = _factors("linear", input, weight)
-    if w.ndim != 2 or not x.shape or x.shape[-1] != w.shape[1]:
+    if len(w.shape) != 2 or not x.shape or x.shape[-1] != w.shape[1]:
         if w.ndim == 1 and bias is None:
             return matmul(x, w)
         raise ShapeError(
@@ -193,7 +194,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         return result(Linear, array, x.dtype, (x, w, CONSTANT), (x, w))
     if bias.dtype is not x.dtype:
         raise DTypeError(f"linear: bias has {bias.dtype}, the input {x.dtype}")
-    require_same_device("linear", x, bias)
+    if bias.backend is not backend:
+        require_same_device("linear", x, bias)
     if bias.shape != w.shape[:1]:
         raise ShapeError(f"linear: bias has shape {bias.shape}, expected {w.shape[:1]}")
     array = backend.elementwise("add", array, bias.array, out=array)

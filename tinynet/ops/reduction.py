@@ -66,12 +66,26 @@ class Sum(Op):
         return spread(grad, *ctx.params)
 
 
-@numpy_names
 def sum(
-    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: DType | None = None
+    input: Tensor,
+    dim: Dims = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+    axis: Dims = None,
+    keepdims: bool | None = None,
+    out: None = None,
 ) -> Tensor:
-    """The sum over `dim` (all dims if None). Integers and bools add up in int64."""
+    """The sum over `dim` (all dims if None). Integers and bools add up in int64.
+
+    `axis` and `keepdims` are NumPy's names (spelled out here: `numpy_names` would cost a tenth of
+    a small sum); `out` is there for `numpy.sum`, and must be None.
+    """
     x = require_tensor("sum", input)
+    dim = dim if axis is None else axis
+    keepdim = keepdim if keepdims is None else keepdims
+    if out is not None:
+        raise ArgumentError(f"sum: out is not supported, got {type(out).__name__}")
     if dtype is not None or x.dtype.rank != 2:
         x = cast_to(x, dtype or int64)
     dims = _dims("sum", dim, x)

@@ -15,6 +15,7 @@ from tinynet.nn.functional.activations import (
     selu,
     silu,
     softmax,
+    softmin,
     softplus,
 )
 from tinynet.nn.functional.losses import (
@@ -49,6 +50,7 @@ __all__ = [
     "silu",
     "smooth_l1_loss",
     "softmax",
+    "softmin",
     "softplus",
     "tanh",
 ]

@@ -114,6 +114,11 @@ def softmax(input: Tensor, dim: int | None = None, *, dtype: DType | None = None
     return softmax_ops.softmax(input, _dim_of("softmax", input, dim), dtype=dtype)
 
 
+def softmin(input: Tensor, dim: int | None = None, *, dtype: DType | None = None) -> Tensor:
+    """`softmax(-x)` along `dim`."""
+    return softmax_ops.softmin(input, _dim_of("softmin", input, dim), dtype=dtype)
+
+
 def log_softmax(input: Tensor, dim: int | None = None, *, dtype: DType | None = None) -> Tensor:
     """`log(softmax(x))` along `dim`, without overflow."""
     return softmax_ops.log_softmax(input, _dim_of("log_softmax", input, dim), dtype=dtype)
