@@ -33,6 +33,14 @@ class DeviceError(TinynetError, RuntimeError):
     """An unknown device, or tensors of two devices in one operation."""
 
 
+class OutOfMemoryError(TinynetError, MemoryError):
+    """A device has no room for an array."""
+
+
+class KernelError(TinynetError, RuntimeError):
+    """A kernel that does not compile, or that the device refused to run."""
+
+
 class GradientError(TinynetError, RuntimeError):
     """A misuse of automatic differentiation."""
 

@@ -1,0 +1,1 @@
+"""The OpenCL backend: lazy arrays, one kernel for each expression."""

@@ -1,0 +1,13 @@
+// What every program begins with. float16 is loaded and stored by vload_half and vstore_half_rte,
+// which all devices have; bfloat16 is the upper half of a float, rounded to nearest, ties to even.
+#ifdef cl_khr_fp64
+#pragma OPENCL EXTENSION cl_khr_fp64 : enable
+#endif
+
+inline float from_bfloat16(ushort bits) { return as_float((uint)bits << 16); }
+
+inline ushort to_bfloat16(float x) {
+    uint bits = as_uint(x);
+    if ((bits & 0x7fffffff) > 0x7f800000) return (ushort)((bits >> 16) | 0x40);  // NaN stays NaN
+    return (ushort)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+}

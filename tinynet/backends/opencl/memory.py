@@ -1,0 +1,111 @@
+"""Device memory: blocks that come from a pool, and an account of them.
+
+A freed block stays with the pool, ready for the next request of its size: the queue runs in order,
+so whoever gets it writes after everybody who still reads it. Sizes are rounded up (by at most an
+eighth), so that few of them differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pyopencl as cl
+
+from tinynet.errors import OutOfMemoryError
+
+SMALLEST = 256  # bytes
+
+
+class Block:
+    """A piece of device memory; it returns to its pool when nobody holds it any more."""
+
+    __slots__ = ("buffer", "nbytes", "pool")
+
+    def __init__(self, pool: Pool, buffer: Any, nbytes: int) -> None:
+        self.pool = pool
+        self.buffer = buffer
+        self.nbytes = nbytes
+
+    def __del__(self) -> None:
+        self.pool.take_back(self)
+
+
+class Pool:
+    """All memory of one device. Attributes count bytes: `used` now, `peak`, `held` for reuse."""
+
+    def __init__(self, context: Any, name: str, largest: int) -> None:
+        self.context = context
+        self.name = name
+        self.largest = largest
+        self.free: dict[int, list[Any]] = {}
+        self.used = self.peak = self.held = 0
+        self.allocations = 0
+
+    def allocate(self, nbytes: int) -> Block:
+        """A block of at least `nbytes`. Raises `OutOfMemoryError`, once the pool is empty too."""
+        size = rounded(nbytes)
+        ready = self.free.get(size)
+        if ready:
+            buffer = ready.pop()
+            self.held -= size
+        else:
+            buffer = self._create(size, lambda: cl.Buffer(self.context, FLAGS, size))
+        self._count(size)
+        return Block(self, buffer, size)
+
+    def upload(self, array: Any) -> Block:
+        """A block that holds what a contiguous NumPy array does, without waiting for the queue."""
+        size = array.nbytes
+        create = lambda: cl.Buffer(  # noqa: E731
+            self.context, FLAGS | cl.mem_flags.COPY_HOST_PTR, hostbuf=array
+        )
+        buffer = self._create(size, create)
+        self._count(size)
+        return Block(self, buffer, size)
+
+    def take_back(self, block: Block) -> None:
+        """Keep a block's memory for the next one of its size."""
+        self.used -= block.nbytes
+        self.held += block.nbytes
+        self.free.setdefault(block.nbytes, []).append(block.buffer)
+
+    def empty(self) -> None:
+        """Give all memory that nobody uses back to the driver."""
+        self.free.clear()
+        self.held = 0
+
+    def _count(self, size: int) -> None:
+        self.used += size
+        if self.used > self.peak:
+            self.peak = self.used
+
+    def _create(self, size: int, create: Callable[[], Any]) -> Any:
+        if size > self.largest:
+            raise OutOfMemoryError(self._describe(size, f"it allocates {self.largest:,} at most"))
+        self.allocations += 1
+        try:
+            return create()
+        except cl.MemoryError:
+            self.empty()
+        try:
+            return create()
+        except cl.MemoryError as error:
+            raise OutOfMemoryError(self._describe(size, str(error))) from None
+
+    def _describe(self, size: int, why: str) -> str:
+        return (
+            f"allocate: {size:,} bytes do not fit on {self.name} ({why}); "
+            f"{self.used:,} bytes are in use, nothing is held for reuse"
+        )
+
+
+def rounded(nbytes: int) -> int:
+    """`nbytes` rounded up to an eighth of the power of two below it."""
+    if nbytes <= SMALLEST:
+        return SMALLEST
+    step = max(SMALLEST, 1 << max(nbytes.bit_length() - 4, 0))
+    return -(-nbytes // step) * step
+
+
+FLAGS = cl.mem_flags.READ_WRITE
