@@ -6,8 +6,12 @@
 """
 
 import os
+import sys
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from tinynet.errors import ArgumentError
 
 Value = TypeVar("Value")
 
@@ -24,10 +28,48 @@ class Setting(Generic[Value]):
     def get(self) -> Value:
         """The value now: read anew at each call, so that a program can change it."""
         text = os.environ.get(self.name, "")
-        return self.parse(text) if text else self.default
+        try:
+            return self.parse(text) if text else self.default
+        except ValueError as error:
+            raise ArgumentError(f"{self.name}: {error}") from None
 
 
-DEVICE = Setting("TINYNET_DEVICE", "cpu", str, "the device of tensors made without `device=`")
+def up_to(largest: int) -> Callable[[str], int]:
+    """A parser of the whole numbers from 0 to `largest`."""
+
+    def parse(text: str) -> int:
+        if text.isdecimal() and int(text) <= largest:
+            return int(text)
+        raise ValueError(f"expected a number from 0 to {largest}, got {text!r}")
+
+    return parse
+
+
 DATA = Setting("TINYNET_DATA", "", str, "folder searched first for data sets")
+CACHE = Setting(
+    "TINYNET_CACHE", "", str, "folder for downloads and tuned choices, else the user's cache"
+)
+DEVICE = Setting("TINYNET_DEVICE", "cpu", str, "the device of tensors made without `device=`")
+DEBUG = Setting(
+    "TINYNET_DEBUG", 0, up_to(2), "1 lists each kernel that runs, 2 its rates and source too"
+)
+TUNE = Setting(
+    "TINYNET_TUNE", 0, up_to(1), "1 measures which kernels are fastest on a device, once"
+)
 
-ALL: tuple[Setting[str], ...] = (DEVICE, DATA)
+ALL: tuple[Setting[Any], ...] = (DATA, CACHE, DEVICE, DEBUG, TUNE)
+
+
+def cache_folder() -> Path:
+    """The folder for what can be had again: `TINYNET_CACHE`, else tinynet's part of the user's.
+
+    The default is where platformdirs and pooch put it.
+    """
+    if folder := CACHE.get():
+        return Path(folder).expanduser()
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~/AppData/Local")
+        return Path(local, "tinynet", "tinynet", "Cache")
+    if sys.platform == "darwin":
+        return Path(os.path.expanduser("~/Library/Caches"), "tinynet")
+    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "tinynet")

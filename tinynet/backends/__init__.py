@@ -13,7 +13,7 @@ from tinynet.backends.base import Backend
 from tinynet.errors import ArgumentTypeError, DeviceError
 
 # device type: the module whose `open_device(index)` returns a Backend
-MODULES = {"cpu": "tinynet.backends.numpy"}
+MODULES = {"cpu": "tinynet.backends.numpy", "opencl": "tinynet.backends.opencl"}
 
 
 class Device(str):

@@ -17,11 +17,13 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import NDArray
 
+from tinynet.backends import host
 from tinynet.backends import numpy_special as special
 from tinynet.backends.base import PutMode, Range
+from tinynet.backends.host import numpy_dtype
 from tinynet.backends.numpy_memory import keep_freed_memory
 from tinynet.dtype import DType, Scalar
-from tinynet.errors import ArgumentError, DeviceError, DimError, MissingDependencyError
+from tinynet.errors import DeviceError, DimError
 from tinynet.shape import Shape
 
 Array = NDArray[Any]
@@ -182,11 +184,7 @@ class NumPyBackend:
         return np.asarray(_quiet.run(np.matmul, a, b))
 
     def linalg(self, op: str, *operands: Array) -> tuple[Array, ...]:
-        try:
-            result = _quiet.run(special.LINALG[op], *operands)
-        except np.linalg.LinAlgError as error:
-            raise ArgumentError(f"linalg.{op}: {str(error).lower()}") from None
-        return tuple(result) if isinstance(result, tuple) else (result,)
+        return host.linalg(op, *operands)
 
     def reshape(self, x: Array, shape: Shape) -> Array:
         return x.reshape(shape)
@@ -279,28 +277,6 @@ def _as_element(value: float, dtype: "np.dtype[Any]", sign: float) -> Array:
     Beside bfloat16, NumPy would take a Python float for a float32.
     """
     return _quiet.run(np.asarray, value, dtype)
-
-
-def numpy_dtype(dtype: DType) -> "np.dtype[Any]":
-    """The NumPy dtype that stores `dtype`; bfloat16 is `ml_dtypes`'."""
-    found = _NUMPY_DTYPES.get(dtype.name)
-    if found is None:
-        try:
-            import ml_dtypes
-        except ImportError:
-            raise MissingDependencyError(
-                "bfloat16 needs the package ml_dtypes: pip install 'tinynet[bfloat16]'"
-            ) from None
-        found = _NUMPY_DTYPES[dtype.name] = np.dtype(ml_dtypes.bfloat16)
-    return found
-
-
-_NUMPY_DTYPES: dict[str, "np.dtype[Any]"] = {
-    name: np.dtype(name)
-    for name in (
-        "bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 float32 float64".split()
-    )
-}
 
 
 def _as_slice(start: int, step: int, count: int) -> slice:

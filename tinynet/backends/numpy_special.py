@@ -1,6 +1,5 @@
 """Primitives that NumPy lacks, in the form of its ufuncs: `f(x, out=None)`."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -113,12 +112,3 @@ def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:
         result *= x
         result += coefficient
     return result
-
-
-LINALG: dict[str, Callable[..., Any]] = {
-    "inv": np.linalg.inv,
-    "solve": np.linalg.solve,
-    "cholesky": np.linalg.cholesky,
-    "qr": np.linalg.qr,
-    "svd": lambda x: np.linalg.svd(x, full_matrices=False),
-}

@@ -43,7 +43,7 @@ def as_array(op: str, data: Any, dtype: DType | None) -> tuple[Any, DType]:
 
     Python floats make the default dtype, ints int64, bools bool; arrays keep theirs.
     """
-    from tinynet.backends.numpy import numpy_dtype
+    from tinynet.backends.host import numpy_dtype
 
     is_array = hasattr(data, "__array__")
     kinds: set[Any] = set()

@@ -1,1 +1,31 @@
-"""The OpenCL backend: lazy arrays, one kernel for each expression."""
+"""The OpenCL backend: lazy arrays, one kernel for each expression.
+
+To read it, begin with what an array is and go on to how it is computed:
+
+* `array`: values, storages, arrays; `bounds`: what is known of integers beforehand;
+* `backend`: the protocol, mostly by writing formulas down; `indexing`: putting at indices;
+* `fusion`: what becomes one kernel; `scheduler`: launching it; `codegen` and `primitives`: its text;
+* `matmul`, `ordering`, `scattering`, `philox`: whole kernels, whose text is in `kernels/*.cl`;
+* `discovery`, `device`, `memory`, `ctypes`: devices, programs and launches, the pool, C's types;
+* `profiler`, `tuner`: seeing what runs, and finding what runs fastest.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from tinynet.backends.opencl.backend import OpenCLBackend
+from tinynet.backends.opencl.device import Device
+from tinynet.backends.opencl.discovery import find
+
+
+def open_device(index: int | str) -> OpenCLBackend:
+    """The device with this number, or whose name or platform contains this text."""
+    _, number = find(index)
+    return _open(number)
+
+
+@cache
+def _open(number: int) -> OpenCLBackend:
+    cl_device, _ = find(number)
+    return OpenCLBackend(Device(cl_device, f"opencl:{number}" if number else "opencl"))

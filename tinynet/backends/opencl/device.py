@@ -11,10 +11,11 @@ import numpy as np
 import pyopencl as cl
 
 from tinynet.backends.opencl.ctypes import PRELUDE
-from tinynet.backends.opencl.memory import Pool
+from tinynet.backends.opencl.memory import Block, Pool
 from tinynet.errors import KernelError
 
 KERNELS = Path(__file__).parent / "kernels"
+HEAD = PRELUDE + (KERNELS / "functions.cl").read_text(encoding="utf-8")  # of generated programs
 
 
 class Kernel:
@@ -62,6 +63,10 @@ class Device:
         head = "".join(f"#define {key} {value}\n" for key, value in defines.items())
         return PRELUDE + head + (KERNELS / f"{file}.cl").read_text(encoding="utf-8")
 
+    def build_generated(self, program: str, name: str, types: tuple[Any, ...]) -> Kernel:
+        """Compile a generated program, which may call what `kernels/functions.cl` has."""
+        return self.build(HEAD + program, name, types)
+
     def build(self, text: str, name: str, types: tuple[Any, ...]) -> Kernel:
         """Compile a program's text and take kernel `name` from it."""
         self.compiled += 1
@@ -81,6 +86,10 @@ class Device:
         kernel.set_args(*args)
         cl.enqueue_nd_range_kernel(self.queue, kernel.cl_kernel, size, group)
 
+    def upload(self, array: np.ndarray[Any, Any]) -> Block:
+        """Device memory that holds what a contiguous NumPy array does."""
+        return self.pool.upload(array)
+
     def read(self, buffer: Any, array: np.ndarray[Any, Any]) -> None:
         """Copy device memory into a contiguous NumPy array, once all that was enqueued is done."""
         cl.enqueue_copy(self.queue, array, buffer)
@@ -88,7 +97,7 @@ class Device:
 
 def _describe(name: str, text: str, log: str) -> str:
     """What the compiler said about a kernel, with the source line it points at."""
-    found = re.search(r":(\d+):\d+: (?:fatal )?error: (.*)", log)
+    found = re.search(r":(\d+):\d+: (?:(?:fatal )?error: )?(.*)", log)
     if found is None:
         return f"kernel {name}: does not compile: {log.strip()}"
     number = int(found[1])

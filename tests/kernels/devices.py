@@ -1,0 +1,105 @@
+"""Devices that kernels are tested on, and what passes between them and NumPy."""
+
+import copy
+import os
+from pathlib import Path
+
+import numpy as np
+import pyopencl as cl
+import pytest
+
+from tinynet import dtype as dtypes
+from tinynet.backends import open_backend
+from tinynet.backends.opencl.device import Device
+from tinynet.backends.opencl.memory import Block
+
+reference = open_backend("cpu")  # says what kernels should return
+
+
+def find_device(platform):
+    """A device of the platform whose name contains `platform`; else one that does not simulate."""
+    found = [(p.name, device) for p in cl.get_platforms() for device in p.get_devices()]
+    if not found:
+        pytest.skip("there is no OpenCL device: pip install pocl-binary-distribution brings one")
+    fits = [device for name, device in found if platform in name]
+    if platform and not fits:
+        raise RuntimeError(f"no OpenCL platform {platform!r}, there are {[n for n, _ in found]}")
+    fits.sort(key=lambda device: (is_simulator(device), not device.type & cl.device_type.CPU))
+    return fits[0]
+
+
+def is_simulator(device):
+    """Whether a device (ours or pyopencl's) is Oclgrind's, which checks and is slow."""
+    return "Oclgrind" in getattr(device, "cl_device", device).platform.name
+
+
+def as_accelerator(device):
+    """The same device, launched like a GPU: in groups, a work-item doing little."""
+    other = copy.copy(device)
+    other.is_cpu = False
+    return other
+
+
+def sizes(device, small, large=()):
+    """Sizes to test: the simulator does only the small ones."""
+    return [*small, *(() if is_simulator(device) else large)]
+
+
+def upload(device, array):
+    """A block that holds what an array does."""
+    return device.pool.upload(np.ascontiguousarray(array))
+
+
+def download(device, block, shape, dtype):
+    """What a block or buffer holds, as an array of a NumPy dtype."""
+    array = np.empty(shape, dtype)
+    if array.size:
+        device.read(block.buffer if isinstance(block, Block) else block, array)
+    return array
+
+
+def needs(device, dtype):
+    """Skip the test where a device cannot compute with a dtype."""
+    if dtype is dtypes.float64 and not device.has_fp64:
+        pytest.skip("the device has no float64")
+
+
+def assert_same(found, expected):
+    """Equal bit by bit, but that any NaN equals any other."""
+    assert found.dtype == expected.dtype
+    assert found.shape == expected.shape
+    if expected.dtype.kind not in "biu":
+        found, expected = found.astype(np.float64), expected.astype(np.float64)
+        numbers = ~np.isnan(expected)
+        np.testing.assert_array_equal(np.signbit(found[numbers]), np.signbit(expected[numbers]))
+    np.testing.assert_array_equal(found, expected)
+
+
+class Reports:
+    """What the simulator reports: races, places out of bounds, uninitialised values.
+
+    It must exist before the device's context, which reads the environment.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.path.touch()
+        self.read = 0
+        os.environ["OCLGRIND_LOG"] = str(path)
+        os.environ["OCLGRIND_DATA_RACES"] = "1"
+        os.environ["OCLGRIND_UNINITIALIZED"] = "1"
+
+    def take(self):
+        """What was reported since the last time."""
+        text = self.path.read_text(encoding="utf-8")
+        new, self.read = text[self.read :], len(text)
+        return new.strip()
+
+
+def start(platform, log):
+    """A device to test on, and its reports."""
+    reports = Reports(log)
+    device = Device(find_device(platform), "opencl")
+    if is_simulator(device):  # memory used before is not uninitialised: have it fresh each time
+        device.pool.take_back = lambda block: None
+    return device, reports

@@ -1,0 +1,515 @@
+"""`tinynet.backends.base.Backend` on lazy arrays of an OpenCL device.
+
+Most primitives only write down a formula (`array.Value`); the scheduler computes it when its
+elements are asked for. Formulas of more than `HEAVIEST` operations are computed at once, so that a
+loop that reads nothing cannot grow one without end.
+"""
+
+from __future__ import annotations
+
+import sys
+from math import prod
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinynet.backends import host
+from tinynet.backends.base import PutMode, Range
+from tinynet.backends.host import numpy_dtype
+from tinynet.backends.opencl import indexing, ordering, philox
+from tinynet.backends.opencl.array import (
+    Array,
+    Bounds,
+    Storage,
+    Value,
+    View,
+    as_array,
+    is_row_major,
+    reshaped_strides,
+    row_major,
+)
+from tinynet.backends.opencl.bounds import bounds_of, union
+from tinynet.backends.opencl.device import Device
+from tinynet.backends.opencl.primitives import QUESTIONS, REDUCTIONS
+from tinynet.backends.opencl.scheduler import Scheduler, can_merge_batch
+from tinynet.dtype import BY_NAME, DType, Scalar, bfloat16, bool_, float16, float32, float64, int64
+from tinynet.dtype import uint32, uint64
+from tinynet.errors import DeviceError, DimError
+from tinynet.shape import Shape
+
+HEAVIEST = 40
+EXTREMES: dict[str, Any] = {"sum": 0, "prod": 1, "any": False, "all": True}
+
+
+class OpenCLBackend:
+    """One device. `device` is the device at work, `scheduler` computes values on it."""
+
+    def __init__(self, device: Device) -> None:
+        self.name = device.name
+        self.device = device
+        self.scheduler = Scheduler(device)
+
+    # to and from the host
+    def from_numpy(self, array: NDArray[Any]) -> Array:
+        dtype = BY_NAME[array.dtype.name]
+        self.check_dtype(dtype)
+        if array.size == 0 or not array.shape:
+            value = array.item() if array.size else 0
+            return self.full(array.shape, value, dtype)
+        bounds = (int(array.min()), int(array.max())) if dtype.rank == 1 else None
+        value = Value("memory", dtype, array.shape, bounds=bounds)
+        value.block = self.device.upload(np.ascontiguousarray(array))
+        return as_array(value)
+
+    def to_numpy(self, x: Array) -> NDArray[Any]:
+        result = np.empty(x.shape, numpy_dtype(x.dtype))
+        if result.size:
+            value = x.storage.value
+            if value.op == "full":
+                result.fill(value.params)
+            else:
+                block = self.elements(x).block
+                assert block is not None
+                self.device.read(block.buffer, result)
+        return result
+
+    # from arrays to values
+    def elements(self, x: Array) -> Value:
+        """A value in memory that holds just the elements of `x`, in its order."""
+        value = self.memory(x)
+        if x.steps is not None:
+            value = self.loaded(x.operand)
+            self.scheduler.compute(value)
+        return value
+
+    def memory(self, x: Array) -> Value:
+        """The value of `x`'s storage, in memory."""
+        storage = x.storage
+        value = storage.value
+        if value.op in ("full", "iota"):  # a copy: formulas go on with the pattern
+            storage.value = value = self.loaded(value)
+        if value.op != "memory":
+            self.scheduler.compute(value)
+        return value
+
+    def own_memory(self, x: Array) -> Value:
+        """The value of `x`'s storage, in memory that no formula reads: it can be written."""
+        self.memory(x)
+        storage = x.storage
+        if not is_exclusive(storage):
+            storage.value = self.loaded(storage.value)
+            self.scheduler.compute(storage.value)
+        return storage.value
+
+    @staticmethod
+    def loaded(source: Value | View) -> Value:
+        """The formula of a copy."""
+        value = source if type(source) is Value else source.value  # type: ignore[union-attr]
+        dtype = value.dtype
+        return Value("load", dtype, source.shape, (source,), dtype, value.weight + 1, value.bounds)
+
+    def check_dtype(self, dtype: DType) -> None:
+        """Refuse what the device cannot compute with."""
+        if dtype is float64 and not self.device.has_fp64:
+            raise DeviceError(f"{self.name}: the device has no {dtype}, use {float32}")
+
+    def formula(self, value: Value) -> Array:
+        """An array of a new formula, which is computed now if it is too heavy."""
+        if value.weight > HEAVIEST:
+            self.scheduler.compute(value)
+        return as_array(value)
+
+    # creation
+    def full(self, shape: Shape, value: Scalar, dtype: DType) -> Array:
+        self.check_dtype(dtype)
+        number = rounded(value, dtype)
+        bounds = (int(number), int(number)) if dtype.rank == 1 else None
+        return as_array(Value("full", dtype, tuple(shape), params=number, bounds=bounds))
+
+    def arange(self, count: int, start: Scalar, step: Scalar, dtype: DType) -> Array:
+        self.check_dtype(dtype)
+        is_whole = isinstance(start, int) and isinstance(step, int)
+        if not count or (dtype.rank < 2 and not is_whole):
+            steps = np.arange(count) * step + start
+            return self.from_numpy(steps.astype(numpy_dtype(dtype)))
+        bounds = None
+        if dtype.rank == 1:
+            ends = int(start), int(start + (count - 1) * step)
+            bounds = min(ends), max(ends)
+        return as_array(Value("iota", dtype, (count,), params=(start, step), bounds=bounds))
+
+    def random_bits(self, key: int, counter: int, count: int, width: Literal[32, 64]) -> Array:
+        dtype = uint64 if width == 64 else uint32
+        if not count:
+            return self.full((0,), 0, dtype)
+        value = Value("memory", dtype, (count,))
+        value.block = philox.random_bits(self.device, key, counter, count, width)
+        return as_array(value)
+
+    # elementwise
+    def elementwise(
+        self, op: str, a: Any, b: Any = None, c: Any = None, out: Array | None = None
+    ) -> Array:
+        given = (a,) if b is None else (a, b) if c is None else (a, b, c)
+        arrays = [x for x in given if type(x) is Array]
+        first = arrays[-1]  # of `where`, the first is a condition
+        shape = first.shape
+        for x in arrays:
+            if x.shape != shape:
+                shape = np.broadcast_shapes(*[x.shape for x in arrays])
+                break
+        kind = first.dtype
+        dtype = bool_ if op in QUESTIONS else kind
+        weight = 1
+        operands: list[Any] = []
+        for x in given:
+            if type(x) is Array:
+                operand = x.operand
+                weight += (operand if type(operand) is Value else operand.value).weight
+                operands.append(operand)
+            else:
+                operands.append(rounded(x, kind))
+        if 0 in shape:
+            value = Value("full", dtype, shape, params=0)
+        else:
+            bounds = bounds_of(op, operands) if dtype.rank == 1 else None
+            value = Value(op, dtype, shape, tuple(operands), kind, weight, bounds)
+        if out is None:
+            return self.formula(value)
+        self.write(out, value)
+        return out
+
+    def cast(self, x: Array, dtype: DType) -> Array:
+        self.check_dtype(dtype)
+        source = x.operand
+        value = x.storage.value
+        if 0 in x.shape:
+            return self.full(x.shape, 0, dtype)
+        op = "load" if dtype is x.dtype else "cast"
+        bounds = _cast_bounds(value.bounds, x.dtype, dtype)
+        made = Value(op, dtype, x.shape, (source,), x.dtype, value.weight + 1, bounds)
+        return self.formula(made)
+
+    def copy(self, x: Array) -> Array:
+        if 0 in x.shape:
+            return self.full(x.shape, 0, x.dtype)
+        return self.formula(self.loaded(x.operand))
+
+    def assign(self, target: Array, source: Array) -> None:
+        if source.dtype is not target.dtype:
+            source = self.cast(source, target.dtype)
+        if source.shape != target.shape:
+            source = self.expand(source, target.shape)
+        if 0 not in target.shape:
+            self.write(target, self.loaded(source.operand))
+
+    def write(self, target: Array, value: Value) -> None:
+        """Make `value` what `target` holds; what was written down before keeps its meaning."""
+        storage = target.storage
+        if target.steps is None:
+            storage.value = value
+            if value.weight > HEAVIEST:
+                self.scheduler.compute(value)
+            return
+        if 0 in target.shape:
+            return
+        self.memory(target)
+        if not is_exclusive(storage):
+            self.scheduler.compute(value)  # it may read what is about to be overwritten
+            value = self.loaded(value)
+        base = self.own_memory(target)
+        base.bounds = union(base.bounds, value.bounds)
+        self.scheduler.compute(value, View(base, target.shape, target.strides, target.offset))
+
+    # reduction, scan, order
+    def reduce(self, op: str, x: Array, dims: Shape, keepdim: bool) -> Array:
+        reduced = [d for d in dims if x.shape[d] != 1]
+        kept = [n for d, n in enumerate(x.shape) if d not in dims]
+        shape = tuple([1 if d in dims else n for d, n in enumerate(x.shape)] if keepdim else kept)
+        if 0 in x.shape:
+            return self.full(shape, EXTREMES.get(op, 0), x.dtype)
+        if not reduced:
+            return self.copy(self.reshape(x, shape))
+        operand = x.operand
+        weight = x.storage.value.weight + 1
+        bounds = x.storage.value.bounds if op in ("max", "min") else None
+        params = (op, tuple(dims), keepdim)
+        return self.formula(Value("reduce", x.dtype, shape, (operand,), params, weight, bounds))
+
+    def arg_reduce(self, op: Literal["max", "min"], x: Array, dim: int, keepdim: bool) -> Array:
+        """The first place of the extreme, found by looking for it: two reductions, one kernel."""
+        size = x.shape[dim]
+        if 0 in x.shape:
+            shape = [n for d, n in enumerate(x.shape) if keepdim or d != dim]
+            if keepdim:
+                shape[dim] = 1
+            return self.full(tuple(shape), 0, int64)
+        best = self.reduce(op, x, (dim,), True)
+        is_best = self.elementwise("eq", x, best)
+        if x.dtype.rank == 2:
+            is_best = self.elementwise("logical_or", is_best, self.elementwise("isnan", x))
+        places = self.arange(size, 0, 1, int64)
+        places = self.reshape(places, (size, *(1,) * (len(x.shape) - dim - 1)))
+        found = self.reduce("min", self.elementwise("where", is_best, places, size), (dim,), keepdim)
+        found.storage.value.bounds = (0, size - 1)
+        return found
+
+    def scan(self, op: str, x: Array, dim: int) -> Array:
+        if 0 in x.shape:
+            return self.full(x.shape, 0, x.dtype)
+        source = self.elements(x)
+        outer, size, inner = prod(x.shape[:dim]), x.shape[dim], prod(x.shape[dim + 1 :])
+        assert source.block is not None
+        bounds = source.bounds if op in ("max", "min") else None
+        value = Value("memory", x.dtype, x.shape, bounds=bounds)
+        value.block = ordering.scan(
+            self.device, op, source.block.buffer, x.dtype, outer, size, inner
+        )
+        return as_array(value)
+
+    def argsort(self, x: Array, dim: int, descending: bool) -> Array:
+        if 0 in x.shape:
+            return self.full(x.shape, 0, int64)
+        order = (*[d for d in range(len(x.shape)) if d != dim], dim)
+        lines = self.permute(x, order)
+        source = self.elements(lines)
+        size = x.shape[dim]
+        assert source.block is not None
+        value = Value("memory", int64, lines.shape, bounds=(0, size - 1))
+        value.block = ordering.argsort(
+            self.device, source.block.buffer, x.dtype, prod(lines.shape) // size, size, descending
+        )
+        back = tuple(sorted(range(len(order)), key=order.__getitem__))
+        return self.permute(as_array(value), back)
+
+    # linear algebra
+    def matmul(self, a: Array, b: Array) -> Array:
+        if a.dtype in (float16, bfloat16):
+            wide = self.matmul(self.cast(a, float32), self.cast(b, float32))
+            return self.cast(wide, a.dtype)
+        if len(a.shape) == 1 or len(b.shape) == 1:
+            return self.matmul_vectors(a, b)
+        if len(b.shape) == 2 and len(a.shape) > 2:  # one large product rather than many small ones
+            rows = self.matmul(self.reshape(a, (prod(a.shape[:-1]), a.shape[-1])), b)
+            return self.reshape(rows, (*a.shape[:-1], b.shape[1]))
+        batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        shape = (*batch, a.shape[-2], b.shape[-1])
+        if 0 in shape or a.shape[-1] == 0:
+            return self.full(shape, 0, a.dtype)
+        factors = self.factors(self.expand(a, (*batch, *a.shape[-2:])),
+                               self.expand(b, (*batch, *b.shape[-2:])))  # fmt: skip
+        return as_array(Value("matmul", a.dtype, shape, factors, a.dtype, 1))
+
+    def factors(self, a: Array, b: Array) -> tuple[View, View]:
+        """Both factors of a product in memory, in a layout that its kernels take."""
+        views = []
+        for x in (a, b):
+            self.memory(x)
+            views.append(View(x.storage.value, x.shape, x.strides, x.offset))
+        if not can_merge_batch(a.shape[:-2], *views):
+            views = []
+            for x in (a, b):
+                value = self.elements(self.copy(x))
+                views.append(View(value, x.shape, row_major(x.shape), 0))
+        return views[0], views[1]
+
+    def matmul_vectors(self, a: Array, b: Array) -> Array:
+        """`matmul` where an operand has one dim: it becomes a row or a column, which then goes."""
+        left = self.reshape(a, (1, *a.shape)) if len(a.shape) == 1 else a
+        right = self.reshape(b, (*b.shape, 1)) if len(b.shape) == 1 else b
+        y = self.matmul(left, right)
+        shape = list(y.shape)
+        if len(b.shape) == 1:
+            del shape[-1]
+        if len(a.shape) == 1:
+            del shape[-1 if len(b.shape) == 1 else -2]
+        return self.reshape(y, tuple(shape))
+
+    def linalg(self, op: str, *operands: Array) -> tuple[Array, ...]:
+        results = host.linalg(op, *[self.to_numpy(x) for x in operands])
+        return tuple([self.from_numpy(np.asarray(result)) for result in results])
+
+    # movement
+    def view(self, x: Array, shape: Shape, strides: Shape, offset: int) -> Array:
+        """An array on `x`'s storage."""
+        size = prod(x.storage.value.shape)
+        if not offset and prod(shape) == size and is_row_major(shape, strides):
+            return Array(x.storage, x.dtype, shape, None, 0)
+        return Array(x.storage, x.dtype, shape, strides, offset)
+
+    def reshape(self, x: Array, shape: Shape) -> Array:
+        if x.steps is None:
+            return Array(x.storage, x.dtype, tuple(shape), None, 0)
+        strides = reshaped_strides(x.shape, x.strides, tuple(shape))
+        if strides is None:
+            return self.reshape(self.copy(x), shape)
+        return self.view(x, tuple(shape), strides, x.offset)
+
+    def permute(self, x: Array, dims: Shape) -> Array:
+        strides = x.strides
+        shape = tuple([x.shape[d] for d in dims])
+        return self.view(x, shape, tuple([strides[d] for d in dims]), x.offset)
+
+    def expand(self, x: Array, shape: Shape) -> Array:
+        if x.shape == shape:
+            return Array(x.storage, x.dtype, shape, x.steps, x.offset)
+        added = len(shape) - len(x.shape)
+        strides = tuple(
+            [0] * added
+            + [
+                0 if n == 1 and m != 1 else stride
+                for n, m, stride in zip(x.shape, shape[added:], x.strides)
+            ]
+        )
+        return self.view(x, tuple(shape), strides, x.offset)
+
+    def slice(self, x: Array, ranges: tuple[Range, ...]) -> Array:
+        strides = x.strides
+        offset = x.offset
+        shape, steps = [], []
+        for (start, step, count), stride in zip(ranges, strides):
+            offset += start * stride if count else 0
+            shape.append(count)
+            steps.append(step * stride)
+        return self.view(x, tuple(shape), tuple(steps), offset)
+
+    def strided(self, x: Array, shape: Shape, strides: Shape, offset: int) -> Array:
+        return self.view(x, tuple(shape), tuple(strides), x.offset + offset)
+
+    def strides(self, x: Array) -> Shape:
+        return x.strides
+
+    def shares_memory(self, x: Array, base: Array) -> bool:
+        return x.storage is base.storage
+
+    def is_writable(self, x: Array) -> bool:
+        steps = x.steps
+        if steps is None or 0 not in steps:
+            return True
+        return not any([n > 1 and stride == 0 for n, stride in zip(x.shape, steps)])
+
+    def concatenate(self, arrays: list[Array], dim: int) -> Array:
+        first = arrays[0]
+        size = sum([x.shape[dim] for x in arrays])
+        shape = (*first.shape[:dim], size, *first.shape[dim + 1 :])
+        if 0 in shape:
+            return self.full(shape, 0, first.dtype)
+        value = Value("memory", first.dtype, shape)
+        value.block = self.device.pool.allocate(prod(shape) * first.dtype.itemsize)
+        bounds = [x.storage.value.bounds for x in arrays if x.shape[dim]]
+        joined = as_array(value)
+        strides, start = row_major(shape), 0
+        for x in arrays:
+            if x.shape[dim]:
+                window = View(value, x.shape, strides, start * strides[dim])
+                self.scheduler.compute(self.loaded(x.operand), window)
+            start += x.shape[dim]
+        value.bounds = bounds[0]
+        for other in bounds[1:]:
+            value.bounds = union(value.bounds, other)
+        return joined
+
+    # indexing
+    def take(self, x: Array, indices: tuple[Array | None, ...]) -> Array:
+        self.check_indices(x, indices)
+        target = indexing.Target.of(x.shape, indices)
+        value = x.storage.value
+        if 0 in target.shape:
+            return self.full(target.shape, 0, x.dtype)
+        if value.op == "full":
+            return self.full(target.shape, value.params, x.dtype)
+        value = self.memory(x)
+        begin, common = target.begin, target.common
+        steps = [x.strides[d] for d in target.kept]
+        strides = (*steps[:begin], *(0,) * len(common), *steps[begin:])
+        source = View(value, target.shape, strides, x.offset)
+        picks, operands, weight = [], [], 1
+        for d, index in target.indices:
+            known = index.storage.value
+            may_be_negative = known.bounds is None or known.bounds[0] < 0
+            picks.append((x.strides[d], x.shape[d], may_be_negative))
+            operands.append(self.placed(index, common, len(steps) - begin).operand)
+            weight += known.weight
+        args = (source, *operands)
+        made = Value("take", x.dtype, target.shape, args, tuple(picks), weight, value.bounds)
+        return self.formula(made)
+
+    def placed(self, index: Array, common: Shape, behind: int) -> Array:
+        """An index with dims of 1 for the dims behind those that the indices make."""
+        wide = self.expand(index, common)
+        shape = (*common, *(1,) * behind)
+        strides = (*wide.strides, *(1,) * behind)
+        return self.view(wide, shape, strides, wide.offset)
+
+    def check_indices(self, x: Array, indices: tuple[Array | None, ...]) -> None:
+        """Raise for an index out of range. Values are read only where their bounds do not tell."""
+        for dim, index in enumerate(indices):
+            if index is None or 0 in index.shape:
+                continue
+            size = x.shape[dim]
+            value = index.storage.value
+            if value.bounds is None or value.bounds[0] < -size or value.bounds[1] >= size:
+                self.read_bounds(index, size, dim)
+
+    def read_bounds(self, index: Array, size: int, dim: int) -> None:
+        """Look at the index itself, and remember what its bounds are."""
+        places = self.to_numpy(index)
+        low, high = int(places.min()), int(places.max())
+        if low < -size or high >= size:
+            wrong = places[(places < -size) | (places >= size)].flat[0]
+            raise DimError(f"index: index {wrong} is out of range for dim {dim} of size {size}")
+        value = index.storage.value
+        if prod(index.shape) == prod(value.shape) and value.op == "memory":
+            value.bounds = low, high
+
+    def put(
+        self, x: Array, indices: tuple[Array | None, ...], values: Array, mode: PutMode
+    ) -> None:
+        self.check_indices(x, indices)
+        target = indexing.Target.of(x.shape, indices)
+        if 0 not in target.shape:
+            indexing.put_into(self, x, target, self.expand(values, target.shape), mode)
+
+    def nonzero(self, x: Array) -> Array:
+        return self.from_numpy(np.argwhere(self.to_numpy(x)))
+
+
+def rounded(number: Scalar, dtype: DType) -> Scalar:
+    """A Python number as an element of `dtype` holds it."""
+    if dtype is float16:
+        with np.errstate(all="ignore"):
+            return float(np.float16(number))
+    if dtype is bfloat16:
+        with np.errstate(all="ignore"):
+            bits = int(np.float32(number).view(np.uint32))
+        if number == number:
+            bits += 0x7FFF + (bits >> 16 & 1)
+        return float(np.uint32(bits & 0xFFFF0000).view(np.float32))
+    return number
+
+
+def is_exclusive(storage: Storage) -> bool:
+    """Whether nobody but `storage` refers to its value."""
+    return sys.getrefcount(storage.value) == _ALONE
+
+
+def _count_alone(storage: Storage) -> int:
+    """What `is_exclusive` finds for a value that only its storage refers to."""
+    return sys.getrefcount(storage.value)
+
+
+_ALONE = _count_alone(Storage(Value("probe", float32, ())))
+
+
+def _cast_bounds(bounds: Bounds, source: DType, target: DType) -> Bounds:
+    """Bounds of integers converted to `target`: none where they may wrap around."""
+    if target.rank != 1 or source.rank == 2:
+        return None
+    if source.rank == 0:
+        return 0, 1
+    if bounds is None:
+        return None
+    bits = 8 * target.itemsize
+    low, high = (0, 2**bits - 1) if target.kind == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    return bounds if low <= bounds[0] and bounds[1] <= high else None

@@ -1,0 +1,156 @@
+"""Which of several ways to run a kernel is fastest on a device: measured once, kept on disk.
+
+The file is one JSON object, {"format": 1, "choices": {device: {key: choice}}}. All that it holds
+can be measured again, so whatever is wrong with it costs a warning and no more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import math
+import os
+import statistics
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyopencl as cl
+
+from tinynet import settings
+from tinynet.backends.opencl.discovery import describe
+from tinynet.errors import KernelError, TinynetError
+
+FORMAT = 1  # raise it when kernels change so that what was measured before misleads
+RUNS = 5  # a candidate's time is the median of these, ...
+SECONDS = 0.2  # ... or of as many as begin within this time
+HOPELESS = 3  # a candidate that takes this many times the best is not run again
+
+Choice = tuple[Any, ...]  # of numbers, texts and bools
+Choices = dict[str, dict[str, list[Any]]]  # as in the file
+
+
+class Tuner:
+    """Chooses for one device. `path`: the file; `device`: the name that its choices have there.
+
+    Without `enabled` nothing is measured, but what was measured before counts.
+    """
+
+    def __init__(self, path: Path, enabled: bool, device: str) -> None:
+        self.path = path
+        self.enabled = enabled
+        self.device = device
+        self._choices: dict[str, list[Any]] | None = None  # None: not read yet
+        self._has_warned = False
+
+    def choose(
+        self, key: str, candidates: Sequence[Choice], measure: Callable[[Choice], float]
+    ) -> Choice:
+        """The remembered choice for `key`, else the fastest candidate, else (disabled) the first.
+
+        `key` names all that the best choice depends on: kernel, dtype, class of shapes.
+        `measure` runs a candidate once, waits for its end and returns seconds. What it raises
+        rules the candidate out; `KernelError` when that happens to all.
+        """
+        if self._choices is None:
+            self._choices = self._read().get(self.device, {})
+        remembered = tuple(self._choices.get(key, ()))
+        if remembered in candidates:
+            return remembered
+        if not self.enabled:
+            return candidates[0]
+        choice = fastest(key, candidates, measure)
+        self._choices[key] = list(choice)
+        self._write()
+        return choice
+
+    def _read(self) -> Choices:
+        try:
+            return _parse(self.path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError) as error:
+            self._warn(f"{self.path} is ignored: {error}")
+        return {}
+
+    def _write(self) -> None:
+        """Add the choices to what other processes have written meanwhile."""
+        choices = self._read()
+        choices.setdefault(self.device, {}).update(self._choices or {})
+        text = json.dumps({"format": FORMAT, "choices": choices}, indent=1, sort_keys=True)
+        partial = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(self.path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            self._warn(f"choices last as long as this process: {error}")
+
+    def _warn(self, what: str) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            warnings.warn(f"tune: {what}", RuntimeWarning, stacklevel=4)
+
+
+def open_tuner(cl_device: Any) -> Tuner:
+    """The tuner of a device, as the settings say.
+
+    Its name in the file has all that may change which kernel is best: PoCL gives many processors
+    the same name, and a virtual machine has fewer cores than the processor.
+    """
+    info = describe(cl_device, 0)
+    device = f"{info.hardware}, {info.compute_units} units, {info.platform} {info.driver}"
+    return Tuner(settings.cache_folder() / "tuned.json", bool(settings.TUNE.get()), device)
+
+
+def fastest(key: str, candidates: Sequence[Choice], measure: Callable[[Choice], float]) -> Choice:
+    """The candidate with the smallest median time."""
+    failures: list[Exception] = []
+    best, choice = math.inf, None
+    for candidate in candidates:
+        try:
+            seconds = _median(functools.partial(measure, candidate), best)
+        except (TinynetError, cl.Error) as error:  # a tile that the device has no room for
+            failures.append(error)
+            continue
+        if seconds < best:
+            best, choice = seconds, candidate
+    if choice is None:
+        why = failures[-1] if failures else "no time is a number"
+        raise KernelError(f"tune {key}: none of {len(candidates)} candidates ran: {why}")
+    return choice
+
+
+def _median(run: Callable[[], float], best: float) -> float:
+    run()  # compiles, and warms caches
+    began = time.perf_counter()
+    times = [run()]
+    while len(times) < RUNS and time.perf_counter() - began < SECONDS:
+        if times[0] > HOPELESS * best:
+            break
+        times.append(run())
+    return statistics.median(times)
+
+
+def _parse(text: str) -> Choices:
+    """The choices in a file's text; none in one of another format. Raises `ValueError`."""
+    content = json.loads(text)
+    if not isinstance(content, dict) or "format" not in content:
+        raise ValueError("it is none of tinynet's files")
+    if content["format"] != FORMAT:
+        return {}
+    choices: Any = content.get("choices")
+    if not _is_table_of(dict, choices):
+        raise ValueError("its choices are not a table by device and key")
+    if not all(_is_table_of(list, table) for table in choices.values()):
+        raise ValueError("a choice in it is not a list")
+    return dict(choices)
+
+
+def _is_table_of(kind: type, value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(item, kind) for item in value.values())
