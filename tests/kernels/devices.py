@@ -88,6 +88,7 @@ class Reports:
         os.environ["OCLGRIND_LOG"] = str(path)
         os.environ["OCLGRIND_DATA_RACES"] = "1"
         os.environ["OCLGRIND_UNINITIALIZED"] = "1"
+        os.environ["OCLGRIND_BUILD_OPTIONS"] = "-cl-opt-disable"
 
     def take(self):
         """What was reported since the last time."""

@@ -67,7 +67,8 @@ class OpenCLBackend:
         if result.size:
             value = x.storage.value
             if value.op == "full":
-                result.fill(value.params)
+                with np.errstate(all="ignore"):
+                    result.fill(value.params)
             else:
                 block = self.elements(x).block
                 assert block is not None
@@ -380,8 +381,8 @@ class OpenCLBackend:
     def strides(self, x: Array) -> Shape:
         return x.strides
 
-    def shares_memory(self, x: Array, base: Array) -> bool:
-        return x.storage is base.storage
+    def shares_memory(self, x: Array, base: Any) -> bool:
+        return isinstance(base, Array) and x.storage is base.storage
 
     def is_writable(self, x: Array) -> bool:
         steps = x.steps

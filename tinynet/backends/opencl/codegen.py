@@ -25,6 +25,7 @@ from tinynet.backends.opencl.primitives import VECTOR, cast, reduction, template
 from tinynet.dtype import BY_NAME
 
 LANES = 32  # partial results of a reduction on a CPU
+RUN = 64  # numbers added up before their sum is added to the sum so far: errors grow less
 BLOCK = 64  # elements between two calls of vector functions
 WIDE_BLOCK = 512  # columns that a work-item adds up at a time
 GROUP = 64  # work-items in a group, but for CPUs
@@ -353,6 +354,7 @@ class _Writer:
         bounds: tuple[str, str],
         want: Callable[[int], bool],
         lanes: int = 0,
+        after: Callable[[], None] = lambda: None,
     ) -> None:
         """Compute `targets` for k in bounds and hand each point to `consume`.
 
@@ -372,6 +374,7 @@ class _Writer:
         self.add(f"for (I k0 = {begin}; k0 < {end}; k0 += {size}) {{")
         self.add(f"const int m = min((I){size}, (I)({end} - k0));")
         _Block(self, nodes, targets, size).write(consume)
+        after()
         self.add("}")
 
     def store_all(self, numbers: list[int], value: Callable[[int], str]) -> None:
@@ -497,13 +500,8 @@ class _Writer:
         numbers = self.reductions_of(stage)
         is_cpu = self.spec.is_cpu
         place = "[u]" if is_cpu else ""
-        for n in numbers:
-            start, _ = self.combination(n)
-            if is_cpu:
-                self.add(f"{self.lane_type(n)} a{n}[{LANES}];")
-                self.add(f"for (int u = 0; u < {LANES}; u++) a{n}[u] = {start};")
-            else:
-                self.add(f"{self.lane_type(n)} a{n} = {start};")
+        size = LANES if is_cpu else 0
+        self.declare_partial(numbers, size, str(LANES))
 
         def accumulate(value: Callable[[int], str]) -> None:
             for n in numbers:
@@ -511,9 +509,50 @@ class _Writer:
                 text = step.format(a=f"a{n}{place}", b=value(self.nodes[n][4]))
                 self.add(f"a{n}{place} = {text};")
 
-        self.over_inner([self.nodes[n][4] for n in numbers], accumulate, LANES)
+        self.over_inner(
+            [self.nodes[n][4] for n in numbers], accumulate, LANES,
+            lambda: self.end_run(numbers, size, str(LANES), False),
+        )  # fmt: skip
+        self.end_run(numbers, size, str(LANES), True)
         for n in numbers:
             self.fold(n)
+
+    def sums(self, numbers: list[int]) -> list[int]:
+        """The sums of floats among reductions, which are done in runs."""
+        return [
+            n for n in numbers
+            if self.nodes[n][1] == "sum" and BY_NAME[self.nodes[n][2]].rank == 2
+        ]  # fmt: skip
+
+    def declare_partial(self, numbers: list[int], size: int, count: str) -> None:
+        """Declare where reductions accumulate: `a`, and the sum of earlier runs, `b`.
+
+        `size`: so many side by side, of which `count` are used; 0: one.
+        """
+        sums = self.sums(numbers)
+        for n in numbers:
+            start, _ = self.combination(n)
+            kind = self.lane_type(n)
+            for name in ("a", "b") if n in sums else ("a",):
+                if size:
+                    self.add(f"{kind} {name}{n}[{size}];")
+                    self.add(f"for (int u = 0; u < {count}; u++) {name}{n}[u] = {start};")
+                else:
+                    self.add(f"{kind} {name}{n} = {start};")
+        if sums:
+            self.add("int run = 0;")
+
+    def end_run(self, numbers: list[int], size: int, count: str, is_last: bool) -> None:
+        """Add sums up to those of earlier runs, now and then and at the end."""
+        sums = self.sums(numbers)
+        if not sums:
+            return
+        place = "[u]" if size else ""
+        loop = f"for (int u = 0; u < {count}; u++) " if size else ""
+        after = "a{n}{p} += b{n}{p};" if is_last else "b{n}{p} += a{n}{p}; a{n}{p} = 0;"
+        text = " ".join(after.format(n=n, p=place) for n in sums)
+        self.add(f"{loop}{{ {text} }}" if is_last else
+                 f"if (++run == {RUN}) {{ run = 0; {loop}{{ {text} }} }}")  # fmt: skip
 
     def combination(self, n: int) -> tuple[str, str]:
         """Where reduction `n` starts, and its step."""
@@ -549,9 +588,13 @@ class _Writer:
         return value if source == dtype else cast(BY_NAME[source], BY_NAME[dtype]).format(a=value)
 
     def over_inner(
-        self, targets: list[int], consume: Callable[[Callable[[int], str]], None], lanes: int
+        self,
+        targets: list[int],
+        consume: Callable[[Callable[[int], str]], None],
+        lanes: int,
+        after: Callable[[], None] = lambda: None,
     ) -> None:
-        """Loop over all inner dims of the present row."""
+        """Loop over all inner dims of the present row; `after` writes what ends each pass."""
         inner = list(range(self.spec.n_outer, self.n_dims))
         nested = inner[:-1]
 
@@ -559,7 +602,7 @@ class _Writer:
             return self.is_full[n]
 
         if not self.spec.is_cpu:
-            self.share_inner(inner, targets, consume)
+            self.share_inner(inner, targets, consume, after)
             return
         for d in nested:
             begin, end = ("begin", "end") if d == inner[0] else ("0", f"n{d}")
@@ -567,11 +610,15 @@ class _Writer:
         self.add("{")
         self.bases(self.varies)
         bounds = ("begin", "end") if not nested else ("0", f"n{inner[-1]}")
-        self.loop(targets, consume, bounds, want, lanes)
+        self.loop(targets, consume, bounds, want, lanes, after)
         self.add("}" * (len(nested) + 1))
 
     def share_inner(
-        self, inner: list[int], targets: list[int], consume: Callable[[Callable[[int], str]], None]
+        self,
+        inner: list[int],
+        targets: list[int],
+        consume: Callable[[Callable[[int], str]], None],
+        after: Callable[[], None],
     ) -> None:
         """The points of a row's inner dims, shared among the work-items of a group."""
         rest = " * ".join(f"n{d}" for d in inner[1:])
@@ -583,6 +630,7 @@ class _Writer:
         for n in self.needed(targets, lambda n: self.is_full[n]):
             self.declare(n)
         consume(self.name_of)
+        after()
         self.add("}")
 
     # columns
@@ -627,14 +675,8 @@ class _Writer:
         numbers = self.reductions_of(1)
         place = "[u]" if size > 1 else ""
         self.add(f"const int m = min((I){size}, n{self.loop_dim} - c0);")
-        for n in numbers:
-            start, _ = self.combination(n)
-            kind = self.lane_type(n)
-            if size > 1:
-                self.add(f"{kind} a{n}[{size}];")
-                self.add(f"for (int u = 0; u < m; u++) a{n}[u] = {start};")
-            else:
-                self.add(f"{kind} a{n} = {start};")
+        many = size if size > 1 else 0
+        self.declare_partial(numbers, many, "m")
         for d in range(self.spec.n_outer, self.n_dims):
             begin, end = ("begin", "end") if d == self.spec.n_outer else ("0", f"n{d}")
             self.add(f"for (I x{d} = {begin}; x{d} < {end}; x{d}++) {{")
@@ -648,7 +690,9 @@ class _Writer:
 
         targets = [self.nodes[n][4] for n in numbers]
         self.column_block(targets, accumulate, size, lambda n: True)
+        self.end_run(numbers, many, "m", False)
         self.add("}" * self.spec.n_inner)
+        self.end_run(numbers, many, "m", True)
 
     def column_block(
         self,

@@ -15,6 +15,9 @@ from tinynet.backends.opencl.memory import Block, Pool
 from tinynet.errors import KernelError
 
 KERNELS = Path(__file__).parent / "kernels"
+# Numbers too small for full precision count as 0: some CPUs are a hundred times slower with them.
+# Warnings are switched off: pyopencl would make Python's of them.
+OPTIONS = ["-cl-denorms-are-zero", "-w"]
 HEAD = PRELUDE + (KERNELS / "functions.cl").read_text(encoding="utf-8")  # of generated programs
 
 
@@ -71,7 +74,7 @@ class Device:
         """Compile a program's text and take kernel `name` from it."""
         self.compiled += 1
         try:
-            program = cl.Program(self.context, text).build(["-cl-denorms-are-zero"])
+            program = cl.Program(self.context, text).build(OPTIONS)
         except cl.RuntimeError as error:
             raise KernelError(_describe(name, text, str(error))) from None
         cl_kernel = cl.Kernel(program, name)

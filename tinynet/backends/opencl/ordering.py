@@ -135,7 +135,8 @@ def _plan_scan(
     length = size
     if op != "prod" or not dtype.is_floating_point:
         wanted, least = (4 * device.cores, LEAST) if device.is_cpu else (SCAN_ITEMS, SCAN_LEAST)
-        length = -(-size // max(1, min(wanted // lines, size * min(tile, inner) // least)))
+        most = min(size // 2, size * min(tile, inner) // least)
+        length = -(-size // max(1, min(wanted // lines, most)))
     chunks = -(-size // length)
     units = lines * chunks
     work, group, share = spread(device, units, LEAST // (length * min(tile, inner)))

@@ -14,8 +14,7 @@ from tinynet.dtype import DType, bfloat16, float16
 
 ANY = {
     "load": "{a}", "square": "{a} * {a}",
-    "maximum": "{a} >= {b} || {a} != {a} ? {a} : {b}",
-    "minimum": "{a} <= {b} || {a} != {a} ? {a} : {b}",
+    "maximum": "{a} >= {b} ? {a} : {b}", "minimum": "{a} <= {b} ? {a} : {b}",
     "eq": "{a} == {b}", "ne": "{a} != {b}", "lt": "{a} < {b}", "le": "{a} <= {b}",
     "gt": "{a} > {b}", "ge": "{a} >= {b}",
     "logical_not": "{a} == 0", "logical_and": "{a} != 0 && {b} != 0",
@@ -28,6 +27,8 @@ FLOATS = {
     "floor": "floor({a})", "ceil": "ceil({a})", "round": "rint({a})", "trunc": "trunc({a})",
     "isnan": "{a} != {a}", "isinf": "fabs({a}) == INFINITY", "isfinite": "fabs({a}) < INFINITY",
     "add": "{a} + {b}", "sub": "{a} - {b}", "mul": "{a} * {b}", "div": "{a} / {b}",
+    "maximum": "{a} >= {b} || {a} != {a} ? {a} : {b}",
+    "minimum": "{a} <= {b} || {a} != {a} ? {a} : {b}",
     "floor_divide": "floor_divide({a}, {b})", "remainder": "remainder_of({a}, {b})",
     "fmod": "fmod({a}, {b})", "copysign": "copysign({a}, {b})",
     "logaddexp": "logaddexp({a}, {b})",
