@@ -14,15 +14,15 @@ from tinynet.data import images as images_module
 @pytest.fixture(autouse=True)
 def closed_world(monkeypatch, tmp_path):
     """No TINYNET_DATA, an empty cache, and mirrors that refuse at once."""
-    pooch = pytest.importorskip("pooch")
-    cache = tmp_path / "cache"
+    pytest.importorskip("pooch")
+    cache = tmp_path / "cache" / "tinynet"
     monkeypatch.delenv(settings.DATA.name, raising=False)
-    monkeypatch.setattr(pooch, "os_cache", lambda project: cache / project)
+    monkeypatch.setenv(settings.CACHE.name, str(cache))
     for name in ("MNIST", "FASHION_MNIST"):
         source = getattr(images_module, name)
         closed = dataclasses.replace(source, mirrors=("http://127.0.0.1:9/",))
         monkeypatch.setattr(images_module, name, closed)
-    return cache / "tinynet"
+    return cache
 
 
 def pack_idx(values):

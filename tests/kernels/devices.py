@@ -13,6 +13,14 @@ from tinynet.backends import open_backend
 from tinynet.backends.opencl.device import Device
 from tinynet.backends.opencl.memory import Block
 
+OCLGRIND = {
+    "OCLGRIND_DATA_RACES": "1",
+    "OCLGRIND_UNINITIALIZED": "1",
+    "OCLGRIND_MAX_ERRORS": "1000000",  # after which it says no more
+    "OCLGRIND_BUILD_OPTIONS": "-cl-opt-disable",  # it does not know all that optimisers write
+    "PYOPENCL_NO_CACHE": "1",  # or the options would not count
+}
+
 reference = open_backend("cpu")  # says what kernels should return
 
 
@@ -85,13 +93,11 @@ class Reports:
         self.path = Path(path)
         self.path.touch()
         self.read = 0
-        os.environ["OCLGRIND_LOG"] = str(path)
-        os.environ["OCLGRIND_DATA_RACES"] = "1"
-        os.environ["OCLGRIND_UNINITIALIZED"] = "1"
-        os.environ["OCLGRIND_BUILD_OPTIONS"] = "-cl-opt-disable"
+        os.environ.update(OCLGRIND, OCLGRIND_LOG=str(path))
 
-    def take(self):
-        """What was reported since the last time."""
+    def take(self, device):
+        """What was reported since the last time, once the device is done."""
+        device.queue.finish()
         text = self.path.read_text(encoding="utf-8")
         new, self.read = text[self.read :], len(text)
         return new.strip()
@@ -101,6 +107,16 @@ def start(platform, log):
     """A device to test on, and its reports."""
     reports = Reports(log)
     device = Device(find_device(platform), "opencl")
-    if is_simulator(device):  # memory used before is not uninitialised: have it fresh each time
-        device.pool.take_back = lambda block: None
+    if is_simulator(device):
+        device.pool.take_back = Graveyard()
     return device, reports
+
+
+class Graveyard(list):
+    """Takes the place of `Pool.take_back`: memory that was used before is not uninitialised.
+
+    Nor is it released while a launch that reads it may wait: the simulator would lose it.
+    """
+
+    def __call__(self, block):
+        self.append(block.buffer)

@@ -20,8 +20,7 @@ def test_faults_are_reported(device, reports, fault):
     kernel = device.build(f"__kernel void {fault}(__global int *x) {{ {line} }}", fault, (None,))
     memory = device.pool.allocate(4 * 64)
     device.launch(kernel, (64,), (1,), memory.buffer)
-    device.queue.finish()
-    report = reports.take()
+    report = reports.take(device)
     assert words in report
     assert f"Kernel: {fault}" in report
 
@@ -33,4 +32,4 @@ def test_no_fault_no_report(device, reports):
     result = np.empty(64, np.int32)
     device.read(memory.buffer, result)
     assert result.tolist() == [1] * 64
-    assert reports.take() == ""
+    assert reports.take(device) == ""

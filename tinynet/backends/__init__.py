@@ -42,8 +42,12 @@ def open_backend(device: str | None = None) -> Backend:
 
 @cache
 def _open(name: str) -> Backend:
-    match = re.fullmatch(r"([a-z]+)(?::(\d+))?", name)
+    match = re.fullmatch(r"([a-z]+)(?::(.+))?", name)
     if match is None or match[1] not in MODULES:
         raise DeviceError(f"device: no device {name!r}, there is {', '.join(MODULES)}")
-    backend: Backend = importlib.import_module(MODULES[match[1]]).open_device(int(match[2] or 0))
+    which = match[2] or "0"
+    if match[1] == "cpu" and which != "0":
+        raise DeviceError(f"device: no device {name!r}, there is cpu")
+    module = importlib.import_module(MODULES[match[1]])
+    backend: Backend = module.open_device(int(which) if which.isdecimal() else which)
     return backend

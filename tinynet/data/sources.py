@@ -60,7 +60,7 @@ def read_folder(
 
 def read_cached(source: Source) -> dict[str, NDArray[Any]]:
     """The arrays of the files in the user's cache; what is missing there is downloaded first."""
-    folder = _cache_folder(source.name)
+    folder = settings.cache_folder() / source.name
     return {
         file: parse_idx(_read_or_download(source, file, folder / f"{file}.gz"), file)
         for file in source.checksums
@@ -77,11 +77,6 @@ def _find(source: Source, folder: Path, file: str) -> Path:
         f"{source.name}: {settings.DATA.name} has no {file}, expected {folder / file}[.gz],"
         f" or the same in {', '.join(source.subfolders)}; unset {settings.DATA.name} to download"
     )
-
-
-def _cache_folder(name: str) -> Path:
-    pooch = _import_pooch(name)
-    return Path(pooch.os_cache("tinynet")) / name
 
 
 def _import_pooch(name: str) -> Any:

@@ -13,10 +13,12 @@ To read it, begin with what an array is and go on to how it is computed:
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
-from tinynet.backends.opencl.backend import OpenCLBackend
-from tinynet.backends.opencl.device import Device
-from tinynet.backends.opencl.discovery import find
+from tinynet.backends.opencl.discovery import device_name, find
+
+if TYPE_CHECKING:
+    from tinynet.backends.opencl.backend import OpenCLBackend
 
 
 def open_device(index: int | str) -> OpenCLBackend:
@@ -27,5 +29,8 @@ def open_device(index: int | str) -> OpenCLBackend:
 
 @cache
 def _open(number: int) -> OpenCLBackend:
+    from tinynet.backends.opencl.backend import OpenCLBackend  # needs pyopencl: only now
+    from tinynet.backends.opencl.device import Device
+
     cl_device, _ = find(number)
-    return OpenCLBackend(Device(cl_device, f"opencl:{number}" if number else "opencl"))
+    return OpenCLBackend(Device(cl_device, device_name(number)))

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import functools
-import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyopencl as cl
 
+from tinynet.backends.opencl import profiler
 from tinynet.backends.opencl.ctypes import PRELUDE
 from tinynet.backends.opencl.memory import Block, Pool
+from tinynet.backends.opencl.programs import KERNELS, Builder
 from tinynet.errors import KernelError
 
-KERNELS = Path(__file__).parent / "kernels"
-# Numbers too small for full precision count as 0: some CPUs are a hundred times slower with them.
-# Warnings are switched off: pyopencl would make Python's of them.
-OPTIONS = ["-cl-denorms-are-zero", "-w"]
 HEAD = PRELUDE + (KERNELS / "functions.cl").read_text(encoding="utf-8")  # of generated programs
 
 
@@ -48,9 +44,13 @@ class Device:
         self.has_fp64 = "cl_khr_fp64" in extensions
         self.context = cl.Context([cl_device])
         self.queue = cl.CommandQueue(self.context)
+        self.builder = Builder(self.context, cl_device)
         self.pool = Pool(self.context, name, cl_device.max_mem_alloc_size)
+        self.watch: profiler.Watch | None = None
         self.launches = 0
         self.compiled = 0
+        self.bytes_read = 0
+        profiler.register(self)
 
     @functools.cache  # noqa: B019 (a device lives as long as the process)
     def kernel(self, file: str, name: str, types: tuple[Any, ...], **defines: Any) -> Kernel:
@@ -73,21 +73,33 @@ class Device:
     def build(self, text: str, name: str, types: tuple[Any, ...]) -> Kernel:
         """Compile a program's text and take kernel `name` from it."""
         self.compiled += 1
-        try:
-            program = cl.Program(self.context, text).build(OPTIONS)
-        except cl.RuntimeError as error:
-            raise KernelError(_describe(name, text, str(error))) from None
+        program = self.builder.build(name, text)
         cl_kernel = cl.Kernel(program, name)
         cl_kernel.set_scalar_arg_dtypes(types)
         return Kernel(name, cl_kernel, text)
 
     def launch(
-        self, kernel: Kernel, size: tuple[int, ...], group: tuple[int, ...], *args: Any
+        self,
+        kernel: Kernel,
+        size: tuple[int, ...],
+        group: tuple[int, ...],
+        *args: Any,
+        nbytes: int = 0,
+        flops: int = 0,
     ) -> None:
-        """Enqueue a kernel over `size` work-items in groups of `group`. Buffers are `cl.Buffer`."""
+        """Enqueue a kernel over `size` work-items in groups of `group`. Buffers are `cl.Buffer`.
+
+        `nbytes` that it reads and writes and `flops` are estimates for `tinynet.profile()`.
+        """
         self.launches += 1
-        kernel.set_args(*args)
-        cl.enqueue_nd_range_kernel(self.queue, kernel.cl_kernel, size, group)
+        try:
+            kernel.set_args(*args)
+            if self.watch is None:
+                cl.enqueue_nd_range_kernel(self.queue, kernel.cl_kernel, size, group)
+            else:
+                self.watch.launch(kernel, size, group, nbytes, flops)
+        except cl.Error as error:
+            raise KernelError(f"kernel {kernel.name}: {self.name} refused {size}, {group}: {error}") from None
 
     def upload(self, array: np.ndarray[Any, Any]) -> Block:
         """Device memory that holds what a contiguous NumPy array does."""
@@ -95,14 +107,5 @@ class Device:
 
     def read(self, buffer: Any, array: np.ndarray[Any, Any]) -> None:
         """Copy device memory into a contiguous NumPy array, once all that was enqueued is done."""
+        self.bytes_read += array.nbytes
         cl.enqueue_copy(self.queue, array, buffer)
-
-
-def _describe(name: str, text: str, log: str) -> str:
-    """What the compiler said about a kernel, with the source line it points at."""
-    found = re.search(r":(\d+):\d+: (?:(?:fatal )?error: )?(.*)", log)
-    if found is None:
-        return f"kernel {name}: does not compile: {log.strip()}"
-    number = int(found[1])
-    line = text.splitlines()[number - 1].strip() if number <= text.count("\n") + 1 else "?"
-    return f"kernel {name}: line {number}: {found[2]}\n    {line}\n{log.strip()}"

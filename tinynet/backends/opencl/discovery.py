@@ -76,7 +76,7 @@ def describe(cl_device: Any, index: int) -> DeviceInfo:
     kind = kind_of(cl_device)
     extensions = _ask(cl_device, "extensions", "").split()
     return DeviceInfo(
-        name=f"opencl:{index}",
+        name=device_name(index),
         hardware=_ask(cl_device, "name", "unnamed").strip(),
         platform=_ask(cl_device.platform, "name", "unnamed").strip(),
         driver=_ask(cl_device, "driver_version", "").strip(),
@@ -87,6 +87,11 @@ def describe(cl_device: Any, index: int) -> DeviceInfo:
         has_fp64="cl_khr_fp64" in extensions,
         shares_host_memory=bool(_ask(cl_device, "host_unified_memory", kind == "cpu")),
     )
+
+
+def device_name(number: int) -> str:
+    """What tinynet calls a device: "opencl" is the first."""
+    return f"opencl:{number}" if number else "opencl"
 
 
 def kind_of(cl_device: Any) -> str:
@@ -158,7 +163,7 @@ def _names(cl_device: Any) -> str:
 
 def _say_what_there_is() -> str:
     devices, failures = _search()
-    names = [f"opencl:{i} ({_ask(x, 'name', 'unnamed').strip()})" for i, x in enumerate(devices)]
+    names = [f"{device_name(i)} ({_ask(x, 'name', 'unnamed').strip()})" for i, x in enumerate(devices)]
     if names:
         return ", ".join(["cpu", *names])
     why = f" ({'; '.join(failures)})" if failures else ""

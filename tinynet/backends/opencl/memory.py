@@ -40,7 +40,7 @@ class Pool:
         self.largest = largest
         self.free: dict[int, list[Any]] = {}
         self.used = self.peak = self.held = 0
-        self.allocations = 0
+        self.allocations = self.uploaded = 0
 
     def allocate(self, nbytes: int) -> Block:
         """A block of at least `nbytes`. Raises `OutOfMemoryError`, once the pool is empty too."""
@@ -62,6 +62,7 @@ class Pool:
         )
         buffer = self._create(size, create)
         self._count(size)
+        self.uploaded += size
         return Block(self, buffer, size)
 
     def take_back(self, block: Block) -> None:

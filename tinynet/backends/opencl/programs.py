@@ -1,0 +1,130 @@
+"""Programs: built from text, or from what an earlier process built.
+
+Starting up should not take longer than training a small network, so with PoCL, the CPU's driver,
+two things are done that other drivers do themselves. A header of all built-in functions, 18,000
+lines that PoCL reads twice for each program, is kept out by its own guard, and what we call is
+declared in `kernels/declarations.cl`: a small program builds in 40 ms instead of 150. And built
+programs are kept in the user's cache: from there they take 1 ms, from PoCL's own cache 30.
+
+A damaged binary would crash the driver, so each file begins with a checksum of the rest. Getting a
+program's binary takes about as long as building it: that is done when the process ends, for as long
+as `PATIENCE` allows; what was not saved then, a later process saves.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import os
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pyopencl as cl
+
+from tinynet.errors import KernelError
+from tinynet.settings import cache_folder
+
+KERNELS = Path(__file__).parent / "kernels"
+# Numbers too small for full precision count as 0: some CPUs are a hundred times slower with them.
+# Warnings are switched off: pyopencl would make Python's of them.
+OPTIONS = ["-cl-denorms-are-zero", "-w"]
+NO_HEADER = "-D_OPENCL_H_"
+DECLARATIONS = (KERNELS / "declarations.cl").read_text(encoding="utf-8")
+PATIENCE = 0.5, 0.05  # seconds, and more by this share of the process's life
+CHECKSUM = 32  # bytes
+
+
+class Builder:
+    """Builds programs for one device."""
+
+    def __init__(self, context: Any, cl_device: Any) -> None:
+        self.context = context
+        self.cl_device = cl_device
+        self.is_pocl = cl_device.platform.name == "Portable Computing Language"
+        self.is_header_kept_out = self.is_pocl
+        driver = (cl_device.name, cl_device.driver_version, cl_device.platform.version)
+        self.driver = "\0".join([*OPTIONS, *driver, DECLARATIONS])
+        self.unsaved: list[tuple[Any, Path]] = []
+        self.started = time.monotonic()
+        if self.is_pocl:
+            atexit.register(self.save)
+
+    def build(self, name: str, text: str) -> Any:
+        """The built program of a text; `name` is for the error if it does not compile."""
+        if not self.is_pocl:  # pyopencl keeps binaries of other drivers'
+            return self.compile(name, text)
+        path = self.path(text)
+        program = self.load(path)
+        if program is None:
+            program = self.compile(name, text)
+            self.unsaved.append((program, path))
+        return program
+
+    def compile(self, name: str, text: str) -> Any:
+        """The program, compiled now. Raises `KernelError` with the compiler's words."""
+        if self.is_header_kept_out:
+            try:
+                return cl.Program(self.context, DECLARATIONS + text).build([*OPTIONS, NO_HEADER])
+            except cl.RuntimeError:  # a mistake in the text, or a PoCL whose header is another
+                pass
+        try:
+            program = cl.Program(self.context, text).build(OPTIONS)
+        except cl.RuntimeError as error:
+            raise KernelError(describe(name, text, str(error))) from None
+        self.is_header_kept_out = False
+        return program
+
+    # binaries
+    def path(self, text: str) -> Path:
+        """Where the binary of a text is kept: by all that it depends on."""
+        key = hashlib.sha256(f"{self.driver}\0{text}".encode()).hexdigest()
+        return cache_folder() / "programs" / key
+
+    def load(self, path: Path) -> Any:
+        """The program in a file, None if there is none that is whole."""
+        try:
+            data = path.read_bytes()
+        except OSError:
+            return None
+        binary = data[CHECKSUM:]
+        if hashlib.sha256(binary).digest() != data[:CHECKSUM]:
+            return None
+        try:
+            return cl.Program(self.context, [self.cl_device], [binary]).build(OPTIONS)
+        except cl.Error:  # another driver's
+            return None
+
+    def save(self) -> None:
+        """Keep the programs built by this process, within bounds of time."""
+        now = time.monotonic()
+        least, share = PATIENCE
+        deadline = now + least + share * (now - self.started)
+        for program, path in self.unsaved:
+            if time.monotonic() > deadline or not _write(path, program):
+                break
+        self.unsaved.clear()
+
+
+def _write(path: Path, program: Any) -> bool:
+    """Write a program's binary whole or not at all; False where files cannot be written."""
+    try:
+        binary = program.get_info(cl.program_info.BINARIES)[0]
+        partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(hashlib.sha256(binary).digest() + binary)
+        partial.replace(path)
+    except (OSError, cl.Error):
+        return False
+    return True
+
+
+def describe(name: str, text: str, log: str) -> str:
+    """What the compiler said about a kernel, with the source line it points at."""
+    found = re.search(r":(\d+):\d+: (?:(?:fatal )?error: )?(.*)", log)
+    if found is None:
+        return f"kernel {name}: does not compile: {log.strip()}"
+    number = int(found[1])
+    line = text.splitlines()[number - 1].strip() if number <= text.count("\n") + 1 else "?"
+    return f"kernel {name}: line {number}: {found[2]}\n    {line}\n{log.strip()}"
