@@ -13,14 +13,6 @@ from tinynet.backends import open_backend
 from tinynet.backends.opencl.device import Device
 from tinynet.backends.opencl.memory import Block
 
-OCLGRIND = {
-    "OCLGRIND_DATA_RACES": "1",
-    "OCLGRIND_UNINITIALIZED": "1",
-    "OCLGRIND_MAX_ERRORS": "1000000",  # after which it says no more
-    "OCLGRIND_BUILD_OPTIONS": "-cl-opt-disable",  # it does not know all that optimisers write
-    "PYOPENCL_NO_CACHE": "1",  # or the options would not count
-}
-
 reference = open_backend("cpu")  # says what kernels should return
 
 
@@ -55,6 +47,8 @@ def sizes(device, small, large=()):
 
 def upload(device, array):
     """A block that holds what an array does."""
+    if not array.size:
+        return device.pool.allocate(0)
     return device.pool.upload(np.ascontiguousarray(array))
 
 
@@ -93,7 +87,7 @@ class Reports:
         self.path = Path(path)
         self.path.touch()
         self.read = 0
-        os.environ.update(OCLGRIND, OCLGRIND_LOG=str(path))
+        os.environ["OCLGRIND_LOG"] = str(path)
 
     def take(self, device):
         """What was reported since the last time, once the device is done."""
@@ -113,9 +107,10 @@ def start(platform, log):
 
 
 class Graveyard(list):
-    """Takes the place of `Pool.take_back`: memory that was used before is not uninitialised.
+    """Takes the place of `Pool.take_back`, and keeps all buffers for good.
 
-    Nor is it released while a launch that reads it may wait: the simulator would lose it.
+    For memory that was used before is not uninitialised; and where a buffer was released, the
+    simulator takes what is next put there, if it is larger, for uninitialised.
     """
 
     def __call__(self, block):

@@ -113,14 +113,12 @@ def _put(device, mode, dtype, base, x, dims, indices, values):
     first = (x.__array_interface__["data"][0] - base.__array_interface__["data"][0]) // x.itemsize
     strides = [stride // x.itemsize for stride in x.strides]
     target = upload(device, base)
-    blocks = [upload(device, index) if index.size else None for index in indices]
-    indexed = [(b and b.buffer, x.shape[d], strides[d]) for b, d in zip(blocks, dims)]
+    blocks = [upload(device, index) for index in indices]
+    indexed = [(block.buffer, x.shape[d], strides[d]) for block, d in zip(blocks, dims)]
     kept = [d for d in range(x.ndim) if d not in dims]
     step, *steps = [stride // x.itemsize for stride in values.strides]
     dims_kept = [(x.shape[d], strides[d], to) for d, to in zip(kept, steps)]
-    source = upload(device, values[:1] if step == 0 else values) if values.size else target
+    source = upload(device, values[:1] if step == 0 else values).buffer
     n = len(values)
-    put(
-        device, target.buffer, dtype, first, indexed, n, dims_kept, source.buffer, step, mode
-    )  # fmt: skip
+    put(device, target.buffer, dtype, first, indexed, n, dims_kept, source, step, mode)
     return download(device, target, base.shape, base.dtype)

@@ -186,7 +186,7 @@ def test_description():
 
 def test_description_by_a_driver_that_tells_nothing():
     info = discovery.describe(Silent(Driver(name="Board", offers=[])), 0)
-    assert info == ("opencl:0", "unnamed", "Board", "", "gpu", 0, 1, False, False, False)
+    assert info == ("opencl", "unnamed", "Board", "", "gpu", 0, 1, False, False, False)
     cpu = discovery.describe(POCL.offers[0], 0)
     assert cpu.shares_host_memory
     assert "0.0 GiB of the host's" in str(cpu)
@@ -197,7 +197,7 @@ def test_a_device_that_tells_nothing_is_used_all_the_same(have):
     driver.offers.append(Silent(driver))
     have(driver)
     assert discovery.find("board")[1] == 0
-    with pytest.raises(DeviceError, match=r"there is cpu, opencl:0 \(unnamed\)$"):
+    with pytest.raises(DeviceError, match=r"there is cpu, opencl \(unnamed\)$"):
         discovery.find(1)
 
 

@@ -32,7 +32,8 @@ from tinynet.backends.opencl.array import (
 from tinynet.backends.opencl.bounds import bounds_of, union
 from tinynet.backends.opencl.device import Device
 from tinynet.backends.opencl.primitives import QUESTIONS, REDUCTIONS
-from tinynet.backends.opencl.scheduler import Scheduler, can_merge_batch
+from tinynet.backends.opencl.planner import merged_batch
+from tinynet.backends.opencl.scheduler import Scheduler
 from tinynet.dtype import BY_NAME, DType, Scalar, bfloat16, bool_, float16, float32, float64, int64
 from tinynet.dtype import uint32, uint64
 from tinynet.errors import DeviceError, DimError
@@ -308,7 +309,7 @@ class OpenCLBackend:
         for x in (a, b):
             self.memory(x)
             views.append(View(x.storage.value, x.shape, x.strides, x.offset))
-        if not can_merge_batch(a.shape[:-2], *views):
+        if len(merged_batch(a.shape[:-2], *views)[0]) > 2:
             views = []
             for x in (a, b):
                 value = self.elements(self.copy(x))

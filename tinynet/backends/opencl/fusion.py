@@ -1,30 +1,111 @@
-"""What is computed together: formulas become kernels here.
+"""What is computed together: the formula of a value, as far as one kernel can compute it.
 
-`Planner.compute(value)` follows a formula down to memory. What can be one kernel becomes one:
-elementwise operations and loads always; reductions with what leads to them and what follows from
-them, where all of it runs over the same rows; a matrix product with what is made of it element by
-element. Parts that somebody else holds too are stored on the way. What cannot be inlined is
-computed first, in a kernel of its own; then the plan is made again.
+`survey(value)` walks what a value is made of and says what its structure is; equal structures get
+equal kernels, so a plan is made once. `Formula` follows the value down to memory. What can be one
+kernel becomes one: elementwise operations and loads always; reductions with what leads to them and
+what follows from them, where all of it runs over the same rows; a matrix product with what is made
+of it element by element. Parts that somebody else holds too are stored on the way. `first` says
+what must be computed before, in kernels of its own; then the formula is looked at again.
 """
 
 from __future__ import annotations
 
 import sys
-from math import prod
+from collections.abc import Hashable
 from typing import Any, NamedTuple
 
-from tinynet.backends.opencl import codegen
-from tinynet.backends.opencl.array import READY, Array, Value, View, is_row_major, row_major
+from tinynet.backends.opencl.array import READY, Value, View, row_major
 from tinynet.backends.opencl.ctypes import computed
-from tinynet.backends.opencl.memory import Block
-from tinynet.dtype import DType, float32, int64
+from tinynet.dtype import float32
 from tinynet.shape import Shape
 
 CHEAP = 6  # operations that may be done again for each place they are broadcast to
-SMALL = 8192  # elements that one work-item of a CPU computes sooner than two
-MOST_BUFFERS = 40
+
+OPERANDS = (Value, View)
 
 Dims = tuple[int, ...]  # for each dim of an operand the iteration dim it runs along, or -1
+
+
+class Graph:
+    """What a value is made of: all values below it, each once, the value itself first.
+
+    `numbers` are the Python scalars among them, `owners` say whose operand each is; `key` is the structure without the numbers; `held`
+    says of each value whether somebody outside this graph refers to it.
+    """
+
+    __slots__ = ("held", "key", "numbers", "owners", "places", "values")
+
+    def __init__(
+        self, values: list[Value], places: dict[int, int], numbers: list[Any],
+        owners: list[tuple[int, int]], key: Hashable, held: tuple[bool, ...],
+    ) -> None:  # fmt: skip
+        self.values = values
+        self.places = places
+        self.numbers = numbers
+        self.owners = owners
+        self.key = key
+        self.held = held
+
+    def is_held(self, value: Value) -> bool:
+        """Whether somebody outside this graph refers to `value`."""
+        return self.held[self.places[id(value)]]
+
+
+def survey(root: Value) -> Graph:
+    """Walk all that `root` is made of."""
+    values: list[Value] = []
+    places: dict[int, int] = {}
+    counts: list[int] = []
+    numbers: list[Any] = []
+    owners: list[tuple[int, int]] = []
+    structure: list[Any] = []
+    note = structure.append
+
+    def visit(value: Value) -> None:
+        key = id(value)
+        place = places.get(key)
+        if place is not None:
+            counts[place] += 1
+            note(place)
+            return
+        places[key] = len(values)
+        values.append(value)
+        counts.append(1)
+        op = value.op
+        if op == "full":
+            numbers.append(value.params)
+            owners.append((key, 0))
+            note((op, value.dtype, value.shape))
+        elif op == "iota":
+            numbers.extend(value.params)
+            owners.extend(((key, 0), (key, 1)))
+            note((op, value.dtype, value.shape))
+        else:
+            note((op, value.dtype, value.shape, value.params))
+            for i, operand in enumerate(value.args):
+                kind = type(operand)
+                if kind is Value:
+                    visit(operand)
+                elif kind is View:
+                    note((operand.shape, operand.strides, operand.offset))
+                    visit(operand.value)
+                else:
+                    note(None)
+                    numbers.append(operand)
+                    owners.append((key, i))
+
+    visit(root)
+    held = held_by_others(values, counts)
+    return Graph(values, places, numbers, owners, (tuple(structure), held), held)
+
+
+def held_by_others(values: list[Value], counts: list[int]) -> tuple[bool, ...]:
+    """Of each value whether more refer to it than the list itself and `counts` of the graph."""
+    return tuple([sys.getrefcount(v) - n > _ALONE for v, n in zip(values, counts)])
+
+
+# what that finds of a value in nothing but a list
+_ALONE = [sys.getrefcount(v) - n for v, n in zip([Value("probe", float32, ())], [0])][0]
 
 
 class Leaf(NamedTuple):
@@ -42,20 +123,21 @@ class Formula:
     iteration dims that reductions run over, None where there are none.
     """
 
-    def __init__(self, root: Value) -> None:
-        self.root = root
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.root = root = graph.values[0]
+        self.number_places = {owner: place for place, owner in enumerate(graph.owners)}
         self.shape = list(root.shape)
         self.inner: list[int] | None = None
         self.outer: set[int] = set()
         self.product: Value | None = None
         self.nodes: list[tuple[Any, ...]] = []
         self.leaves: list[Leaf] = []
-        self.scalars: list[tuple[Any, str]] = []
+        self.scalars: list[tuple[int, str]] = []  # places in the graph's numbers, and C types
         self.picks: list[tuple[int, int]] = []  # stride and size for each index of each take
         self.first: list[Value] = []
         self.memo: dict[Any, int] = {}
         self.inlined: list[tuple[Value, int, Dims]] = []
-        self.references: dict[int, int] = {}
         dims = tuple([i if n != 1 else -1 for i, n in enumerate(root.shape)])
         if root.op == "reduce":
             self.start_reduction(root, dims)
@@ -63,13 +145,11 @@ class Formula:
             self.visit_value(root, dims)
 
     # operands
-    def visit(self, operand: Any, dims: Dims, dtype: DType) -> int:
-        """The node of an operand; numbers take `dtype`."""
+    def visit(self, operand: Value | View, dims: Dims) -> int:
+        """The node of an operand whose dims run along `dims`."""
         if type(operand) is Value:
             return self.visit_value(operand, dims)
-        if type(operand) is View:
-            return self.visit_view(operand, dims)
-        return self.scalar(operand, computed(dtype))
+        return self.visit_view(operand, dims)  # type: ignore[arg-type]
 
     def visit_value(self, value: Value, dims: Dims) -> int:
         """The node of a value whose dims run along `dims`."""
@@ -113,16 +193,16 @@ class Formula:
             return False
         return len(mapped) < sum([n != 1 for n in self.shape])
 
-    def scalar(self, number: Any, ctype: str) -> int:
-        """The node of a number, which is an argument of the kernel."""
+    def scalar(self, place: int, ctype: str) -> int:
+        """The node of one of the graph's numbers, which is an argument of the kernel."""
         self.nodes.append(("scalar", ctype, len(self.scalars)))
-        self.scalars.append((number, ctype))
+        self.scalars.append((place, ctype))
         return len(self.nodes) - 1
 
     def leaf(self, value: Value, shape: Shape, strides: Shape, offset: int, dims: Dims) -> int:
         """The node of something read."""
         if value.op == "full":
-            return self.scalar(value.params, computed(value.dtype))
+            return self.scalar(self.number_places[id(value), 0], computed(value.dtype))
         access = self.access(value, shape, strides, offset, dims)
         key = (id(value), access.strides, offset)
         node = self.memo.get(key)
@@ -148,35 +228,23 @@ class Formula:
     # operations
     def visit_elementwise(self, value: Value, dims: Dims) -> int:
         """The node of an elementwise operation, or of a cast. `params`: the operands' dtype."""
-        self.count_references(value)
         ndim = len(value.shape)
         nodes = []
-        for operand in value.args:
-            kind = type(operand)
-            if kind is Value or kind is View:
-                nodes.append(self.visit(operand, aligned(operand.shape, dims, ndim), value.dtype))
+        for i, operand in enumerate(value.args):
+            if type(operand) in OPERANDS:
+                nodes.append(self.visit(operand, aligned(operand.shape, dims, ndim)))
             else:
-                nodes.append(self.scalar(operand, computed(value.params)))
+                nodes.append(self.scalar(self.number_places[id(value), i], computed(value.params)))
         self.nodes.append((value.op, value.params.name, value.dtype.name, *nodes))
         return len(self.nodes) - 1
-
-    def count_references(self, value: Value) -> None:
-        """Note whom `value` refers to, so that other holders can be told apart."""
-        for operand in value.args:
-            if type(operand) is View:
-                operand = operand.value
-            if type(operand) is Value:
-                key = id(operand)
-                self.references[key] = self.references.get(key, 0) + 1
 
     def visit_take(self, value: Value, dims: Dims) -> int:
         """The node of elements picked by indices. `params`: stride, size, sign of each index."""
         source, *indices = value.args
         if source.value.op != "memory":
             return self.later(source.value)
-        self.count_references(value)
         ndim = len(value.shape)
-        nodes = tuple([self.visit(i, aligned(i.shape, dims, ndim), int64) for i in indices])
+        nodes = tuple([self.visit(i, aligned(i.shape, dims, ndim)) for i in indices])
         leaf = self.access(source.value, source.shape, source.strides, source.offset, dims)
         signs = tuple([may_be_negative for _, _, may_be_negative in value.params])
         self.picks += [(stride, size) for stride, size, _ in value.params]
@@ -191,7 +259,6 @@ class Formula:
         if not (is_whole and is_same and is_first):
             return self.later(value)
         self.product = value
-        self.count_references(value)
         self.nodes.append(("product", value.dtype.name))
         return len(self.nodes) - 1
 
@@ -213,16 +280,17 @@ class Formula:
         places = dict(zip(range(len(x.shape)) if keepdim else kept, dims))
         sizes = [x.shape[d] for d in reduced if x.shape[d] != 1]
         outer = {places[d] for d in kept if x.shape[d] != 1}
-        if self.product is not None or not self.fit_inner(outer, sizes):
+        if self.product is not None:  # the product's kernel has no rows
+            return self.later(self.product)
+        if not self.fit_inner(outer, sizes):
             return self.later(value)
         assert self.inner is not None
-        self.count_references(value)
         inner = iter(self.inner)
         target = [
             -1 if n == 1 else next(inner) if d in reduced else places[d]
             for d, n in enumerate(x.shape)
         ]
-        node = self.visit(x, tuple(target), x.value.dtype if type(x) is View else x.dtype)
+        node = self.visit(x, tuple(target))
         source = x.value.dtype.name if type(x) is View else x.dtype.name
         self.nodes.append(("reduce", op, source, value.dtype.name, node))
         return len(self.nodes) - 1
@@ -242,36 +310,11 @@ class Formula:
     # results
     def outputs(self) -> list[tuple[Value, int, Dims]]:
         """The root, and what else is computed on the way and held by others."""
-        found = []
-        for value, node, dims in self.inlined:
-            if value is self.root:
-                found.append((value, node, dims))
-            elif not self.repeats(dims):
-                known = self.references.get(id(value), 0) + (value is self.product)
-                if is_held(value, known):
-                    found.append((value, node, dims))
-        return found
-
-
-def is_held(value: Value, known: int) -> bool:
-    """Whether somebody else than the `known` operands of this formula refers to `value`."""
-    return sys.getrefcount(value) - known > _ALONE
-
-
-def _count_alone() -> int:
-    """What `sys.getrefcount` says, in the same circumstances, of a value that nobody else has."""
-    inlined = [(Value("probe", float32, ()), 0, ())]
-    counts = []
-
-    def probe(value: Value, known: int) -> None:
-        counts.append(sys.getrefcount(value) - known)
-
-    for value, _, _ in inlined:
-        probe(value, 0)
-    return counts[0]
-
-
-_ALONE = _count_alone()
+        return [
+            (value, node, dims)
+            for value, node, dims in self.inlined
+            if value is self.root or (not self.repeats(dims) and self.graph.is_held(value))
+        ]
 
 
 def aligned(shape: Shape, dims: Dims, ndim: int) -> Dims:

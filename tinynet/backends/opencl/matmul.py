@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,9 +30,10 @@ STORE_EPILOGUE = """\
 #define EPILOGUE_INIT
 #define EPILOGUE(value, batch, row, column) c[(batch) * c_batch + (row) * c_row + (column)] = value
 """
-INT32_LIMIT = 2**31 - 1
+PACKED_WORK = 2**26  # m * n * k from which packing beforehand pays
+PACKED_LINES = 96  # lines that one work-item packs
 # What packing an element costs beside one multiplication: copied, transposed, gathered.
-COPY, TRANSPOSE, GATHER = 4, 8, 24
+COPY, TRANSPOSE, GATHER = 10, 12, 24
 
 
 class Factor(NamedTuple):
@@ -44,13 +46,26 @@ class Factor(NamedTuple):
 class Tile(NamedTuple):
     """How a kernel divides a product; the kernels' headers say what each size means."""
 
-    kind: str  # "cpu", "vector" (matrix by vector on a CPU) or "gpu"
+    kind: str  # "gpu", "cpu", "packed" (for large products) or "vector" (one dim is 1) on a CPU
     rows: int
     columns: int
     width: int
     depth: int
     block_rows: int
     block_columns: int
+
+
+class Pack(NamedTuple):
+    """A kernel that copies an operand to `nbytes` of scratch memory, which then stands for it."""
+
+    operand: int  # 0 or 1
+    nbytes: int
+    text: str
+    name: str
+    size: tuple[int, ...]
+    group: tuple[int, ...]
+    scalars: tuple[int, ...]  # arguments behind the operand and the scratch memory
+    types: tuple[Any, ...]
 
 
 class Plan(NamedTuple):
@@ -62,46 +77,29 @@ class Plan(NamedTuple):
     group: tuple[int, ...]
     scalars: tuple[int, ...]  # arguments behind the two operands
     types: tuple[Any, ...]  # of operands (None) and scalars
-
-
-class _Lines(NamedTuple):
-    """One factor, seen along its lines: rows of the first, columns of the second."""
-
-    offset: int
-    outer: int
-    inner: int
-    line: int
-    step: int  # along k
+    packs: tuple[Pack, ...] = ()  # to be run before
 
 
 @functools.lru_cache(maxsize=4096)
 def plan(
-    device: Device, dtype: DType, shape: tuple[int, ...], a: Factor, b: Factor, tile: Any = None
+    device: Device,
+    dtype: DType,
+    shape: tuple[int, ...],
+    a: Factor,
+    b: Factor,
+    tile: tuple[Any, ...] | None = None,
 ) -> Plan:
     """Plan the product of (batch0, batch1, m, n, k); no size is 0. `tile`: one of `candidates`."""
-    tile = Tile(*tile) if tile is not None else candidates(device, dtype, shape, a, b)[0]
-    batch0, batch1, m, n, k = shape
-    swap = _is_swapped(tile, m, n)
+    chosen = candidates(device, dtype, shape, a, b)[0] if tile is None else Tile(*tile)
+    _, _, m, n, _ = shape
+    swap = _is_swapped(chosen, m, n)
     first, second = _lines(shape, a, b)
+    problem = _Problem(dtype, chosen, swap, shape[:2], m, n, shape[4], first, second)
     if swap:
-        m, n, first, second = n, m, second, first
-    scalars = (m, n, k, batch1, *first, *second)
-    types: tuple[Any, ...] = (None, None) + (np.int64,) * len(scalars)
-    flags = (swap, first.step == 1, first.line == 1, second.step == 1, second.line == 1)
-    if tile.kind == "gpu":
-        reach = max(
-            abs(x.line) * tile.block_rows + abs(x.step) * tile.depth for x in (first, second)
-        )
-        text = _text("matmul_gpu", dtype, tile, flags, reach > INT32_LIMIT)
-        group = (tile.block_columns // tile.columns, tile.block_rows // tile.rows)
-        count = batch0 * batch1 * -(-m // tile.block_rows) * -(-n // tile.block_columns)
-        return Plan(text, "matmul", (count * group[0], group[1]), group, scalars, types)
-    cost = (_cost(first, is_first=True), _cost(second, is_first=False))
-    rows, columns = _share(m, n, batch0 * batch1, device.cores, tile, cost)
-    count = batch0 * batch1 * -(-m // rows) * -(-n // columns)
-    text = _text("matmul_cpu", dtype, tile, flags, False)
-    types += (np.int32, np.int32)
-    return Plan(text, "matmul", (count,), (1,), (*scalars, rows, columns), types)
+        problem = problem._replace(m=n, n=m, first=second, second=first)
+    if chosen.kind == "gpu":
+        return _plan_gpu(problem)
+    return _plan_cpu(problem, device.cores)
 
 
 def candidates(
@@ -123,38 +121,161 @@ def run(
     types: tuple[Any, ...] = (None, np.int64, np.int64),
 ) -> None:
     """Enqueue a planned product of buffers `a` and `b`; `args` go to the epilogue's parameters."""
-    kernel = _kernel(device, epilogue, planned.text, planned.name, planned.types + types)
-    device.launch(kernel, planned.size, planned.group, a, b, *planned.scalars, *args)
+    factors = [a, b]
+    held = []  # scratch memory goes back to the pool once everything is enqueued
+    for pack in planned.packs:
+        held.append(device.pool.allocate(pack.nbytes))
+        kernel = _kernel(device, "", pack.text, pack.name, pack.types)
+        source, factors[pack.operand] = factors[pack.operand], held[-1].buffer
+        device.launch(kernel, pack.size, pack.group, source, held[-1].buffer, *pack.scalars)
+    ready = kernel(device, epilogue, planned, types)
+    device.launch(ready, planned.size, planned.group, *factors, *planned.scalars, *args)
 
 
-@functools.cache
-def _kernel(device: Device, head: str, text: str, name: str, types: tuple[Any, ...]) -> Kernel:
-    return device.build(head + text, name, types)
+class _Lines(NamedTuple):
+    """A factor along its lines, the rows of the first and the columns of the second."""
+
+    offset: int
+    outer: int  # strides of the batch dims
+    inner: int
+    line: int
+    step: int  # along k
 
 
-@functools.cache
-def _text(file: str, dtype: DType, tile: Tile, flags: tuple[bool, ...], is_far: bool) -> str:
-    """The program's text behind its epilogue."""
-    swap, a_k, a_row, b_k, b_column = (int(flag) for flag in flags)
-    place = "column, row" if swap else "row, column"
-    kinds = macros(dtype)
+class _Problem(NamedTuple):
+    """What is to be planned, transposed where that is better."""
+
+    dtype: DType
+    tile: Tile
+    swap: bool
+    batches: tuple[int, ...]
+    m: int
+    n: int
+    k: int
+    first: _Lines
+    second: _Lines
+
+    def scalars(self, first: _Lines, second: _Lines) -> tuple[int, ...]:
+        """Arguments that all kernels have."""
+        return (self.m, self.n, self.k, self.batches[1], *first, *second)
+
+    def defines(self) -> dict[str, Any]:
+        """Macros that every kernel knows."""
+        sizes = {key.upper(): size for key, size in self.tile._asdict().items() if key != "kind"}
+        units = {
+            "A_K_UNIT": int(self.first.step == 1 and self.first.line != 1),
+            "A_ROW_UNIT": int(self.first.line == 1),
+            "B_K_UNIT": int(self.second.step == 1 and self.second.line != 1),
+            "B_COLUMN_UNIT": int(self.second.line == 1),
+        }
+        return macros(self.dtype) | sizes | units
+
+    def places(self) -> dict[str, Any]:
+        """Macros that say which operand is the first factor, and where an element belongs."""
+        first, second = ("operand_b", "operand_a") if self.swap else ("operand_a", "operand_b")
+        place = "column, row" if self.swap else "row, column"
+        emit = {"EMIT(value, batch, row, column)": f"EPILOGUE(value, batch, {place})"}
+        return {"FIRST": first, "SECOND": second} | emit
+
+
+def _plan_gpu(problem: _Problem) -> Plan:
+    """A group of work-items for each block of the product."""
+    tile, dtype, first, second = problem.tile, problem.dtype, problem.first, problem.second
+    reach = max(abs(x.line) * tile.block_rows + abs(x.step) * tile.depth for x in (first, second))
     is_narrow = not dtype.is_floating_point and dtype.itemsize < 4
-    defines = {
-        **kinds,
-        "W": "uint" if is_narrow else kinds["U"],
-        "VECTOR": f"{kinds['U']}{tile.width}",
-        **{key.upper(): value for key, value in tile._asdict().items() if key != "kind"},
-        "IS_VECTOR": int(tile.kind == "vector"),
-        "INDEX": "long" if is_far else "int",
-        "FIRST": "operand_b" if swap else "operand_a",
-        "SECOND": "operand_a" if swap else "operand_b",
-        "A_K_UNIT": a_k,
-        "A_ROW_UNIT": int(a_row and not a_k),
-        "B_K_UNIT": b_k,
-        "B_COLUMN_UNIT": b_column,
-        "EMIT(value, batch, row, column)": f"EPILOGUE(value, batch, {place})",
-    }
+    defines = problem.defines() | problem.places()
+    defines["W"] = "uint" if is_narrow else defines["U"]
+    defines["INDEX"] = "int" if reach < 2**31 else "long"
+    group = (tile.block_columns // tile.columns, tile.block_rows // tile.rows)
+    count = prod(problem.batches) * -(-problem.m // tile.block_rows)
+    count *= -(-problem.n // tile.block_columns)
+    scalars = problem.scalars(first, second)
+    return Plan(
+        _text("matmul_gpu", **defines),
+        "matmul",
+        (count * group[0], group[1]),
+        group,
+        scalars,
+        (None, None, *[np.int64] * len(scalars)),
+    )
+
+
+def _plan_cpu(problem: _Problem, cores: int) -> Plan:
+    """A work-item for each block of the product; where `tile` says so, factors packed before."""
+    tile, m, n, k, first, second = problem.tile, *problem[4:]
+    cost = (_cost(first), _cost(second))
+    if tile.kind == "packed":
+        cost = (0, 0)
+    count = prod(problem.batches)
+    rows, columns = _share(m, n, count, cores, tile, cost)
+    deep = _deep(k, tile)
+    is_packed = int(tile.kind == "packed")
+    defines = problem.defines()
+    defines |= {"VECTOR": f"{defines['U']}{tile.width}", "IS_PACKED": is_packed}
+    packs: tuple[Pack, ...] = ()
+    if tile.kind == "packed":
+        task = _pack(problem, first, defines | {"TASK": "PACK_ROWS"}, deep, m, tile.rows)
+        other = _pack(problem, second, defines | {"TASK": "PACK_COLUMNS"}, deep, n, tile.columns)
+        first, second = task[1], other[1]
+        packs = (
+            task[0]._replace(operand=int(problem.swap)),
+            other[0]._replace(operand=int(not problem.swap)),
+        )
+        defines |= dict.fromkeys(("A_K_UNIT", "A_ROW_UNIT", "B_K_UNIT", "B_COLUMN_UNIT"), 0)
+    defines |= problem.places() | {"TASK": "MATVEC" if tile.kind == "vector" else "MATMUL"}
+    scalars = problem.scalars(first, second)
+    types = (None, None, *[np.int64] * len(scalars), np.int32, np.int32, np.int32)
+    return Plan(
+        _text("matmul_cpu", **defines),
+        "matmul",
+        (count * -(-m // rows) * -(-n // columns),),
+        (1,),
+        (*scalars, rows, columns, deep),
+        types,
+        packs,
+    )
+
+
+def _pack(
+    problem: _Problem, factor: _Lines, defines: dict[str, Any], deep: int, count: int, lines: int
+) -> tuple[Pack, _Lines]:
+    """How to pack a factor of `count` lines in tiles of `lines`, and the factor that results."""
+    tile, k = problem.tile, problem.k
+    outer = problem.batches[0] if factor.outer else 1  # a broadcast factor is packed once
+    inner = problem.batches[1] if factor.inner else 1
+    size = lines * (tile.depth + -(-tile.width // lines))
+    parts = -(-k // deep)
+    batch = parts * -(-count // lines) * size
+    packed = _Lines(0, inner * batch if outer > 1 else 0, batch if inner > 1 else 0, 0, 0)
+    block = -(-PACKED_LINES // lines) * lines
+    pack = Pack(
+        0,
+        outer * inner * batch * problem.dtype.itemsize,
+        _text("matmul_cpu", **defines),
+        "pack",
+        (outer * inner * parts * -(-count // block),),
+        (1,),
+        (count, k, inner, *factor, block, deep),
+        (None, None, *[np.int64] * 8, np.int32, np.int32),
+    )
+    return pack, packed
+
+
+@functools.cache
+def kernel(device: Device, epilogue: str, planned: Plan, types: tuple[Any, ...]) -> Kernel:
+    """The compiled kernel of a plan with an epilogue, whose parameters have these types."""
+    return device.build(epilogue + planned.text, planned.name, planned.types + types)
+
+
+@functools.cache
+def _text(file: str, **defines: Any) -> str:
     return Device.text(file, **defines)
+
+
+def _deep(k: int, tile: Tile) -> int:
+    """How much of k to take at a time: equal parts, the last a little shorter."""
+    part = -(-k // -(-k // tile.depth))
+    return min(tile.depth, -(-part // tile.width) * tile.width)
 
 
 def _lines(shape: tuple[int, ...], a: Factor, b: Factor) -> tuple[_Lines, _Lines]:
@@ -171,15 +292,15 @@ def _is_swapped(tile: Tile, m: int, n: int) -> bool:
     """Whether to compute the transpose: kernels divide their work by rows."""
     if tile.kind == "vector":
         return n > 1
-    return tile.kind == "cpu" and n <= tile.rows < m
+    return tile.kind != "gpu" and n <= tile.rows < m
 
 
-def _cost(factor: _Lines, *, is_first: bool) -> int:
+def _cost(factor: _Lines) -> int:
     """What packing one element of a factor costs."""
     if factor.line == 1:
         return COPY
     if factor.step == 1:
-        return COPY if is_first else TRANSPOSE
+        return TRANSPOSE
     return GATHER
 
 
@@ -211,13 +332,19 @@ def _cpu_tiles(
     """A register tile has as many vectors as there are registers, less those of its operands."""
     native = device.cl_device.native_vector_width_float
     width = max(2, min(16, 4 * max(native, 4) // dtype.itemsize))
-    many = native >= 16  # 32 registers
+    # 32 registers with AVX-512, 16 without
+    registers = ((8, 3), (6, 4)) if native >= 16 else ((6, 2), (4, 3))
     tiles = [
-        Tile("cpu", rows, vectors * width, width, depth, 24 * rows, blocks * vectors * width)
-        for rows, vectors, depth, blocks in (
-            ((8, 3, 256, 4), (6, 4, 256, 3)) if many else ((6, 2, 256, 8), (4, 2, 384, 8))
+        Tile(kind, rows, vectors * width, width, depth, block_rows, block_columns)
+        for rows, vectors in registers
+        for kind, depth, block_rows, block_columns in (
+            ("cpu", 320, 24 * rows, 256 // (vectors * width) * vectors * width),
+            ("packed", 256, 16 * rows, 128 // (vectors * width) * vectors * width),
         )
     ]
+    _, _, m, n, k = shape
+    if min(m, n) >= 192 and m * n * k >= PACKED_WORK:
+        tiles.sort(key=lambda tile: tile.kind != "packed")
     first, second = _lines(shape, a, b)
     if shape[2] > 1 and shape[3] > 1:
         return tiles

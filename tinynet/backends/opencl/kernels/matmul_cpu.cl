@@ -1,60 +1,53 @@
 // The matrix product on a CPU: one work-item does as much as a thread can keep in its caches.
 //
-// Layout: any strides, in elements. A_K_UNIT, A_ROW_UNIT, B_K_UNIT, B_COLUMN_UNIT: 1 where an
-//   operand's stride along k, its rows or its columns is 1.
+// Layout: any strides, in elements. A_K_UNIT, A_ROW_UNIT, B_K_UNIT, B_COLUMN_UNIT: 1 where a
+//   factor's stride along k, its rows or its columns is 1.
+// Method (Goto & van de Geijn 2008): for every `deep` of k, copy what a block of the product needs
+//   of both factors, tile by tile, then multiply tiles of ROWS x COLUMNS in registers. Rows and
+//   columns past the edge repeat the last one and are not stored.
+// TASK, the kernel: MATMUL copies to private memory, a block at a time. For large products
+//   PACK_ROWS and PACK_COLUMNS first copy a whole factor to scratch memory: batches, each of
+//   ceil(size / deep) parts, each of all tiles; MATMUL with IS_PACKED takes these. MATVEC is the
+//   product with a vector.
 // Work size: one item, a group of its own, for each block of `rows` x `columns` of the product,
-//   its columns fastest, then rows, then batches.
-// Method (Goto & van de Geijn 2008): for every DEPTH of k, copy what the block needs of both
-//   operands to private memory, tile by tile, then multiply tiles of ROWS x COLUMNS in registers.
-//   Rows and columns past the edge repeat the last one and are not stored.
+//   its columns fastest, then rows, then batches; PACK: for `lines` of each part of each batch.
 // Limits: ROWS divides BLOCK_ROWS and `rows`, WIDTH divides COLUMNS, COLUMNS divides BLOCK_COLUMNS
-//   and `columns`; blocks have at most BLOCK_ROWS x BLOCK_COLUMNS. fma(), mad() and vloadn() are
-//   slow on PoCL 3.0, hence none of them.
+//   and `columns`; blocks have at most BLOCK_ROWS x BLOCK_COLUMNS, `deep` is at most DEPTH.
+//   fma(), mad() and vloadn() are slow on PoCL 3.0, hence none of them.
 // The epilogue's names are its own: here no name ends in a digit.
+
+#define MATMUL 1
+#define PACK_ROWS 2
+#define PACK_COLUMNS 3
+#define MATVEC 4
 
 typedef VECTOR loose __attribute__((aligned(sizeof(U))));  // a vector anywhere in memory
 
-#define PARAMETERS                                                                              \
-    global const S *restrict operand_a, global const S *restrict operand_b, const long m,              \
-        const long n, const long size, const long inner, const long a_offset,                   \
-        const long a_outer, const long a_inner, const long a_row, const long a_step,            \
-        const long b_offset, const long b_outer, const long b_inner, const long b_column,       \
-        const long b_step, const int rows, const int columns EPILOGUE_PARAMETERS
+#define FACTOR(x)                                                                        \
+    const long x##_offset, const long x##_outer, const long x##_inner, const long x##_line, \
+        const long x##_step
+#define BATCH(buffer, x) \
+    ((buffer) + x##_offset + batch / inner * x##_outer + batch % inner * x##_inner)
+#define PARAMETERS                                                                          \
+    global const S *restrict operand_a, global const S *restrict operand_b, const long m,   \
+        const long n, const long size, const long inner, FACTOR(a), FACTOR(b), const int rows, \
+        const int columns, const int deep EPILOGUE_PARAMETERS
 
-#if !IS_VECTOR
+#if TASK != MATVEC
 
+#define LEAST(x, y) ((x) < (y) ? (x) : (y))  // min() is a call on PoCL
+#define OUTLINED __attribute__((noinline))  // functions are compiled once, a kernel's body thrice
+#if TASK == MATMUL && !IS_PACKED
+#define SPACE private
+#else
+#define SPACE global
+#endif
 #define VECTORS (COLUMNS / WIDTH)
-#define B_TILE ((DEPTH + 1) * COLUMNS)
-#define B_AT(j, k) ((j) / COLUMNS * B_TILE + (k) * COLUMNS + (j) % COLUMNS)
-#define OUTLINED __attribute__((noinline))
-// Where a tile keeps element k of row i: in the order of memory, so that packing only copies.
-// Rows are WIDTH apart more than need be, or all would fall on the same few lines of the cache.
-#define A_TILE (ROWS * (DEPTH + WIDTH))
-#if A_ROW_UNIT
-#define A_AT(i, k) ((k) * ROWS + (i))
-#else
-#define A_AT(i, k) ((i) * (DEPTH + WIDTH) + (k))
-#endif
-
-// `count` rows of `depth` to tiles of ROWS.
-OUTLINED void pack_rows(U *restrict tiles, global const S *restrict a, const int count,
-                        const int depth, const long row, const long step) {
-    const int end = (count + ROWS - 1) / ROWS * ROWS;
-#if A_ROW_UNIT
-    for (int k = 0; k < depth; k++, a += step) {
-        int i = 0;
-        for (; i + WIDTH <= count; i += ROWS)  // what is too much the next k overwrites
-            *(loose *)(tiles + i / ROWS * A_TILE + A_AT(0, k)) = *(global const loose *)(a + i);
-        for (; i < end; i++) tiles[i / ROWS * A_TILE + A_AT(i % ROWS, k)] = (U)a[min(i, count - 1)];
-    }
-#else
-    for (int i = 0; i < end; i++) {
-        global const S *restrict from = a + min(i, count - 1) * row;
-        U *restrict to = tiles + i / ROWS * A_TILE + A_AT(i % ROWS, 0);
-        for (int k = 0; k < depth; k++) to[k] = (U)from[A_K_UNIT ? k : k * step];
-    }
-#endif
-}
+// A tile has for each k its lines side by side. What it has more than that keeps tiles off the same
+// few lines of the cache, and takes what a vector store writes past the last line.
+#define TILE(lines) ((DEPTH + (WIDTH + (lines) - 1) / (lines)) * (lines))
+#define A_TILE TILE(ROWS)
+#define B_TILE TILE(COLUMNS)
 
 // WIDTH vectors become the columns of what they were the rows of: log2(WIDTH) perfect shuffles.
 inline void transpose(VECTOR *x) {
@@ -73,38 +66,67 @@ inline void transpose(VECTOR *x) {
     }
 }
 
-// `count` columns of `depth` to tiles of COLUMNS.
-OUTLINED void pack_columns(U *restrict tiles, global const S *restrict b, const int count,
-                           const int depth, const long column, const long step) {
-    const int end = (count + COLUMNS - 1) / COLUMNS * COLUMNS;
-#if B_COLUMN_UNIT
-    for (int k = 0; k < depth; k++, b += step) {
-        int j = 0;
-        for (; j + WIDTH <= count; j += WIDTH)
-            *(VECTOR *)(tiles + B_AT(j, k)) = *(global const loose *)(b + j);
-        for (; j < end; j++) tiles[B_AT(j, k)] = (U)b[min(j, count - 1)];
-    }
-#else
-    for (int j = 0; j < end; j += WIDTH) {
-        int k = 0;
-        for (; B_K_UNIT && j + WIDTH <= count && k + WIDTH <= depth; k += WIDTH) {
+// One tile from memory with stride 1 along k; returns how much of k it did. Vectors that reach
+// past the tile's lines spoil the first ones of the next k, which are written later.
+inline int copy_along_k(SPACE U *restrict tile, global const U *restrict from, const int lines,
+                        const int count, const int depth, const long line) {
+    int done = 0;
+    for (int l = (lines - 1) / WIDTH * WIDTH; l >= 0; l -= WIDTH) {
+        global const U *restrict x_from[WIDTH];
+#pragma unroll
+        for (int i = 0; i < WIDTH; i++) x_from[i] = from + LEAST(l + i, count - 1) * line;
+        for (done = 0; done + WIDTH <= depth; done += WIDTH) {
             VECTOR x[WIDTH];
 #pragma unroll
-            for (int w = 0; w < WIDTH; w++)
-                x[w] = *(global const loose *)(b + (j + w) * column + k);
+            for (int i = 0; i < WIDTH; i++) x[i] = *(global const loose *)(x_from[i] + done);
             transpose(x);
 #pragma unroll
-            for (int w = 0; w < WIDTH; w++) *(VECTOR *)(tiles + B_AT(j, k + w)) = x[w];
+            for (int i = 0; i < WIDTH; i++)
+                *(SPACE loose *)(tile + (done + i) * lines + l) = x[i];
         }
-        for (int w = 0; w < WIDTH; w++)
-            for (int r = k; r < depth; r++)
-                tiles[B_AT(j + w, r)] = (U)b[min(j + w, count - 1) * column + r * step];
     }
-#endif
+    return done;
 }
 
+// `count` lines of `depth` to tiles of `lines`; the last line is repeated in the last tile.
+inline void copy(SPACE U *restrict tiles, global const U *restrict from, const int lines,
+                 const int count, const int depth, const long line, const long step,
+                 const bool is_k_unit, const bool is_line_unit) {
+    const int wide = (lines + WIDTH - 1) / WIDTH * WIDTH;
+    int done = 0;
+    if (is_line_unit) {
+        done = count < wide ? 0 : ((count - wide) / lines + 1) * lines;
+        for (int k = 0; k < depth; k++)
+            for (int i = 0; i < done; i += lines)
+#pragma unroll
+                for (int l = 0; l < lines; l += WIDTH)
+                    *(SPACE loose *)(tiles + i / lines * TILE(lines) + k * lines + l) =
+                        *(global const loose *)(from + k * step + i + l);
+    }
+    for (; done < count; done += lines) {
+        SPACE U *restrict tile = tiles + done / lines * TILE(lines);
+        global const U *restrict start = from + done * line;
+        int first = 0;
+        if (is_k_unit) first = copy_along_k(tile, start, lines, count - done, depth, line);
+        for (int k = first; k < depth; k++)
+            for (int l = 0; l < lines; l++)
+                tile[k * lines + l] = start[LEAST(l, count - done - 1) * line + k * step];
+    }
+}
+
+OUTLINED void copy_rows(SPACE U *tiles, global const U *a, const int count, const int depth,
+                        const long line, const long step) {
+    copy(tiles, a, ROWS, count, depth, line, step, A_K_UNIT, A_ROW_UNIT);
+}
+
+OUTLINED void copy_columns(SPACE U *tiles, global const U *b, const int count, const int depth,
+                           const long line, const long step) {
+    copy(tiles, b, COLUMNS, count, depth, line, step, B_K_UNIT, B_COLUMN_UNIT);
+}
+
+#if TASK == MATMUL
 // sum (+)= a tile of ROWS x depth by one of depth x COLUMNS.
-OUTLINED void multiply(U *restrict sum, const U *restrict a, const U *restrict b,
+OUTLINED void multiply(U *restrict sum, SPACE const U *restrict a, SPACE const U *restrict b,
                        const int depth, const bool is_first) {
     VECTOR c[ROWS][VECTORS];
 #pragma unroll
@@ -115,10 +137,10 @@ OUTLINED void multiply(U *restrict sum, const U *restrict a, const U *restrict b
     for (int k = 0; k < depth; k++) {
         VECTOR y[VECTORS];
 #pragma unroll
-        for (int j = 0; j < VECTORS; j++) y[j] = *(const VECTOR *)(b + k * COLUMNS + j * WIDTH);
+        for (int j = 0; j < VECTORS; j++) y[j] = *(SPACE const VECTOR *)(b + k * COLUMNS + j * WIDTH);
 #pragma unroll
         for (int i = 0; i < ROWS; i++) {
-            const U x = a[A_AT(i, k)];
+            const U x = a[k * ROWS + i];
 #pragma unroll
             for (int j = 0; j < VECTORS; j++) c[i][j] += x * y[j];
         }
@@ -136,24 +158,30 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul(PARAMETERS) {
     const long batch = get_global_id(0) / blocks, block = get_global_id(0) % blocks;
     const long top = block / across * rows, left = block % across * columns;
     const int height = min((long)rows, m - top), width = min((long)columns, n - left);
-    global const S *restrict a = FIRST + a_offset + batch / inner * a_outer
-                                 + batch % inner * a_inner + top * a_row;
-    global const S *restrict b = SECOND + b_offset + batch / inner * b_outer
-                                 + batch % inner * b_inner + left * b_column;
+    U sums[BLOCK_ROWS * BLOCK_COLUMNS] __attribute__((aligned(64)));
+#if IS_PACKED
+    const long a_part = (m + ROWS - 1) / ROWS * A_TILE, b_part = (n + COLUMNS - 1) / COLUMNS * B_TILE;
+    global const U *restrict a_tiles = (global const U *)BATCH(FIRST, a) + top / ROWS * A_TILE;
+    global const U *restrict b_tiles = (global const U *)BATCH(SECOND, b) + left / COLUMNS * B_TILE;
+#else
+    global const S *restrict a = BATCH(FIRST, a) + top * a_line;
+    global const S *restrict b = BATCH(SECOND, b) + left * b_line;
     U a_tiles[BLOCK_ROWS / ROWS * A_TILE] __attribute__((aligned(64)));
     U b_tiles[BLOCK_COLUMNS / COLUMNS * B_TILE] __attribute__((aligned(64)));
-    U sums[BLOCK_ROWS * BLOCK_COLUMNS] __attribute__((aligned(64)));
+#endif
 
-    for (long start = 0; start < size; start += DEPTH) {
-        const int depth = min((long)DEPTH, size - start);
-        pack_rows(a_tiles, a + start * a_step, height, depth, a_row, a_step);
-        pack_columns(b_tiles, b + start * b_step, width, depth, b_column, b_step);
+    for (long start = 0; start < size; start += deep) {
+        const int depth = min((long)deep, size - start);
+#if !IS_PACKED
+        copy_rows(a_tiles, (global const U *)a + start * a_step, height, depth, a_line, a_step);
+        copy_columns(b_tiles, (global const U *)b + start * b_step, width, depth, b_line, b_step);
+#endif
         for (int j = 0; j < width; j += COLUMNS)
             for (int i = 0; i < height; i += ROWS) {
-                U *sum = sums + i * BLOCK_COLUMNS + j * ROWS;
+                U *sum = size > deep ? sums + i * BLOCK_COLUMNS + j * ROWS : sums;
                 multiply(sum, a_tiles + i / ROWS * A_TILE, b_tiles + j / COLUMNS * B_TILE, depth,
                          start == 0);
-                if (start + DEPTH < size) continue;
+                if (start + deep < size) continue;
                 for (int r = 0; r < min(ROWS, height - i); r++, sum += COLUMNS)
                     if (width - j >= COLUMNS)
                         for (int q = 0; q < COLUMNS; q++) {
@@ -164,8 +192,33 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul(PARAMETERS) {
                             EMIT((C)sum[q], batch, top + i + r, left + j + q);
                         }
             }
+#if IS_PACKED
+        a_tiles += a_part;
+        b_tiles += b_part;
+#endif
     }
 }
+#else
+#if TASK == PACK_ROWS
+#define COPY copy_rows
+#define LINES ROWS
+#else
+#define COPY copy_columns
+#define LINES COLUMNS
+#endif
+kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void pack(global const S *restrict operand, global U *restrict tiles, const long count,
+          const long size, const long inner, FACTOR(x), const int lines, const int deep) {
+    const long blocks = (count + lines - 1) / lines, parts = (size + deep - 1) / deep;
+    const long batch = get_global_id(0) / (blocks * parts);
+    const long part = get_global_id(0) / blocks % parts;
+    const long first = get_global_id(0) % blocks * lines, start = part * deep;
+    const long all = (count + LINES - 1) / LINES;
+    COPY(tiles + ((batch * parts + part) * all + first / LINES) * TILE(LINES),
+         (global const U *)BATCH(operand, x) + first * x_line + start * x_step, min((long)lines, count - first),
+         min((long)deep, size - start), x_line, x_step);
+}
+#endif
 
 #else
 // Matrix by vector (n is 1, b_step is 1 unless A_ROW_UNIT): a work-item makes `rows` elements.
@@ -174,10 +227,8 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul(PARAMETERS) {
     const long blocks = (m + rows - 1) / rows;
     const long batch = get_global_id(0) / blocks, top = get_global_id(0) % blocks * rows;
     const int height = min((long)rows, m - top);
-    global const S *restrict a = FIRST + a_offset + batch / inner * a_outer
-                                 + batch % inner * a_inner + top * a_row;
-    global const S *restrict b = SECOND + b_offset + batch / inner * b_outer
-                                 + batch % inner * b_inner;
+    global const S *restrict a = BATCH(FIRST, a) + top * a_line;
+    global const S *restrict b = BATCH(SECOND, b);
 #if A_ROW_UNIT
     U sums[BLOCK_ROWS] __attribute__((aligned(64)));
     for (int i = 0; i < height; i++) sums[i] = 0;
@@ -201,7 +252,7 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul(PARAMETERS) {
 #pragma unroll
         for (int r = 0; r < ROWS; r++) {
             sums[r] = (VECTOR)(0);
-            from[r] = a + min(i + r, height - 1) * a_row;
+            from[r] = a + min(i + r, height - 1) * a_line;
         }
         long k = 0;
         for (; k + WIDTH <= size; k += WIDTH) {

@@ -54,7 +54,7 @@ void matmul(global const S *restrict operand_a, global const S *restrict operand
             b_tile[k][j] = j < width && k < depth ? (W)b[j * column_stride + k * b_k] : (W)0;
         }
         barrier(CLK_LOCAL_MEM_FENCE);
-#pragma unroll
+#pragma unroll 4
         for (int k = 0; k < DEPTH; k++) {
             W lines[ROWS];
 #pragma unroll

@@ -33,7 +33,10 @@ inline C combine(C a, C b) { return COMBINE(a, b); }
 #endif
 
 // Which part of the offsets one is in: alike or in a row, they are spread over all (Knuth).
-inline uint find_part(long offset, uint parts) { return mul_hi((uint)offset * 2654435769u, parts); }
+inline uint find_part(long offset, uint parts) {
+    uint hash = (uint)offset * 2654435769u;
+    return (uint)((ulong)hash * parts >> 32);
+}
 
 // Apply an update to the kept places `begin` to `end`.
 inline void apply(

@@ -1,0 +1,498 @@
+"""Plans: how a value is computed, made once for each structure.
+
+A plan names values and numbers by their place in the graph, so that it serves every graph of the
+same structure: another batch, another learning rate. It is one of three: compute another value
+`First`; `Launch` a kernel; or launch one that leaves parts of a reduction (`Launch.parts`).
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any, NamedTuple
+
+from tinynet.backends.opencl import codegen, matmul
+from tinynet.backends.opencl.array import Value, View, row_major
+from tinynet.backends.opencl.codegen import Access, Output, Spec
+from tinynet.backends.opencl.device import HEAD, Device, Kernel
+from tinynet.backends.opencl.fusion import Formula, Graph, Leaf
+from tinynet.dtype import DType, bfloat16, float16, float32
+from tinynet.shape import Shape
+
+SMALL = 8192  # elements that one work-item of a CPU computes sooner than two
+RUN = 4096  # elements that are worth a work-item of a CPU
+FEW_ROWS = 2  # for each core: with fewer, rows are cut
+GROUP = codegen.GROUP
+MOST_LEAVES = 32
+
+Strides = list[int]
+Size = tuple[int, ...]
+
+
+class First(NamedTuple):
+    """Compute the value at this place of the graph before anything else."""
+
+    place: int
+
+
+class Stored(NamedTuple):
+    """A result: its place (-1: the target, or a part), its bytes, and the place of the value whose
+    memory it takes over, or -1.
+    """
+
+    place: int
+    nbytes: int
+    donor: int
+
+
+class Launch(NamedTuple):
+    """A kernel and its arguments: buffers of values, of results, numbers, and constants."""
+
+    kernel: Kernel
+    size: Size
+    group: Size
+    factors: tuple[int, ...]  # of a matrix product, whose constants are `head`
+    head: tuple[Any, ...]
+    leaves: tuple[int, ...]
+    stored: tuple[Stored, ...]
+    numbers: tuple[tuple[int, str], ...]
+    tail: tuple[Any, ...]
+    parts: tuple[DType, Shape] | None
+    nbytes: int
+    flops: int
+
+
+Plan = First | Launch
+
+
+class Result(NamedTuple):
+    """A value to be stored: its node, and its strides along the iteration dims."""
+
+    value: Value
+    node: int
+    strides: tuple[int, ...]
+    offset: int = 0
+
+
+class Space(NamedTuple):
+    """An iteration space with neighbouring dims merged where every access allows it.
+
+    `strides[a]` are those of access `a` (leaves, then results) along the merged dims.
+    """
+
+    sizes: list[int]
+    n_outer: int
+    strides: list[Strides]
+
+
+class Planner:
+    """Makes plans for one device, and compiles the kernels that they need."""
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self.kernels: dict[Spec, Kernel] = {}
+        self.epilogues: dict[Spec, codegen.Text] = {}
+        self.workers = 4 * device.cores
+
+    def plan(self, graph: Graph, target: View | None = None) -> Plan:
+        """How the first value of `graph` is computed; with `target`, into that window."""
+        formula = Formula(graph)
+        if formula.first:  # only one: more may fit in once that is there
+            return self.compute_first(formula, formula.first[0])
+        is_plain = formula.product is None and formula.inner is None
+        if len(formula.leaves) > MOST_LEAVES or (target is not None and not is_plain):
+            return self.compute_first(formula, self.operand_of(formula.root))
+        if formula.product is not None:
+            return self.plan_product(formula, formula.product)
+        if formula.inner is not None:
+            return self.plan_reduction(formula)
+        return self.plan_map(formula, target)
+
+    @staticmethod
+    def compute_first(formula: Formula, value: Value) -> First:
+        return First(formula.graph.places[id(value)])
+
+    @staticmethod
+    def operand_of(root: Value) -> Value:
+        """An operand of a formula of too many parts that can be computed by itself."""
+        operands = [x.value if type(x) is View else x for x in root.args]
+        return max(
+            (x for x in operands if type(x) is Value), key=lambda operand: operand.weight
+        )
+
+    # what is stored
+    def results(self, formula: Formula) -> list[Result]:
+        """The values that a formula's kernel stores."""
+        found = []
+        for value, node, dims in formula.outputs():
+            access = formula.access(value, value.shape, row_major(value.shape), 0, dims)
+            found.append(Result(value, node, access.strides))
+        return found
+
+    def space(self, formula: Formula, results: list[Result], groups: list[list[int]]) -> Space:
+        """Merge the dims of each group: outer ones, then inner ones; or all, the last is inner."""
+        shape = formula.shape
+        accesses: list[Leaf | Result] = [*formula.leaves, *results]
+        padded = [[*a.strides, *[0] * (len(shape) - len(a.strides))] for a in accesses]
+        sizes: list[int] = []
+        strides: list[Strides] = [[] for _ in accesses]
+        n_outer = 0
+        for i, dims in enumerate(groups):
+            first = len(sizes)
+            for d in dims:
+                append_dim(sizes, strides, padded, d, shape[d], first)
+            if i == 0 and len(groups) > 1:
+                n_outer = len(sizes)
+        if not sizes:
+            sizes = [1]
+            strides = [[0] for _ in accesses]
+        if len(groups) == 1:
+            n_outer = len(sizes) - 1
+        return Space(sizes, n_outer, strides)
+
+    # kernels
+    def spec(
+        self, kind: str, formula: Formula, results: list[Result], space: Space, donors: list[int],
+        splits: bool = False,
+    ) -> tuple[Spec, list[int]]:  # fmt: skip
+        """The structure of a kernel, and its arguments behind the numbers of the graph."""
+        leaves = []
+        positions: list[int] = []
+        n_leaves = len(formula.leaves)
+        iotas: list[str] = []
+        for leaf, strides in zip(formula.leaves, space.strides):
+            access = _access(leaf.value.dtype, leaf.value.op, strides, leaf.offset)
+            leaves.append(access)
+            positions += _positions(access, strides, leaf.offset)
+            if leaf.value.op == "iota":
+                iotas += [_iota_type(leaf.value.dtype, self.device)] * 2
+        outputs = []
+        for result, strides, donor in zip(results, space.strides[n_leaves:], donors):
+            access = _access(result.value.dtype, "memory", strides, result.offset)
+            outputs.append(Output(result.node, access, donor))
+            positions += _positions(access, strides, result.offset)
+        scalars = (*[ctype for _, ctype in formula.scalars], *iotas)
+        spec = Spec(
+            kind, tuple(formula.nodes), tuple(leaves), tuple(outputs), scalars, space.n_outer,
+            len(space.sizes) - space.n_outer, splits, self.device.is_cpu,
+            self.index_type(formula, results),
+        )  # fmt: skip
+        sizes = [] if kind == "epilogue" else space.sizes
+        picks = [number for pick in formula.picks for number in pick]
+        return spec, [*sizes, *positions, *picks]
+
+    def launch(
+        self, formula: Formula, results: list[Result], spec: Spec, tail: list[int],
+        kernel: Kernel, size: Size, group: Size, **more: Any,
+    ) -> Launch:  # fmt: skip
+        """The plan of a launch, in terms of the graph's places."""
+        places = formula.graph.places
+        stored = []
+        for result, output in zip(results, spec.outputs):
+            nbytes = prod(result.value.shape) * result.value.dtype.itemsize
+            donor = places[id(formula.leaves[output.donor].value)] if output.donor >= 0 else -1
+            stored.append(Stored(places.get(id(result.value), -1), nbytes, donor))
+        numbers = [*formula.scalars]
+        leaves = []
+        read = 0
+        for leaf in formula.leaves:
+            value = leaf.value
+            if value.op == "iota":
+                ctype = _iota_type(value.dtype, self.device)
+                numbers += [(formula.number_places[id(value), i], ctype) for i in (0, 1)]
+            else:
+                leaves.append(places[id(value)])
+                read += prod(value.shape) * value.dtype.itemsize
+        options = {"factors": (), "head": (), "parts": None, "flops": 0, **more}
+        options["flops"] += prod(formula.shape) * _count_operations(formula.nodes)
+        nbytes = read + sum([item.nbytes for item in stored]) + options.pop("read", 0)
+        return Launch(
+            kernel, size, group, options["factors"], options["head"], tuple(leaves), tuple(stored),
+            tuple(numbers), tuple(tail), options["parts"], nbytes, options["flops"],
+        )  # fmt: skip
+
+    def index_type(self, formula: Formula, results: list[Result]) -> str:
+        """The C type that positions fit: on accelerators int where it does, for speed."""
+        if self.device.is_cpu:
+            return "long"
+        largest = max(
+            [prod(formula.shape)]
+            + [prod(leaf.value.shape) for leaf in formula.leaves]
+            + [prod(result.value.shape) for result in results]
+        )
+        return "int" if largest < 2**31 else "long"
+
+    def donors(self, formula: Formula, results: list[Result]) -> list[int]:
+        """For each result the leaf whose memory it takes over, or -1: one that nobody else needs,
+        read at each point just where the result is written.
+        """
+        taken = {node[2] for node in formula.nodes if node[0] == "take"}
+        factors = formula.product.args if formula.product is not None else ()
+        spared = {id(factor.value) for factor in factors}
+        donors: list[int] = []
+        for result in results:
+            fitting = [
+                i
+                for i, leaf in enumerate(formula.leaves)
+                if i not in donors and i not in taken and id(leaf.value) not in spared
+                and self.can_donate(formula, leaf, result)
+            ]  # fmt: skip
+            donors.append(fitting[0] if fitting else -1)
+        return donors
+
+    def can_donate(self, formula: Formula, leaf: Leaf, result: Result) -> bool:
+        """Whether the memory of a leaf can hold a result from now on."""
+        value, other = leaf.value, result.value
+        return (
+            value.op == "memory"
+            and value.dtype is other.dtype
+            and not leaf.offset
+            and leaf.strides == result.strides
+            and prod(value.shape) == prod(other.shape)
+            and sum([x.value is value for x in formula.leaves]) == 1
+            and not formula.graph.is_held(value)
+        )
+
+    def kernel(self, spec: Spec) -> Kernel:
+        """The compiled kernel for a structure."""
+        kernel = self.kernels.get(spec)
+        if kernel is None:
+            name, program, types = codegen.write(spec)
+            kernel = self.kernels[spec] = self.device.build_generated(program, name, types)
+        return kernel
+
+    # maps
+    def plan_map(self, formula: Formula, target: View | None) -> Launch:
+        """An elementwise kernel; with a target, the root is written there."""
+        results = self.results(formula)
+        if target is None:
+            donors = self.donors(formula, results)
+        else:
+            node = next(r.node for r in results if r.value is formula.root)
+            results = [Result(target.value, node, target.strides, target.offset)]
+            donors = [-1]
+        space = self.space(formula, results, [list(range(len(formula.shape)))])
+        spec, tail = self.spec("map", formula, results, space, donors)
+        size, group = self.map_size(space)
+        return self.launch(formula, results, spec, tail, self.kernel(spec), size, group)
+
+    def map_size(self, space: Space) -> tuple[Size, Size]:
+        """Work size and group of a map."""
+        *outer, points = space.sizes
+        rows = prod(outer)
+        if not self.device.is_cpu:
+            across = min(-(-points // GROUP), 4096) * GROUP
+            return (across, min(rows, 16384)), (GROUP, 1)
+        workers = self.share(rows * points)
+        if rows >= workers:
+            return (1, workers), (1, 1)
+        return (max(1, workers // rows), rows), (1, 1)
+
+    def share(self, total: int) -> int:
+        """How many work-items of a CPU share `total` elements."""
+        return 1 if total < SMALL else max(1, min(self.workers, total // RUN))
+
+    # reductions
+    def plan_reduction(self, formula: Formula) -> Plan:
+        """A reduction with what leads to it and what follows from it."""
+        results = self.results(formula)
+        assert formula.inner is not None
+        inner = formula.inner
+        outer = [d for d in range(len(formula.shape)) if d not in inner]
+        space = self.space(formula, results, [outer, inner])
+        is_plain = (
+            formula.root.op == "reduce" and len(results) == 1
+            and sum([node[0] == "reduce" for node in formula.nodes]) == 1
+        )  # fmt: skip
+        kind = self.reduction_kind(formula, space, is_plain)
+        parts = self.parts(kind, space) if kind else 1
+        if kind is None or (parts > 1 and not is_plain):
+            return self.compute_first(formula, self.part_of(formula))
+        if parts > 1:
+            return self.plan_parts(formula, results[0], space, kind, parts)
+        spec, tail = self.spec(kind, formula, results, space, self.donors(formula, results))
+        size, group = self.reduction_size(kind, space, 1)
+        return self.launch(formula, results, spec, tail, self.kernel(spec), size, group)
+
+    def reduction_kind(self, formula: Formula, space: Space, is_plain: bool) -> str | None:
+        """ "rows" or "columns", or None: rows would hop about in memory too much."""
+        first = space.n_outer
+        moving = [
+            (prod(leaf.value.shape), strides)
+            for leaf, strides in zip(formula.leaves, space.strides)
+            if leaf.value.op == "memory" and any(strides[first:])
+        ]
+        if not moving:
+            return "rows"
+        _, main = max(moving, key=lambda pair: pair[0])
+        if abs(main[-1]) == 1 or not first:
+            return "rows"
+        n_leaves = len(formula.leaves)
+        is_flat = not any([any(s[first:]) for s in space.strides[n_leaves:]])
+        if abs(main[first - 1]) == 1 and is_flat and count_stages(formula.nodes) == 1:
+            return "columns"
+        is_large = prod(space.sizes) > 8 * SMALL
+        return None if is_large and not is_plain else "rows"
+
+    @staticmethod
+    def part_of(formula: Formula) -> Value:
+        """A part of a formula that is computed by itself, so that the rest can be planned anew."""
+        reductions = [v for v, _, _ in formula.inlined if v.op == "reduce"]
+        others = [v for v, _, _ in formula.inlined if v.weight]
+        return next(v for v in [*reductions, *others] if v is not formula.root)
+
+    def columns_of(self, space: Space) -> int:
+        """The blocks of neighbouring columns that work-items of a CPU take."""
+        *others, columns = space.sizes[: space.n_outer]
+        return prod(others) * -(-columns // codegen.WIDE_BLOCK)
+
+    def parts(self, kind: str, space: Space) -> int:
+        """In how many parts a reduction is cut, so that there is work for everybody."""
+        sizes, first = space.sizes, space.n_outer
+        is_blocked = kind == "columns" and self.device.is_cpu
+        items = self.columns_of(space) if is_blocked else prod(sizes[:first])
+        wanted = FEW_ROWS * self.device.cores if self.device.is_cpu else 8 * self.device.cores
+        if items >= wanted or prod(sizes) < 4 * SMALL:
+            return 1
+        return max(1, min(sizes[first], -(-2 * wanted // items), prod(sizes) // RUN))
+
+    def plan_parts(
+        self, formula: Formula, result: Result, space: Space, kind: str, parts: int
+    ) -> Launch:
+        """Reduce parts first; what is left is a reduction of their results."""
+        root = formula.root
+        dtype = float32 if root.dtype in (float16, bfloat16) else root.dtype
+        node = formula.nodes[result.node]
+        formula.nodes[result.node] = (*node[:3], dtype.name, node[4])
+        shape = (parts, *root.shape)
+        results = [result._replace(value=Value("partial", dtype, shape))]
+        spec, tail = self.spec(kind, formula, results, space, [-1], splits=True)
+        size, group = self.reduction_size(kind, space, parts)
+        return self.launch(
+            formula, results, spec, [*tail, parts], self.kernel(spec), size, group,
+            parts=(dtype, shape),
+        )  # fmt: skip
+
+    def reduction_size(self, kind: str, space: Space, parts: int) -> tuple[Size, Size]:
+        """Work size and group of a reduction."""
+        sizes, first = space.sizes, space.n_outer
+        rows = prod(sizes[:first]) * parts
+        if self.device.is_cpu:
+            items = self.columns_of(space) * parts if kind == "columns" else rows
+            return (max(1, min(self.share(prod(sizes)), items)),), (1,)
+        if kind == "columns":
+            return (min(-(-rows // GROUP), 65535) * GROUP,), (GROUP,)
+        return (min(rows, 65535) * GROUP,), (GROUP,)
+
+    # matrix products
+    def plan_product(self, formula: Formula, product: Value) -> Plan:
+        """A matrix product, and what is made of its elements."""
+        results = self.results(formula)
+        space = self.product_space(formula, results)
+        is_alone = formula.root is product
+        if space is None or (not is_alone and self.is_slow_epilogue(formula)):
+            return self.compute_first(formula, product)
+        spec, tail = self.spec("epilogue", formula, results, space, self.donors(formula, results))
+        epilogue = self.epilogues.get(spec)
+        if epilogue is None:
+            epilogue = self.epilogues[spec] = codegen.write_epilogue(spec)
+        planned = self.matrix_plan(product)
+        kernel = matmul.kernel(self.device, HEAD + epilogue.program, planned, epilogue.types)
+        factors = tuple([formula.graph.places[id(factor.value)] for factor in product.args])
+        k = product.args[0].shape[-1]
+        return self.launch(
+            formula, results, spec, tail, kernel, planned.size, planned.group, factors=factors,
+            head=planned.scalars, flops=2 * prod(product.shape) * k,
+            read=sum([prod(factor.shape) for factor in product.args]) * product.dtype.itemsize,
+        )  # fmt: skip
+
+    def product_space(self, formula: Formula, results: list[Result]) -> Space | None:
+        """The space of a product as batch, row and column; None if batches cannot be merged."""
+        ndim = len(formula.shape)
+        *batch, m, n = formula.shape
+        accesses: list[Leaf | Result] = [*formula.leaves, *results]
+        padded = [[*a.strides, *[0] * (ndim - len(a.strides))] for a in accesses]
+        sizes: list[int] = []
+        strides: list[Strides] = [[] for _ in accesses]
+        for d, size in enumerate(batch):
+            append_dim(sizes, strides, padded, d, size, 0)
+        if len(sizes) > 1:
+            return None
+        merged = [[*(s or [0]), *p[-2:]] for s, p in zip(strides, padded)]
+        return Space([prod(batch), m, n], 2, merged)
+
+    def is_slow_epilogue(self, formula: Formula) -> bool:
+        """Whether functions would be called number by number that a map calls on vectors."""
+        is_called = any([node[0] in codegen.VECTOR for node in formula.nodes])
+        return self.device.is_cpu and is_called and prod(formula.shape) > SMALL
+
+    def matrix_plan(self, product: Value) -> matmul.Plan:
+        """The kernel of a matrix product, but for its epilogue."""
+        a, b = product.args
+        *batch, m, n = product.shape
+        sizes, strides = merged_batch(batch, a, b)
+        while len(sizes) < 2:
+            sizes.insert(0, 1)
+            for s in strides:
+                s.insert(0, 0)
+        factors = [
+            matmul.Factor((*s, *x.strides[-2:]), x.offset) for s, x in zip(strides, (a, b))
+        ]
+        shape = (sizes[0], sizes[1], m, n, a.shape[-1])
+        return matmul.plan(self.device, product.dtype, shape, *factors)
+
+
+def append_dim(
+    sizes: list[int], strides: list[Strides], padded: list[Strides], d: int, n: int, first: int
+) -> None:
+    """Add dim `d` to a space, merged with the one before it where that makes no difference."""
+    if n == 1:
+        return
+    if len(sizes) > first and all([s[-1] == p[d] * n for s, p in zip(strides, padded)]):
+        sizes[-1] *= n
+        for s, p in zip(strides, padded):
+            s[-1] = p[d]
+    else:
+        sizes.append(n)
+        for s, p in zip(strides, padded):
+            s.append(p[d])
+
+
+def merged_batch(batch: Any, a: View, b: View) -> tuple[list[int], list[Strides]]:
+    """The batch dims of two factors, merged where they can be, and both factors' strides."""
+    sizes: list[int] = []
+    strides: list[Strides] = [[], []]
+    padded = [list(a.strides), list(b.strides)]
+    for d, n in enumerate(batch):
+        append_dim(sizes, strides, padded, d, n, 0)
+    return sizes, strides
+
+
+def count_stages(nodes: list[tuple[Any, ...]]) -> int:
+    """How many reductions depend on one another."""
+    stages: list[int] = []
+    for node in nodes:
+        arguments = codegen.arguments_of(node)
+        stage = max([stages[a] for a in arguments], default=0)
+        stages.append(stage + (node[0] == "reduce"))
+    return max(stages)
+
+
+def _count_operations(nodes: list[tuple[Any, ...]]) -> int:
+    return sum([node[0] not in ("leaf", "scalar", "take", "product", "load") for node in nodes])
+
+
+def _access(dtype: DType, op: str, strides: Strides, offset: int) -> Access:
+    classes = tuple(["0" if s == 0 else "1" if s == 1 else "x" for s in strides])
+    return Access(dtype.name, "iota" if op == "iota" else "memory", classes, offset != 0)
+
+
+def _positions(access: Access, strides: Strides, offset: int) -> list[int]:
+    """The numbers that an access needs as arguments."""
+    numbers = [offset] if offset else []
+    return numbers + [s for s, kind in zip(strides, access.strides) if kind == "x"]
+
+
+def _iota_type(dtype: DType, device: Device) -> str:
+    if dtype.rank != 2:
+        return "long"
+    return "double" if device.has_fp64 else "float"
