@@ -106,21 +106,18 @@ def write_epilogue(spec: Spec) -> Text:
     return _Writer(spec).epilogue()
 
 
-class _Writer:
-    """Writes one kernel. Coordinates are `x0 x1 ...`, positions of accesses without the loop's own
-    dim `q0 q1 ...` (leaves) and `z0 ...` (outputs), values of nodes `v0 v1 ...`, blocks of them
-    `w0 ...`, partial results `a0 ...`.
+class Levels:
+    """Of each node of a formula: whether it differs along inner dims, and after which reductions.
+
+    `stages` counts how many reductions must be done one after the other before a node.
     """
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
         self.nodes = spec.nodes
         self.n_dims = spec.n_outer + spec.n_inner
-        self.loop_dim = spec.n_outer - 1 if spec.kind == "columns" else self.n_dims - 1
-        self.lines: list[str] = []
         self.inner = frozenset(range(spec.n_outer, self.n_dims))
 
-    # what depends on what
     @cached_property
     def is_full(self) -> list[bool]:
         """For each node, whether it differs along inner dims."""
@@ -158,6 +155,18 @@ class _Writer:
                 found.add(n)
                 stack += [a for a in arguments_of(self.nodes[n]) if want(a)]
         return sorted(found)
+
+
+class _Writer(Levels):
+    """Writes one kernel. Coordinates are `x0 x1 ...`, positions of accesses without the loop's own
+    dim `q0 q1 ...` (leaves) and `z0 ...` (outputs), values of nodes `v0 v1 ...`, blocks of them
+    `w0 ...`, partial results `a0 ...`.
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__(spec)
+        self.loop_dim = spec.n_outer - 1 if spec.kind == "columns" else self.n_dims - 1
+        self.lines: list[str] = []
 
     # the whole
     def text(self) -> Text:

@@ -47,6 +47,7 @@ class Device:
         self.builder = Builder(self.context, cl_device)
         self.pool = Pool(self.context, name, cl_device.max_mem_alloc_size)
         self.watch: profiler.Watch | None = None
+        self.interpreter: Kernel | None = None
         self.launches = 0
         self.compiled = 0
         self.bytes_read = 0
@@ -69,6 +70,10 @@ class Device:
     def build_generated(self, program: str, name: str, types: tuple[Any, ...]) -> Kernel:
         """Compile a generated program, which may call what `kernels/functions.cl` has."""
         return self.build(HEAD + program, name, types)
+
+    def is_built(self, program: str) -> bool:
+        """Whether a generated program is there, compiled by an earlier process."""
+        return self.builder.is_saved(HEAD + program)
 
     def build(self, text: str, name: str, types: tuple[Any, ...]) -> Kernel:
         """Compile a program's text and take kernel `name` from it."""

@@ -23,6 +23,7 @@ import numpy as np
 
 from tinynet.backends.opencl.ctypes import macros
 from tinynet.backends.opencl.device import Device, Kernel
+from tinynet.backends.opencl.memory import Block
 from tinynet.dtype import DType
 
 STORE_EPILOGUE = """\
@@ -88,9 +89,15 @@ def plan(
     a: Factor,
     b: Factor,
     tile: tuple[Any, ...] | None = None,
+    may_pack: bool = False,
 ) -> Plan:
-    """Plan the product of (batch0, batch1, m, n, k); no size is 0. `tile`: one of `candidates`."""
-    chosen = candidates(device, dtype, shape, a, b)[0] if tile is None else Tile(*tile)
+    """Plan the product of (batch0, batch1, m, n, k); no size is 0. `tile`: one of `candidates`.
+
+    `may_pack`: whether the caller heeds `Plan.packs`, which large products want.
+    """
+    if tile is None:
+        tile = candidates(device, dtype, shape, a, b, may_pack)[0]
+    chosen = Tile(*tile)
     _, _, m, n, _ = shape
     swap = _is_swapped(chosen, m, n)
     first, second = _lines(shape, a, b)
@@ -103,12 +110,18 @@ def plan(
 
 
 def candidates(
-    device: Device, dtype: DType, shape: tuple[int, ...], a: Factor, b: Factor
+    device: Device,
+    dtype: DType,
+    shape: tuple[int, ...],
+    a: Factor,
+    b: Factor,
+    may_pack: bool = False,
 ) -> list[Tile]:
     """Tiles worth trying for a product, the one to take unless a tuner knows better first."""
-    if device.is_cpu:
-        return _cpu_tiles(device, dtype, shape, a, b)
-    return _gpu_tiles(device, dtype, shape)
+    if not device.is_cpu:
+        return _gpu_tiles(device, dtype, shape)
+    tiles = _cpu_tiles(device, dtype, shape, a, b)
+    return tiles if may_pack else [tile for tile in tiles if tile.kind != "packed"]
 
 
 def run(
@@ -121,15 +134,32 @@ def run(
     types: tuple[Any, ...] = (None, np.int64, np.int64),
 ) -> None:
     """Enqueue a planned product of buffers `a` and `b`; `args` go to the epilogue's parameters."""
-    factors = [a, b]
-    held = []  # scratch memory goes back to the pool once everything is enqueued
-    for pack in planned.packs:
-        held.append(device.pool.allocate(pack.nbytes))
-        kernel = _kernel(device, "", pack.text, pack.name, pack.types)
-        source, factors[pack.operand] = factors[pack.operand], held[-1].buffer
-        device.launch(kernel, pack.size, pack.group, source, held[-1].buffer, *pack.scalars)
+    factors, _scratch = pack(device, planned, a, b)  # goes back to the pool once all is enqueued
     ready = kernel(device, epilogue, planned, types)
     device.launch(ready, planned.size, planned.group, *factors, *planned.scalars, *args)
+
+
+def pack(device: Device, planned: Plan, a: Any, b: Any) -> tuple[list[Any], list[Block]]:
+    """Enqueue what a plan packs: the buffers its kernel takes, and the blocks that own them."""
+    factors, scratch = [a, b], []
+    for task in planned.packs:
+        block = device.pool.allocate(task.nbytes)
+        ready = _build(device, "", task.text, task.name, task.types)
+        operand = factors[task.operand]
+        device.launch(ready, task.size, task.group, operand, block.buffer, *task.scalars)
+        factors[task.operand] = block.buffer
+        scratch.append(block)
+    return factors, scratch
+
+
+def kernel(device: Device, epilogue: str, planned: Plan, types: tuple[Any, ...]) -> Kernel:
+    """The compiled kernel of a plan with an epilogue, whose parameters have these types."""
+    return _build(device, epilogue, planned.text, planned.name, planned.types + types)
+
+
+@functools.cache
+def _build(device: Device, head: str, text: str, name: str, types: tuple[Any, ...]) -> Kernel:
+    return device.build(head + text, name, types)
 
 
 class _Lines(NamedTuple):
@@ -259,12 +289,6 @@ def _pack(
         (None, None, *[np.int64] * 8, np.int32, np.int32),
     )
     return pack, packed
-
-
-@functools.cache
-def kernel(device: Device, epilogue: str, planned: Plan, types: tuple[Any, ...]) -> Kernel:
-    """The compiled kernel of a plan with an epilogue, whose parameters have these types."""
-    return device.build(epilogue + planned.text, planned.name, planned.types + types)
 
 
 @functools.cache

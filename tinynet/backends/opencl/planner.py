@@ -10,11 +10,12 @@ from __future__ import annotations
 from math import prod
 from typing import Any, NamedTuple
 
-from tinynet.backends.opencl import codegen, matmul
+from tinynet.backends.opencl import codegen, interpreter, matmul
 from tinynet.backends.opencl.array import Value, View, row_major
 from tinynet.backends.opencl.codegen import Access, Output, Spec
 from tinynet.backends.opencl.device import HEAD, Device, Kernel
 from tinynet.backends.opencl.fusion import Formula, Graph, Leaf
+from tinynet.backends.opencl.interpreter import Program
 from tinynet.dtype import DType, bfloat16, float16, float32
 from tinynet.shape import Shape
 
@@ -44,10 +45,24 @@ class Stored(NamedTuple):
     donor: int
 
 
+class Cold(NamedTuple):
+    """What the interpreter needs in place of a kernel that is not compiled yet.
+
+    `layout`: sizes of all dims, offset and strides of all accesses; `count`: outer points.
+    """
+
+    spec: Spec
+    program: Program
+    layout: tuple[int, ...]
+    picks: tuple[int, ...]
+    count: int
+
+
 class Launch(NamedTuple):
     """A kernel and its arguments: buffers of values, of results, numbers, and constants."""
 
-    kernel: Kernel
+    kernel: Kernel | None
+    cold: Cold | None
     size: Size
     group: Size
     factors: tuple[int, ...]  # of a matrix product, whose constants are `head`
@@ -92,6 +107,9 @@ class Planner:
         self.kernels: dict[Spec, Kernel] = {}
         self.epilogues: dict[Spec, codegen.Text] = {}
         self.workers = 4 * device.cores
+        self.programs: dict[Spec, Program] = {}
+        self.uses: dict[Spec, int] = {}
+        self.patience = interpreter.PATIENCE
 
     def plan(self, graph: Graph, target: View | None = None) -> Plan:
         """How the first value of `graph` is computed; with `target`, into that window."""
@@ -182,7 +200,7 @@ class Planner:
 
     def launch(
         self, formula: Formula, results: list[Result], spec: Spec, tail: list[int],
-        kernel: Kernel, size: Size, group: Size, **more: Any,
+        kernel: Kernel | Cold, size: Size, group: Size, **more: Any,
     ) -> Launch:  # fmt: skip
         """The plan of a launch, in terms of the graph's places."""
         places = formula.graph.places
@@ -205,8 +223,9 @@ class Planner:
         options = {"factors": (), "head": (), "parts": None, "flops": 0, **more}
         options["flops"] += prod(formula.shape) * _count_operations(formula.nodes)
         nbytes = read + sum([item.nbytes for item in stored]) + options.pop("read", 0)
+        cold = kernel if isinstance(kernel, Cold) else None
         return Launch(
-            kernel, size, group, options["factors"], options["head"], tuple(leaves), tuple(stored),
+            None if isinstance(kernel, Cold) else kernel, cold, size, group, options["factors"], options["head"], tuple(leaves), tuple(stored),
             tuple(numbers), tuple(tail), options["parts"], nbytes, options["flops"],
         )  # fmt: skip
 
@@ -260,6 +279,39 @@ class Planner:
             kernel = self.kernels[spec] = self.device.build_generated(program, name, types)
         return kernel
 
+    def kernel_or_cold(
+        self, spec: Spec, formula: Formula, results: list[Result], space: Space
+    ) -> Kernel | Cold:
+        """The kernel, if it is there or worth its compilation; else what is interpreted."""
+        points = prod(space.sizes)
+        if spec in self.kernels or not interpreter.can_interpret(self.device, spec, points):
+            return self.kernel(spec)
+        if self.uses.get(spec, 0) >= self.patience or self.is_built(spec):
+            return self.kernel(spec)
+        program = self.programs.get(spec)
+        if program is None:
+            program = self.programs[spec] = interpreter.Program(self.device, spec)
+        layout = [*space.sizes]
+        for access, strides in zip([*formula.leaves, *results], space.strides):
+            layout += [access.offset, *strides]
+        picks = [number for pick in formula.picks for number in pick]
+        count = points if spec.kind == "map" else prod(space.sizes[: space.n_outer])
+        return Cold(spec, program, tuple(layout), tuple(picks), count)
+
+    def is_built(self, spec: Spec) -> bool:
+        """Whether an earlier process has compiled this kernel."""
+        written = codegen.write(spec)
+        return self.device.is_built(written.program)
+
+    def warmed(self, plan: Launch) -> Launch:
+        """Count a use of a plan that is interpreted; with its kernel, once that is worth it."""
+        assert plan.cold is not None
+        spec = plan.cold.spec
+        self.uses[spec] = self.uses.get(spec, 0) + 1
+        if self.uses[spec] <= self.patience:
+            return plan
+        return plan._replace(kernel=self.kernel(spec), cold=None)
+
     # maps
     def plan_map(self, formula: Formula, target: View | None) -> Launch:
         """An elementwise kernel; with a target, the root is written there."""
@@ -273,7 +325,8 @@ class Planner:
         space = self.space(formula, results, [list(range(len(formula.shape)))])
         spec, tail = self.spec("map", formula, results, space, donors)
         size, group = self.map_size(space)
-        return self.launch(formula, results, spec, tail, self.kernel(spec), size, group)
+        kernel = self.kernel_or_cold(spec, formula, results, space)
+        return self.launch(formula, results, spec, tail, kernel, size, group)
 
     def map_size(self, space: Space) -> tuple[Size, Size]:
         """Work size and group of a map."""
@@ -311,7 +364,8 @@ class Planner:
             return self.plan_parts(formula, results[0], space, kind, parts)
         spec, tail = self.spec(kind, formula, results, space, self.donors(formula, results))
         size, group = self.reduction_size(kind, space, 1)
-        return self.launch(formula, results, spec, tail, self.kernel(spec), size, group)
+        kernel = self.kernel_or_cold(spec, formula, results, space)
+        return self.launch(formula, results, spec, tail, kernel, size, group)
 
     def reduction_kind(self, formula: Formula, space: Space, is_plain: bool) -> str | None:
         """ "rows" or "columns", or None: rows would hop about in memory too much."""

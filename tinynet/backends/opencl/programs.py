@@ -82,6 +82,10 @@ class Builder:
         key = hashlib.sha256(f"{self.driver}\0{text}".encode()).hexdigest()
         return cache_folder() / "programs" / key
 
+    def is_saved(self, text: str) -> bool:
+        """Whether the binary of a text is kept."""
+        return self.is_pocl and self.path(text).exists()
+
     def load(self, path: Path) -> Any:
         """The program in a file, None if there is none that is whole."""
         try:

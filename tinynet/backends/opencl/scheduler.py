@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from tinynet.backends.opencl import interpreter
 from tinynet.backends.opencl.array import Value, View
+from tinynet.backends.opencl.codegen import GROUP
 from tinynet.backends.opencl.device import Device
 from tinynet.backends.opencl.fusion import Graph, survey
 from tinynet.backends.opencl.planner import First, Launch, Plan, Planner
@@ -46,7 +48,10 @@ class Scheduler:
             del graph  # it refers to all values, which then count as held
             self.compute(first)
             return False
-        self.launch(plan, graph, target)  # type: ignore[arg-type]
+        assert type(plan) is Launch
+        if plan.cold is not None:
+            plan = self.plans[key] = self.planner.warmed(plan)
+        self.launch(plan, graph, target)
         return True
 
     def launch(self, plan: Launch, graph: Graph, target: View | None) -> None:
@@ -63,15 +68,33 @@ class Scheduler:
             blocks.append(block)
             arguments.append(block.buffer)  # type: ignore[union-attr]
         numbers = [fitted(graph.numbers[i], ctype) for i, ctype in plan.numbers]
-        self.device.launch(
-            plan.kernel, plan.size, plan.group, *buffers, *plan.head, *arguments, *numbers,
-            *plan.tail, nbytes=plan.nbytes, flops=plan.flops,
-        )  # fmt: skip
+        if plan.cold is not None:
+            self.interpret(plan, arguments, numbers)
+        else:
+            self.device.launch(
+                plan.kernel, plan.size, plan.group, *buffers, *plan.head, *arguments, *numbers,
+                *plan.tail, nbytes=plan.nbytes, flops=plan.flops,
+            )  # fmt: skip
         if plan.parts is not None:
             self.reduce_parts(values[0], blocks[0], plan)
         elif target is None:
             for item, block in zip(plan.stored, blocks):
                 values[item.place].settle(block)
+
+    def interpret(self, plan: Launch, buffers: list[Any], numbers: list[Any]) -> None:
+        """Run a formula that is not compiled yet."""
+        cold = plan.cold
+        assert cold is not None
+        device = self.device
+        kernel = interpreter.kernel(device)
+        table = device.upload(cold.program.numbers(numbers, cold.layout, cold.picks))
+        code = cold.program.block.buffer
+        unused = [code] * (interpreter.BUFFERS - len(buffers))
+        size, group = (1, 1) if device.is_cpu else (-(-cold.count // GROUP) * GROUP, GROUP)
+        device.launch(
+            kernel, (size,), (group,), code, table.buffer, cold.count, *buffers, *unused,
+            nbytes=plan.nbytes, flops=plan.flops,
+        )  # fmt: skip
 
     @staticmethod
     def reduce_parts(root: Value, block: Any, plan: Launch) -> None:

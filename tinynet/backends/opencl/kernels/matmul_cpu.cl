@@ -14,7 +14,7 @@
 // Limits: ROWS divides BLOCK_ROWS and `rows`, WIDTH divides COLUMNS, COLUMNS divides BLOCK_COLUMNS
 //   and `columns`; blocks have at most BLOCK_ROWS x BLOCK_COLUMNS, `deep` is at most DEPTH.
 //   fma(), mad() and vloadn() are slow on PoCL 3.0, hence none of them.
-// The epilogue's names are its own: here no name ends in a digit.
+// Names that end in a digit are the epilogue's.
 
 #define MATMUL 1
 #define PACK_ROWS 2

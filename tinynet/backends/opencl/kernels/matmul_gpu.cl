@@ -8,7 +8,7 @@
 // Limits: ROWS divides BLOCK_ROWS, COLUMNS divides BLOCK_COLUMNS; what one group reads of an
 //   operand for one block spans less than INDEX (int or long) can count.
 // W is what sums are held in: C, or an unsigned integer of at least 32 bits, which wraps around.
-// The epilogue's names are its own: here no name ends in a digit.
+// Names that end in a digit are the epilogue's.
 
 #define ITEMS_ACROSS (BLOCK_COLUMNS / COLUMNS)
 #define ITEMS_DOWN (BLOCK_ROWS / ROWS)
