@@ -27,7 +27,7 @@ def positive(x):
 
 
 def as_tensors(function):
-    return lambda *arrays: function(*(tn.tensor(x) for x in arrays)).numpy()
+    return lambda *arrays: function(*(tn.tensor(x) for x in arrays)).cpu().numpy()
 
 
 SQUARE = [(3, 3), (2, 3, 3), (1, 1), (0, 2, 2)]
@@ -52,7 +52,7 @@ def test_solve(a, b):
 def test_solve_from_the_right():
     check_gradient(lambda a, b: linalg.solve(regular(a), b, left=False), (3, 3), (2, 3))
     a, b = tn.tensor(draw((3, 3))) + 5 * tn.eye(3, dtype=tn.float64), tn.tensor(draw((2, 3)))
-    same(linalg.solve(a, b, left=False) @ a, b.numpy(), 1e-10)
+    same(linalg.solve(a, b, left=False) @ a, b.cpu().numpy(), 1e-10)
 
 
 @pytest.mark.parametrize("upper", [False, True])
@@ -72,10 +72,10 @@ def test_qr(shape, mode):
     x = tn.tensor(draw(shape))
     q, r = linalg.qr(x, mode)
     if mode != "r":
-        same(q @ r, x.numpy(), 1e-10)
+        same(q @ r, x.cpu().numpy(), 1e-10)
         same(q.mT @ q, np.broadcast_to(np.eye(q.shape[-1]), (*shape[:-2], *[q.shape[-1]] * 2)),
              1e-10, 1e-10)  # fmt: skip
-    np.testing.assert_allclose(np.tril(r.numpy(), -1), 0, atol=1e-12)
+    np.testing.assert_allclose(np.tril(r.cpu().numpy(), -1), 0, atol=1e-12)
 
 
 @pytest.mark.parametrize("shape", [(3, 3), (4, 2), (2, 3, 2)], ids=str)
@@ -90,10 +90,10 @@ def test_svd(shape, full_matrices):
     x = tn.tensor(draw(shape))
     u, s, vh = linalg.svd(x, full_matrices)
     k = min(shape[-2:])
-    same((u[..., :k] * s.unsqueeze(-2)) @ vh[..., :k, :], x.numpy(), 1e-10, 1e-12)
+    same((u[..., :k] * s.unsqueeze(-2)) @ vh[..., :k, :], x.cpu().numpy(), 1e-10, 1e-12)
     rows, columns = shape[-2:] if full_matrices else (k, k)
     assert (u.shape[-1], vh.shape[-2]) == (rows, columns)
-    same(s, np.linalg.svd(x.numpy(), compute_uv=False), 1e-10)
+    same(s, np.linalg.svd(x.cpu().numpy(), compute_uv=False), 1e-10)
 
 
 @pytest.mark.parametrize("shape", [(3, 3), (4, 2), (2, 3), (2, 3, 2)], ids=str)

@@ -81,12 +81,16 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from tinynet import data
-
+    from tinynet.inspection import counters, devices, memory, profile
 
 def __getattr__(name: str) -> Any:
-    """`tinynet.data` is imported when it is first used: it takes a third of the whole's time."""
+    """What takes long to import, or is seldom used, is imported when it is first used."""
     if name == "data":
         return import_module("tinynet.data")
+    if name in ("counters", "devices", "memory", "profile"):
+        function = getattr(import_module("tinynet.inspection"), name)
+        globals()[name] = function
+        return function
     raise AttributeError(f"module 'tinynet' has no attribute {name!r}")
 
 
@@ -97,8 +101,8 @@ __all__ = [  # noqa: RUF022 (plain alphabetical order)
     "atan", "atan2", "atanh", "autograd", "baddbmm", "bernoulli", "bfloat16", "bincount",
     "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift",
     "bitwise_xor", "bmm", "bool", "broadcast_to", "cat", "ceil", "chunk", "clamp", "clip",
-    "clone", "concat", "concatenate", "copysign", "cos", "cosh", "count_nonzero", "cummax",
-    "cummin", "cumprod", "cumsum", "data", "device", "diag", "diag_embed", "diagonal", "div",
+    "clone", "concat", "concatenate", "copysign", "cos", "cosh", "count_nonzero", "counters", "cummax",
+    "cummin", "cumprod", "cumsum", "data", "device", "devices", "diag", "diag_embed", "diagonal", "div",
     "divide", "dot", "double", "dtype", "einsum", "empty", "empty_like", "enable_grad", "eq",
     "equal", "erf", "errors", "exp", "exp2", "expm1", "eye", "finfo", "fix", "flatten", "flip",
     "float", "float16", "float32", "float64", "floor", "floor_divide", "fmod", "from_dlpack",
@@ -109,9 +113,9 @@ __all__ = [  # noqa: RUF022 (plain alphabetical order)
     "log10", "log1p", "log2", "log_softmax", "logaddexp", "logcumsumexp", "logical_and",
     "logical_not", "logical_or", "logical_xor", "logit", "logspace", "logsumexp", "long", "lt",
     "manual_seed", "masked_fill", "masked_select", "matmul", "max", "maximum", "mean", "median",
-    "meshgrid", "min", "minimum", "mm", "moveaxis", "movedim", "mul", "multinomial", "multiply",
+    "memory", "meshgrid", "min", "minimum", "mm", "moveaxis", "movedim", "mul", "multinomial", "multiply",
     "mv", "nan_to_num", "narrow", "ne", "neg", "negative", "nn", "no_grad", "nonzero", "norm",
-    "normal", "ones", "ones_like", "optim", "outer", "permute", "pow", "prod", "rand",
+    "normal", "ones", "ones_like", "optim", "outer", "permute", "pow", "prod", "profile", "rand",
     "rand_like", "randint", "randn", "randn_like", "randperm", "ravel", "reciprocal", "relu",
     "remainder", "repeat_interleave", "reshape", "roll", "rot90", "round", "rsqrt", "save",
     "scatter", "scatter_add", "scatter_reduce", "select", "set_grad_enabled", "set_rng_state",

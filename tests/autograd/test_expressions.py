@@ -33,7 +33,7 @@ BINARY = {
     "difference": lambda a, b: a - b * 0.5,
     "product": lambda a, b: a * b,
     "quotient": lambda a, b: a / (b * b + 1),
-    "where": lambda a, b: tn.where(tn.tensor([True, False, True]), a, b),
+    "where": lambda a, b: tn.where(tn.tensor([True, False, True], device=a.device), a, b),
     "inner": lambda a, b: a * (a * b).sum(),
     "in place": lambda a, b: (a * 1).mul_(b).add_(a),
 }

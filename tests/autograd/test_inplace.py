@@ -23,16 +23,16 @@ PROGRAMS = {
     "through windows": lambda x: written(x * 2, lambda y: y.unfold(1, 2, 2).exp_()),
     "through a diagonal": lambda x: written(x * 2, lambda y: y.diagonal().copy_(y[0, :2] * 3)),
     "through as_strided": lambda x: written(x * 2, lambda y: y.as_strided((2,), (2,), 1).sin_()),
-    "into a constant": lambda x: written(tn.zeros(2, 3, dtype=tn.float64), lambda y: y.copy_(x)),
+    "into a constant": lambda x: written(x.new_zeros(2, 3), lambda y: y.copy_(x)),
     "into a view of a constant": lambda x: written(
-        tn.zeros(2, 3, dtype=tn.float64), lambda y: y[:, 1].copy_(x[:, 0] * 2)
+        x.new_zeros(2, 3), lambda y: y[:, 1].copy_(x[:, 0] * 2)
     ),
     "row by row": lambda x: rows_from(x),
     "zeroed": lambda x: written(x * 2, lambda y: y[0].zero_()) * x,
     "by a mask": lambda x: written(x * 2, lambda y: y.__setitem__(y > 0, x[0, 0] * x[0, 1])),
     "by index tensors": lambda x: written(x * 2, lambda y: y.__setitem__([1, 0], x * x)),
     "of another dtype": lambda x: written(
-        tn.zeros(2, 3, dtype=tn.float64), lambda y: y.add_(x.to(tn.float64))
+        x.new_zeros(2, 3), lambda y: y.add_(x.to(tn.float64))
     ),
     "twice, with a stale view read": lambda x: stale(x * 2),
 }

@@ -13,6 +13,8 @@ from tinynet.backends import open_backend
 from tinynet.backends.opencl.device import Device
 from tinynet.backends.opencl.memory import Block
 
+SOME = [dtypes.bool_, dtypes.int64, dtypes.bfloat16, dtypes.float32]
+
 reference = open_backend("cpu")  # says what kernels should return
 
 
@@ -38,6 +40,17 @@ def as_accelerator(device):
     other = copy.copy(device)
     other.is_cpu = False
     return other
+
+
+def each_in_styles(dtypes_):
+    """The test runs for each dtype launched as on CPUs, and for SOME as on accelerators.
+
+    What a launch does does not depend on the dtype, and compiling takes most of the time.
+    """
+    cases = [("cpu", dtype) for dtype in dtypes_]
+    cases += [("accelerator", dtype) for dtype in dtypes_ if dtype in SOME]
+    names = [f"{style}-{dtype.name}" for style, dtype in cases]
+    return pytest.mark.parametrize(("device", "dtype"), cases, indirect=["device"], ids=names)
 
 
 def sizes(device, small, large=()):

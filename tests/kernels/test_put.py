@@ -1,12 +1,19 @@
 """`x[indices] = values` and its combinations, in index order."""
 
-from math import prod
 
 import numpy as np
 import pytest
 
-from tests.backends.arrays import ALL, FLOATS, NUMPY, each, numbers
-from tests.kernels.devices import assert_same, download, needs, reference, sizes, upload
+from tests.backends.arrays import ALL, FLOATS, NUMPY, numbers
+from tests.kernels.devices import (
+    assert_same,
+    download,
+    each_in_styles,
+    needs,
+    reference,
+    sizes,
+    upload,
+)
 from tinynet import dtype as dtypes
 from tinynet.backends.opencl import scattering
 from tinynet.backends.opencl.scattering import collapse, put
@@ -29,14 +36,20 @@ LARGE = [((1000,), (0,), 6000), ((50, 300), (0,), 700), ((9, 40, 30), (1,), 200)
 
 
 @each_mode
-@each(ALL)
-def test_shapes(device, mode, dtype):
+@each_in_styles(ALL)
+def test_dtypes(device, mode, dtype):
+    check(device, mode, dtype, numbers((7, 3), dtype), (0,), 20)
+    check(device, mode, dtype, numbers((4, 5), dtype), (0, 1), 30)
+
+
+@pytest.mark.parametrize("mode", ["set", "add"])
+def test_shapes(device, mode):
     for shape, dims, n in sizes(device, SMALL, LARGE):
-        check(device, mode, dtype, numbers(shape, dtype), dims, n)
+        check(device, mode, dtypes.float32, numbers(shape, dtypes.float32), dims, n)
 
 
 @each_mode
-@each(FLOATS)
+@each_in_styles(FLOATS)
 def test_order_of_rounding(device, mode, dtype, monkeypatch):
     """Many random updates of few places: any other order would show in the last bits."""
     monkeypatch.setattr(scattering, "LEAST", 1)
@@ -48,7 +61,7 @@ def test_order_of_rounding(device, mode, dtype, monkeypatch):
 
 
 @pytest.mark.parametrize("mode", ["max", "min"])
-@each(FLOATS)
+@each_in_styles(FLOATS)
 def test_nan_stays(device, mode, dtype):
     x, values = numbers((4, 3), dtype), numbers((12, 3), dtype, seed=1)
     x[0, 1] = values[2, 0] = values[7, 2] = np.nan

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from tests.backends.arrays import ALL, FLOATS, INTEGERS, NUMPY, each, numbers
-from tests.kernels.devices import download, reference, sizes, upload
+from tests.backends.arrays import ALL, FLOATS, INTEGERS, NUMPY, numbers
+from tests.kernels.devices import download, each_in_styles, reference, sizes, upload
+from tinynet import dtype as dtypes
 from tinynet.backends.opencl import ordering
 from tinynet.backends.opencl.ordering import argsort
 
@@ -14,14 +15,14 @@ either_way = pytest.mark.parametrize("descending", [False, True])
 
 
 @either_way
-@each(ALL)
+@each_in_styles(ALL)
 def test_shapes(device, dtype, descending):
     for shape in sizes(device, SMALL, LARGE):  # few values: most of them are ties
         check(device, dtype, numbers(shape, dtype), descending)
 
 
 @either_way
-@each(INTEGERS)
+@each_in_styles(INTEGERS)
 def test_all_bits(device, dtype, descending):
     random = np.random.default_rng(0)
     x = random.integers(0, 256, (3, 150 * dtype.itemsize), np.uint8).view(NUMPY[dtype])
@@ -29,7 +30,7 @@ def test_all_bits(device, dtype, descending):
 
 
 @either_way
-@each(FLOATS)
+@each_in_styles(FLOATS)
 def test_special_values(device, dtype, descending):
     special = [np.nan, -np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 1e-7, -1e-7, 3e4, 3.1e4]
     for seed in range(3):
@@ -38,7 +39,7 @@ def test_special_values(device, dtype, descending):
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 32, 50])
-@each(FLOATS)
+@each_in_styles([dtypes.float32, dtypes.float64])
 def test_chunks(device, dtype, chunk, monkeypatch):
     """Several work-items merge two runs, or one many."""
     monkeypatch.setattr(ordering, "LEAST", 1)
@@ -51,10 +52,7 @@ def test_chunks(device, dtype, chunk, monkeypatch):
 def test_sorted_and_reversed(device, descending):
     for size in sizes(device, [50], [10_000]):
         x = np.arange(size, dtype=np.float32)
-        check(device, NAMES["float32"], np.stack([x, x[::-1]]), descending)
-
-
-NAMES = {dtype.name: dtype for dtype in ALL}
+        check(device, dtypes.float32, np.stack([x, x[::-1]]), descending)
 
 
 def check(device, dtype, x, descending):

@@ -110,20 +110,22 @@ def test_more_dims_are_more_examples():
     "options", [{}, {"weight": WEIGHT}, {"label_smoothing": 0.2}, {"ignore_index": 2}]
 )
 def test_gradients_of_cross_entropy(reduction, options):
-    def loss(x):
-        return F.cross_entropy(x, LABELS, reduction=reduction, **options)
+    def loss(x, function=F.cross_entropy):
+        beside = {k: v.to(x.device) if k == "weight" else v for k, v in options.items()}
+        return function(x, LABELS.to(x.device), reduction=reduction, **beside)
 
     check_gradient(loss, (4, 3))
     if "label_smoothing" not in options:
-        check_gradient(lambda x: F.nll_loss(x, LABELS, reduction=reduction, **options), (4, 3))
+        check_gradient(lambda x: loss(x, F.nll_loss), (4, 3))
 
 
 def test_gradients_of_cross_entropy_in_other_shapes():
-    check_gradient(lambda x: F.cross_entropy(x, tn.tensor(1)), (3,))
-    check_gradient(lambda x: F.cross_entropy(x, LABELS.reshape(2, 2)), (2, 3, 2))
-    check_gradient(
-        lambda x, y: F.cross_entropy(x, y.softmax(1), WEIGHT, label_smoothing=0.1), (2, 3), (2, 3)
-    )
+    def smoothed(x, y):
+        return F.cross_entropy(x, y.softmax(1), WEIGHT.to(x.device), label_smoothing=0.1)
+
+    check_gradient(lambda x: F.cross_entropy(x, tn.tensor(1, device=x.device)), (3,))
+    check_gradient(lambda x: F.cross_entropy(x, LABELS.to(x.device).reshape(2, 2)), (2, 3, 2))
+    check_gradient(smoothed, (2, 3), (2, 3))
 
 
 def test_cross_entropy_of_huge_scores():
@@ -160,7 +162,7 @@ def test_gradients_of_binary_cross_entropy():
         check_gradient(loss, (2, 3), (2, 3), low=0.1, high=0.9)
         check_gradient(nn.BCEWithLogitsLoss(reduction=reduction), (2, 3), (2, 3))
     weighted = nn.BCEWithLogitsLoss(tn.tensor([1.0, 2.0, 3.0]), pos_weight=tn.tensor(2.0)).double()
-    check_gradient(weighted, (2, 3), (2, 3))
+    check_gradient(lambda x, y: weighted.to(x.device)(x, y), (2, 3), (2, 3))
     x = tn.tensor([-1e4, 300.0], requires_grad=True)
     F.binary_cross_entropy_with_logits(x, tn.tensor([1.0, 0.0]), reduction="sum").backward()
     assert x.grad.tolist() == [-1.0, 1.0]

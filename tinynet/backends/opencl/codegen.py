@@ -549,19 +549,20 @@ class _Writer(Levels):
                 else:
                     self.add(f"{kind} {name}{n} = {start};")
         if sums:
-            self.add("int run = 0;")
+            self.add(f"int run{numbers[0]} = 0;")
 
     def end_run(self, numbers: list[int], size: int, count: str, is_last: bool) -> None:
         """Add sums up to those of earlier runs, now and then and at the end."""
         sums = self.sums(numbers)
         if not sums:
             return
+        run = f"run{numbers[0]}"
         place = "[u]" if size else ""
         loop = f"for (int u = 0; u < {count}; u++) " if size else ""
         after = "a{n}{p} += b{n}{p};" if is_last else "b{n}{p} += a{n}{p}; a{n}{p} = 0;"
         text = " ".join(after.format(n=n, p=place) for n in sums)
         self.add(f"{loop}{{ {text} }}" if is_last else
-                 f"if (++run == {RUN}) {{ run = 0; {loop}{{ {text} }} }}")  # fmt: skip
+                 f"if (++{run} == {RUN}) {{ {run} = 0; {loop}{{ {text} }} }}")  # fmt: skip
 
     def combination(self, n: int) -> tuple[str, str]:
         """Where reduction `n` starts, and its step."""

@@ -46,6 +46,7 @@ typedef VECTOR loose __attribute__((aligned(sizeof(U))));  // a vector anywhere 
 // A tile has for each k its lines side by side. What it has more than that keeps tiles off the same
 // few lines of the cache, and takes what a vector store writes past the last line.
 #define TILE(lines) ((DEPTH + (WIDTH + (lines) - 1) / (lines)) * (lines))
+#define FEW 8  // of k are copied from all lines before the next, so that stores are close by
 #define A_TILE TILE(ROWS)
 #define B_TILE TILE(COLUMNS)
 
@@ -96,21 +97,23 @@ inline void copy(SPACE U *restrict tiles, global const U *restrict from, const i
     int done = 0;
     if (is_line_unit) {
         done = count < wide ? 0 : ((count - wide) / lines + 1) * lines;
-        for (int k = 0; k < depth; k++)
+        for (int part = 0; part < depth; part += FEW)
             for (int i = 0; i < done; i += lines)
+                for (int k = part; k < LEAST(part + FEW, depth); k++)
 #pragma unroll
-                for (int l = 0; l < lines; l += WIDTH)
-                    *(SPACE loose *)(tiles + i / lines * TILE(lines) + k * lines + l) =
-                        *(global const loose *)(from + k * step + i + l);
+                    for (int l = 0; l < lines; l += WIDTH)
+                        *(SPACE loose *)(tiles + i / lines * TILE(lines) + k * lines + l) =
+                            *(global const loose *)(from + k * step + i + l);
     }
     for (; done < count; done += lines) {
         SPACE U *restrict tile = tiles + done / lines * TILE(lines);
         global const U *restrict start = from + done * line;
         int first = 0;
         if (is_k_unit) first = copy_along_k(tile, start, lines, count - done, depth, line);
-        for (int k = first; k < depth; k++)
-            for (int l = 0; l < lines; l++)
-                tile[k * lines + l] = start[LEAST(l, count - done - 1) * line + k * step];
+        for (int l = 0; l < lines; l++) {
+            global const U *restrict rest = start + LEAST(l, count - done - 1) * line;
+            for (int k = first; k < depth; k++) tile[k * lines + l] = rest[k * step];
+        }
     }
 }
 
