@@ -129,6 +129,7 @@ class Tensor(Variable):
 
     def realize(self) -> Tensor:
         """Compute now; nothing to do where operations are not delayed."""
+        self.backend.realize(self.array)
         return self
 
     # Autodiff

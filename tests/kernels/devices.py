@@ -20,7 +20,10 @@ reference = open_backend("cpu")  # says what kernels should return
 
 def find_device(platform):
     """A device of the platform whose name contains `platform`; else one that does not simulate."""
-    found = [(p.name, device) for p in cl.get_platforms() for device in p.get_devices()]
+    try:
+        found = [(p.name, device) for p in cl.get_platforms() for device in p.get_devices()]
+    except cl.LogicError:  # no platform
+        found = []
     if not found:
         pytest.skip("there is no OpenCL device: pip install pocl-binary-distribution brings one")
     fits = [device for name, device in found if platform in name]

@@ -1,6 +1,5 @@
 """`x[indices] = values` and its combinations, in index order."""
 
-
 import numpy as np
 import pytest
 

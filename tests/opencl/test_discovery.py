@@ -121,7 +121,7 @@ def test_a_device_that_is_not_there(have, asked):
     with pytest.raises(DeviceError) as caught:
         discovery.find(asked)
     assert str(caught.value) == (
-        f"device: no device 'opencl:{asked}', there is cpu, opencl:0 (H100), opencl:1 (H200), "
+        f"device: no device 'opencl:{asked}', there is cpu, opencl (H100), opencl:1 (H200), "
         "opencl:2 (Oclgrind Simulator)"
     )
 

@@ -59,6 +59,9 @@ class Backend(Protocol):
     def to_numpy(self, x: Any) -> NDArray[Any]:
         """A NumPy array that holds what `x` does; may share its memory."""
 
+    def realize(self, x: Any) -> None:
+        """Compute `x` now, on devices that put work off until its results are asked for."""
+
     # creation
     def full(self, shape: Shape, value: Scalar, dtype: DType) -> Any:
         """Every element is `value`, which fits `dtype`."""

@@ -91,6 +91,9 @@ class NumPyBackend:
     def to_numpy(self, x: Array) -> Array:
         return x
 
+    def realize(self, x: Array) -> None:
+        pass
+
     def full(self, shape: Shape, value: Scalar, dtype: DType) -> Array:
         if value == 0 and copysign(1, value) > 0:
             return np.zeros(shape, numpy_dtype(dtype))

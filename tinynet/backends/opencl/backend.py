@@ -29,7 +29,7 @@ from tinynet.backends.opencl.array import (
     reshaped_strides,
     row_major,
 )
-from tinynet.backends.opencl.bounds import bounds_of, union
+from tinynet.backends.opencl.bounds import bounds_of, limits, union
 from tinynet.backends.opencl.device import Device
 from tinynet.backends.opencl.primitives import QUESTIONS, REDUCTIONS
 from tinynet.backends.opencl.planner import merged_batch
@@ -75,6 +75,10 @@ class OpenCLBackend:
                 assert block is not None
                 self.device.read(block.buffer, result)
         return result
+
+    def realize(self, x: Array) -> None:
+        if 0 not in x.shape:
+            self.memory(x)
 
     # from arrays to values
     def elements(self, x: Array) -> Value:
@@ -510,8 +514,7 @@ def _cast_bounds(bounds: Bounds, source: DType, target: DType) -> Bounds:
         return None
     if source.rank == 0:
         return 0, 1
-    if bounds is None:
-        return None
-    bits = 8 * target.itemsize
-    low, high = (0, 2**bits - 1) if target.kind == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-    return bounds if low <= bounds[0] and bounds[1] <= high else None
+    bounds, within = bounds or limits(source), limits(target)
+    assert bounds is not None
+    assert within is not None
+    return bounds if within[0] <= bounds[0] and bounds[1] <= within[1] else None

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinynet.backends.opencl.array import Bounds, Value, View
-
-LIMIT = 2**62  # beyond, int64 may wrap around
+from tinynet.dtype import DType
 
 RULES: dict[str, Callable[..., tuple[int, int]]] = {
     "load": lambda a: a,
@@ -21,16 +20,14 @@ RULES: dict[str, Callable[..., tuple[int, int]]] = {
     "mul": lambda a, b: _extremes(x * y for x in a for y in b),
     "maximum": lambda a, b: (max(a[0], b[0]), max(a[1], b[1])),
     "minimum": lambda a, b: (min(a[0], b[0]), min(a[1], b[1])),
+    "remainder": lambda a, b: (0, b[1] - 1) if b[0] > 0 else (b[0] + 1, max(b[1] - 1, 0)),
+    "right_shift": lambda a, b: (a[0] >> b[0], a[1] >> b[0]) if b[0] == b[1] >= 0 else a,
     "where": lambda condition, a, b: (min(a[0], b[0]), max(a[1], b[1])),
 }
 
 
 def bounds_of(op: str, operands: list[Any]) -> Bounds:
-    """Bounds of an elementwise operation's result; None: not known.
-
-    Only for results that cannot wrap around in 62 bits: narrower dtypes have no rule but for
-    operations that keep within their operands' range.
-    """
+    """Bounds of an elementwise operation's result; None where it may wrap around, or no rule is."""
     if op == "bitwise_and":
         return _masked(*[_bounds(x) for x in operands])
     rule = RULES.get(op)
@@ -42,7 +39,7 @@ def bounds_of(op: str, operands: list[Any]) -> Bounds:
     if None in known:
         return None
     low, high = rule(*known)
-    return (low, high) if _fits(op, operands, low, high) else None
+    return (low, high) if _fits(operands, low, high) else None
 
 
 def union(a: Bounds, b: Bounds) -> Bounds:
@@ -51,22 +48,29 @@ def union(a: Bounds, b: Bounds) -> Bounds:
 
 
 def _bounds(operand: Any) -> Bounds:
-    if type(operand) is Value:
-        return operand.bounds
-    if type(operand) is View:
-        return operand.value.bounds
-    return int(operand), int(operand)
+    if type(operand) not in (Value, View):
+        return int(operand), int(operand)
+    value = operand if type(operand) is Value else operand.value
+    return limits(value.dtype) if value.bounds is None else value.bounds
 
 
-def _fits(op: str, operands: list[Any], low: int, high: int) -> bool:
+def limits(dtype: DType) -> Bounds:
+    """What every integer of a dtype keeps within; None for other dtypes."""
+    if dtype.rank != 1:
+        return None
+    bits = 8 * dtype.itemsize
+    if dtype.kind == "u":
+        return 0, 2**bits - 1
+    return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+
+
+def _fits(operands: list[Any], low: int, high: int) -> bool:
     """Whether the result's dtype holds the bounds, so that nothing wraps around."""
     for operand in operands[::-1]:
         value = operand.value if type(operand) is View else operand
-        if type(value) is Value:
-            bits = 8 * value.dtype.itemsize
-            if value.dtype.kind == "u":
-                return low >= 0 and high < 2**bits
-            return -(2 ** (bits - 1)) <= low and high < 2 ** (bits - 1)
+        within = limits(value.dtype) if type(value) is Value else None
+        if within is not None:
+            return within[0] <= low and high <= within[1]
     return False
 
 

@@ -22,6 +22,7 @@ from tinynet.shape import Shape
 CHEAP = 6  # operations that may be done again for each place they are broadcast to
 
 OPERANDS = (Value, View)
+PATTERNS = ("full", "iota")
 
 Dims = tuple[int, ...]  # for each dim of an operand the iteration dim it runs along, or -1
 
@@ -53,50 +54,54 @@ class Graph:
 
 def survey(root: Value) -> Graph:
     """Walk all that `root` is made of."""
-    values: list[Value] = []
-    places: dict[int, int] = {}
-    counts: list[int] = []
-    numbers: list[Any] = []
-    owners: list[tuple[int, int]] = []
-    structure: list[Any] = []
-    note = structure.append
+    walk = _Survey()
+    walk.visit(root)
+    held = held_by_others(walk.values, walk.counts)
+    key = tuple(walk.structure), held
+    return Graph(walk.values, walk.places, walk.numbers, walk.owners, key, held)
 
-    def visit(value: Value) -> None:
+
+class _Survey:
+    """One walk. (A recursive function inside `survey` would be part of a reference cycle.)"""
+
+    def __init__(self) -> None:
+        self.values: list[Value] = []
+        self.places: dict[int, int] = {}
+        self.counts: list[int] = []  # how many operands in the graph are this value
+        self.numbers: list[Any] = []
+        self.owners: list[tuple[int, int]] = []
+        self.structure: list[Any] = []
+
+    def visit(self, value: Value) -> None:
+        """Note a value, and what it is made of when it is met first."""
         key = id(value)
-        place = places.get(key)
+        place = self.places.get(key)
         if place is not None:
-            counts[place] += 1
-            note(place)
+            self.counts[place] += 1
+            self.structure.append(place)
             return
-        places[key] = len(values)
-        values.append(value)
-        counts.append(1)
+        self.places[key] = len(self.values)
+        self.values.append(value)
+        self.counts.append(1)
         op = value.op
-        if op == "full":
-            numbers.append(value.params)
-            owners.append((key, 0))
-            note((op, value.dtype, value.shape))
-        elif op == "iota":
-            numbers.extend(value.params)
-            owners.extend(((key, 0), (key, 1)))
-            note((op, value.dtype, value.shape))
-        else:
-            note((op, value.dtype, value.shape, value.params))
-            for i, operand in enumerate(value.args):
-                kind = type(operand)
-                if kind is Value:
-                    visit(operand)
-                elif kind is View:
-                    note((operand.shape, operand.strides, operand.offset))
-                    visit(operand.value)
-                else:
-                    note(None)
-                    numbers.append(operand)
-                    owners.append((key, i))
-
-    visit(root)
-    held = held_by_others(values, counts)
-    return Graph(values, places, numbers, owners, (tuple(structure), held), held)
+        if op in PATTERNS:
+            numbers = (value.params,) if op == "full" else value.params
+            self.numbers.extend(numbers)
+            self.owners.extend([(key, i) for i in range(len(numbers))])
+            self.structure.append((op, value.dtype, value.shape))
+            return
+        self.structure.append((op, value.dtype, value.shape, value.params))
+        for i, operand in enumerate(value.args):
+            kind = type(operand)
+            if kind is Value:
+                self.visit(operand)
+            elif kind is View:
+                self.structure.append((operand.shape, operand.strides, operand.offset))
+                self.visit(operand.value)
+            else:
+                self.structure.append(None)
+                self.numbers.append(operand)
+                self.owners.append((key, i))
 
 
 def held_by_others(values: list[Value], counts: list[int]) -> tuple[bool, ...]:
@@ -136,6 +141,7 @@ class Formula:
         self.scalars: list[tuple[int, str]] = []  # places in the graph's numbers, and C types
         self.picks: list[tuple[int, int]] = []  # stride and size for each index of each take
         self.first: list[Value] = []
+        self.along: Value | None = None
         self.memo: dict[Any, int] = {}
         self.inlined: list[tuple[Value, int, Dims]] = []
         dims = tuple([i if n != 1 else -1 for i, n in enumerate(root.shape)])
@@ -162,7 +168,7 @@ class Formula:
                 node = self.visit_reduction(value, dims)
             elif value.op == "matmul":
                 node = self.visit_product(value, dims)
-            elif self.repeats(dims) and value.weight > CHEAP:
+            elif self.is_costly(value, dims):
                 node = self.later(value)
             elif value.op == "take":
                 node = self.visit_take(value, dims)
@@ -187,11 +193,20 @@ class Formula:
         return 0
 
     def repeats(self, dims: Dims) -> bool:
-        """Whether a value along `dims` would be computed again and again."""
+        """Whether there are fewer elements along `dims` than points."""
         mapped = {d for d in dims if d >= 0}
         if self.inner is not None and mapped == self.outer:
             return False
         return len(mapped) < sum([n != 1 for n in self.shape])
+
+    def is_costly(self, value: Value, dims: Dims) -> bool:
+        """Whether a value would be computed again and again, at some cost. What is the same along
+        the last dim is not: kernels compute it outside of their innermost loop.
+        """
+        if value.weight <= CHEAP or not self.repeats(dims):
+            return False
+        last = max([d for d, n in enumerate(self.shape) if n != 1])
+        return last in dims or self.shape[last] < CHEAP
 
     def scalar(self, place: int, ctype: str) -> int:
         """The node of one of the graph's numbers, which is an argument of the kernel."""
@@ -235,8 +250,23 @@ class Formula:
                 nodes.append(self.visit(operand, aligned(operand.shape, dims, ndim)))
             else:
                 nodes.append(self.scalar(self.number_places[id(value), i], computed(value.params)))
+        if self.first:
+            self.take_along(value)
         self.nodes.append((value.op, value.params.name, value.dtype.name, *nodes))
         return len(self.nodes) - 1
+
+    def take_along(self, value: Value) -> None:
+        """Where a product is to be computed before, and this is all that is made of it, have it
+        computed together with that.
+        """
+        before = self.first[-1]
+        if before.op == "matmul" or before is self.along:
+            others = [x for x in value.args if x is not before and type(x) in OPERANDS]
+            ready = [(x if type(x) is Value else x.value).op in READY for x in others]
+            is_alone = len(others) < len([x for x in value.args if type(x) in OPERANDS])
+            same = value.shape == before.shape and value is not self.root
+            if same and is_alone and all(ready) and not self.graph.is_held(before):
+                self.first[-1] = self.along = value
 
     def visit_take(self, value: Value, dims: Dims) -> int:
         """The node of elements picked by indices. `params`: stride, size, sign of each index."""

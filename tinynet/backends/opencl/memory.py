@@ -18,14 +18,18 @@ SMALLEST = 256  # bytes
 
 
 class Block:
-    """A piece of device memory; it returns to its pool when nobody holds it any more."""
+    """A piece of device memory; it returns to its pool when nobody holds it any more.
 
-    __slots__ = ("buffer", "nbytes", "pool")
+    `is_kept`: the pool keeps it for later; of uploads, which bring memory of their own, it does not.
+    """
 
-    def __init__(self, pool: Pool, buffer: Any, nbytes: int) -> None:
+    __slots__ = ("buffer", "is_kept", "nbytes", "pool")
+
+    def __init__(self, pool: Pool, buffer: Any, nbytes: int, is_kept: bool = True) -> None:
         self.pool = pool
         self.buffer = buffer
         self.nbytes = nbytes
+        self.is_kept = is_kept
 
     def __del__(self) -> None:
         self.pool.take_back(self)
@@ -63,13 +67,14 @@ class Pool:
         buffer = self._create(size, create)
         self._count(size)
         self.uploaded += size
-        return Block(self, buffer, size)
+        return Block(self, buffer, size, is_kept=False)
 
     def take_back(self, block: Block) -> None:
         """Keep a block's memory for the next one of its size."""
         self.used -= block.nbytes
-        self.held += block.nbytes
-        self.free.setdefault(block.nbytes, []).append(block.buffer)
+        if block.is_kept:
+            self.held += block.nbytes
+            self.free.setdefault(block.nbytes, []).append(block.buffer)
 
     def empty(self) -> None:
         """Give all memory that nobody uses back to the driver."""

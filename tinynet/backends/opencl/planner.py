@@ -24,6 +24,7 @@ RUN = 4096  # elements that are worth a work-item of a CPU
 FEW_ROWS = 2  # for each core: with fewer, rows are cut
 GROUP = codegen.GROUP
 MOST_LEAVES = 32
+LONGEST_EPILOGUE = 4  # operations on each element of a product
 
 Strides = list[int]
 Size = tuple[int, ...]
@@ -475,9 +476,12 @@ class Planner:
         return Space([prod(batch), m, n], 2, merged)
 
     def is_slow_epilogue(self, formula: Formula) -> bool:
-        """Whether functions would be called number by number that a map calls on vectors."""
+        """Whether a CPU is quicker with a map afterwards: its loops become vector code, an epilogue
+        of more than a few operations does not.
+        """
         is_called = any([node[0] in codegen.VECTOR for node in formula.nodes])
-        return self.device.is_cpu and is_called and prod(formula.shape) > SMALL
+        is_long = _count_operations(formula.nodes) > LONGEST_EPILOGUE
+        return self.device.is_cpu and (is_called or is_long) and prod(formula.shape) > SMALL // 4
 
     def matrix_plan(self, product: Value) -> matmul.Plan:
         """The kernel of a matrix product, but for its epilogue."""

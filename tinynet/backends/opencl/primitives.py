@@ -22,10 +22,10 @@ ANY = {
     "where": "{a} ? {b} : {c}",
 }  # fmt: skip
 FLOATS = {
-    "neg": "-{a}", "abs": "fabs({a})", "sign": "{a} != {a} ? {a} : ({a} > 0) - ({a} < 0)",
-    "sqrt": "sqrt({a})", "rsqrt": "1 / sqrt({a})", "reciprocal": "1 / {a}",
-    "floor": "floor({a})", "ceil": "ceil({a})", "round": "rint({a})", "trunc": "trunc({a})",
-    "isnan": "{a} != {a}", "isinf": "fabs({a}) == INFINITY", "isfinite": "fabs({a}) < INFINITY",
+    "neg": "-{a}", "abs": "fabs_of({a})", "sign": "{a} != {a} ? {a} : ({a} > 0) - ({a} < 0)",
+    "sqrt": "sqrt_of({a})", "rsqrt": "1 / sqrt_of({a})", "reciprocal": "1 / {a}",
+    "floor": "floor_of({a})", "ceil": "ceil_of({a})", "round": "rint_of({a})", "trunc": "trunc_of({a})",
+    "isnan": "{a} != {a}", "isinf": "fabs_of({a}) == INFINITY", "isfinite": "fabs_of({a}) < INFINITY",
     "add": "{a} + {b}", "sub": "{a} - {b}", "mul": "{a} * {b}", "div": "{a} / {b}",
     "maximum": "{a} >= {b} || {a} != {a} ? {a} : {b}",
     "minimum": "{a} <= {b} || {a} != {a} ? {a} : {b}",

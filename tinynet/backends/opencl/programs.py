@@ -66,11 +66,13 @@ class Builder:
         """The program, compiled now. Raises `KernelError` with the compiler's words."""
         if self.is_header_kept_out:
             try:
-                return cl.Program(self.context, DECLARATIONS + text).build([*OPTIONS, NO_HEADER])
+                short = cl.Program(self.context, DECLARATIONS + text)
+                return short.build([*OPTIONS, "-DIS_POCL", NO_HEADER])
             except cl.RuntimeError:  # a mistake in the text, or a PoCL whose header is another
                 pass
         try:
-            program = cl.Program(self.context, text).build(OPTIONS)
+            options = [*OPTIONS, "-DIS_POCL"] if self.is_pocl else OPTIONS
+            program = cl.Program(self.context, text).build(options)
         except cl.RuntimeError as error:
             raise KernelError(describe(name, text, str(error))) from None
         self.is_header_kept_out = False

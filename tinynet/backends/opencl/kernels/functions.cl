@@ -1,5 +1,21 @@
 // Functions that generated programs call where one expression of C will not do. They follow NumPy.
 
+// The compiler's own functions become vector instructions in a loop, PoCL's library functions do not.
+#ifdef IS_POCL
+#define OWN(NAME) inline float __attribute__((overloadable)) NAME##_of(float x) { \
+    return __builtin_##NAME##f(x); \
+} \
+inline double __attribute__((overloadable)) NAME##_of(double x) { return __builtin_##NAME(x); }
+OWN(sqrt) OWN(fabs) OWN(floor) OWN(ceil) OWN(rint) OWN(trunc)
+#else
+#define sqrt_of sqrt
+#define fabs_of fabs
+#define floor_of floor
+#define ceil_of ceil
+#define rint_of rint
+#define trunc_of trunc
+#endif
+
 inline float round_bfloat16(float x) { return from_bfloat16(to_bfloat16(x)); }
 
 inline float round_float16(float x) {

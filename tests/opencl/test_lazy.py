@@ -1,0 +1,231 @@
+"""What is computed when, and by how many kernels."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import tinynet as tn
+from tinynet import nn
+from tinynet.errors import DimError
+
+DEVICE = "opencl"
+
+
+@pytest.fixture(autouse=True)
+def on_opencl(monkeypatch):
+    monkeypatch.setenv("TINYNET_DEVICE", DEVICE)
+
+
+def values(*shape, seed=0):
+    return tn.tensor(np.random.default_rng(seed).normal(size=shape).astype(np.float32))
+
+
+# how many kernels
+def test_elementwise_operations_are_one_kernel(count):
+    x, y = values(50, 7), values(7)
+    assert count(lambda: ((x * y + x).relu() - 0.5).exp().realize()) == 1
+
+
+def test_parts_that_others_hold_are_stored_on_the_way(count):
+    x = values(20)
+    y = x * 2
+    z = y + 1
+    assert count(z.realize) == 1
+    assert count(y.realize) == 0
+    assert y.tolist() == pytest.approx([2 * v for v in x.tolist()])
+
+
+def test_what_nobody_holds_is_not_computed(count):
+    x = values(20)
+
+    def forget():
+        y = x.exp() @ x
+        del y
+
+    assert count(forget) <= 1  # the factors of a product are computed at once
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.softmax(1), lambda x: x.log_softmax(1), lambda x: x.logsumexp(1),
+        lambda x: x.var(1), lambda x: x - x.mean(1, keepdim=True),
+        lambda x: (x - x.mean(1, keepdim=True)) / (x.var(1, keepdim=True) + 1e-5).sqrt(),
+        lambda x: x.argmax(1), lambda x: x.sum(), lambda x: x.square().mean(0),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("shape", [(4, 5), (300, 40)], ids=str)
+def test_row_kernels(count, function, shape):
+    x = values(*shape)
+    expected = function(x.cpu())
+    result = []
+    assert count(lambda: result.append(function(x).realize())) == 1
+    np.testing.assert_allclose(np.asarray(result[0]), np.asarray(expected), rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(128, 10), (512, 100)], ids=str)
+def test_cross_entropy_and_its_gradient_are_three_kernels(count, shape):
+    x, target = values(*shape).requires_grad_(), tn.randint(shape[1], shape[:1]).realize()
+    loss = nn.functional.cross_entropy(x, target)
+
+    def run():
+        nonlocal loss
+        loss = nn.functional.cross_entropy(x, target).realize()
+        x.grad = None
+        loss.backward()
+        x.grad.realize()
+
+    run()
+    assert count(run) <= 3
+
+
+def test_adam_is_one_kernel_for_each_parameter(count):
+    parameters = [nn.Parameter(values(30, 20)), nn.Parameter(values(20))]
+    optimizer = tn.optim.Adam(parameters, lr=0.1)
+
+    def run():
+        for parameter in parameters:
+            parameter.grad = tn.ones_like(parameter).realize()
+        before = tn.counters().launches
+        optimizer.step()
+        for parameter in parameters:
+            parameter.realize()
+        assert tn.counters().launches - before <= len(parameters)
+
+    for _ in range(3):
+        run()
+    expected = [nn.Parameter(values(30, 20).cpu()), nn.Parameter(values(20).cpu())]
+    optimizer = tn.optim.Adam(expected, lr=0.1)
+    for _ in range(3):
+        for parameter in expected:
+            parameter.grad = tn.ones_like(parameter)
+        optimizer.step()
+    for parameter, other in zip(parameters, expected):
+        found, wanted = (np.asarray(x.detach()) for x in (parameter, other))
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_a_product_takes_bias_and_activation_along(count):
+    x, layer = values(64, 33), nn.Linear(33, 17)
+    layer.weight.realize()
+    layer.bias.realize()
+    with tn.no_grad():
+        assert count(lambda: layer(x).relu().realize()) == 1
+
+
+def test_another_rate_and_a_smaller_batch_compile_nothing():
+    model = nn.Sequential(nn.Linear(20, 30), nn.ReLU(), nn.Linear(30, 5))
+    optimizer = tn.optim.Adam(model.parameters())
+
+    def step(n):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(values(n, 20)), tn.randint(5, (n,)))
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    for _ in range(30):
+        step(64)
+    before = tn.counters().compiled
+    optimizer.param_groups[0]["lr"] = 0.5
+    step(64)
+    step(48)
+    assert tn.counters().compiled == before
+
+
+def test_a_training_step_waits_for_nothing():
+    model = nn.Linear(20, 5)
+    x, y = values(64, 20), tn.tensor(np.arange(64) % 5)
+    optimizer = tn.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    before = tn.counters().bytes_read
+    for _ in range(3):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(x), y).backward()
+        optimizer.step()
+    assert tn.counters().bytes_read == before
+
+
+# values and places
+def test_writing_leaves_older_formulas_alone():
+    x = values(5)
+    before = x.tolist()
+    y = x * 2
+    view = x[1:3]
+    x.add_(1)
+    x[0] = 7
+    assert y.tolist() == pytest.approx([2 * v for v in before])
+    assert x.tolist() == pytest.approx([7, *(v + 1 for v in before[1:])])
+    assert view.tolist() == x.tolist()[1:3]
+
+
+def test_overlapping_writes_read_what_was_there():
+    x = tn.arange(10.0)
+    x[1:] = x[:-1]
+    assert x.tolist() == [0, *range(9)]
+    x[:-1].add_(x[1:])
+    assert x.tolist() == [0, 1, 3, 5, 7, 9, 11, 13, 15, 8]
+
+
+def test_writing_through_a_view_of_something_not_computed():
+    x = values(4, 6)
+    y = x + 1
+    y.T[2:4].mul_(0)
+    expected = x.cpu() + 1
+    expected.T[2:4].mul_(0)
+    np.testing.assert_array_equal(np.asarray(y), np.asarray(expected))
+
+
+def test_formulas_do_not_grow_without_end(count):
+    x = tn.zeros(10)
+
+    def grow():
+        nonlocal x
+        for _ in range(1000):
+            x = x + 1
+
+    assert count(grow) >= 20
+    assert x.tolist() == [1000.0] * 10
+
+
+def test_a_chain_of_products_and_sums_stays_bounded():
+    x, w = values(8, 8) * 0.1, values(8, 8) * 0.1
+    y = x
+    for _ in range(200):
+        y = (y @ w).tanh() + x
+    z = x.cpu()
+    for _ in range(200):
+        z = (z @ w.cpu()).tanh() + x.cpu()
+    np.testing.assert_allclose(np.asarray(y), np.asarray(z), rtol=1e-4, atol=1e-5)
+
+
+def test_indices_raise_where_they_are_used():
+    x = values(3, 4)
+    with pytest.raises(DimError, match=r"^index: index 5 is out of range for dim 0 of size 3$"):
+        x[tn.tensor([0, 5])]
+    computed = tn.arange(3) * 2
+    with pytest.raises(DimError, match=r"^index: index 4 is out of range for dim 0 of size 3$"):
+        x[computed]
+    unknown = (tn.rand(5) * 2).long()
+    assert x[unknown].shape == (5, 4)
+
+
+def test_threads_compute_side_by_side():
+    found, x = {}, values(100, 100)
+
+    def work(i):
+        y = x
+        for _ in range(20):
+            y = (y @ x * 0.05).tanh() + i
+        found[i] = np.asarray(y)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for i in range(4):
+        again = x.cpu()
+        for _ in range(20):
+            again = (again @ x.cpu() * 0.05).tanh() + i
+        np.testing.assert_allclose(found[i], np.asarray(again), rtol=1e-3, atol=1e-4)

@@ -1,0 +1,90 @@
+"""The pool: what is freed is used again, what does not fit says so."""
+
+import numpy as np
+import pytest
+
+import tinynet as tn
+from tinynet import nn
+from tinynet.backends.opencl.memory import rounded
+from tinynet.errors import OutOfMemoryError
+
+DEVICE = "opencl"
+
+
+def test_sizes_are_rounded_by_an_eighth_at_most():
+    for nbytes in (1, 255, 256, 257, 1000, 4096, 4097, 10**6 + 1, 3 * 10**9):
+        size = rounded(nbytes)
+        assert nbytes <= size <= max(256, nbytes * 9 / 8 + 256)
+        assert rounded(size) == size
+
+
+def test_freed_memory_is_used_again(compiled):
+    x = tn.ones(1000, 100, device=DEVICE).realize()
+    used = tn.memory(DEVICE).used
+    before = compiled.device.pool.allocations
+    for _ in range(20):
+        y = (x + 1).realize()
+    assert compiled.device.pool.allocations <= before + 2
+    del y
+    assert tn.memory(DEVICE).used == used
+    assert tn.memory(DEVICE).held > 0
+    assert tn.memory(DEVICE, empty_cache=True).held == 0
+    assert tn.memory("cpu") == (0, 0, 0)
+
+
+def test_writing_in_place_takes_the_same_memory(compiled):
+    x = tn.ones(1000, 100, device=DEVICE).realize()
+    x.add_(1)
+    x.realize()
+    tn.memory(DEVICE, reset_peak=True)
+    used = tn.memory(DEVICE).used
+    for _ in range(5):
+        x.mul_(2).add_(1)
+        x.realize()
+    assert tn.memory(DEVICE).peak == used
+
+
+def test_a_training_loop_s_memory_is_flat():
+    model = nn.Sequential(nn.Linear(50, 60), nn.ReLU(), nn.Linear(60, 5)).to(DEVICE)
+    optimizer = tn.optim.Adam(model.parameters())
+    x, y = tn.rand(32, 50, device=DEVICE).realize(), tn.randint(5, (32,), device=DEVICE)
+    used = []
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        loss.item()
+        used.append(tn.memory(DEVICE).used)
+    assert len(set(used[10:])) == 1
+
+
+def test_what_does_not_fit_says_so(backend, monkeypatch):
+    pool = backend.device.pool
+    x = tn.ones(10, device=DEVICE).realize()
+    monkeypatch.setattr(pool, "largest", 1 << 20)
+    message = r"^allocate: [\d,]+ bytes do not fit on opencl \(it allocates 1,048,576 at most\); [\d,]+"
+    with pytest.raises(OutOfMemoryError, match=message):
+        (tn.ones(1 << 20, device=DEVICE) + 1).realize()
+    assert (x + 1).tolist() == [2.0] * 10
+
+
+def test_a_driver_that_has_no_room_is_asked_again_without_the_pool(backend, monkeypatch):
+    import pyopencl as cl
+
+    pool = backend.device.pool
+    tn.ones(5000, device=DEVICE).realize()
+    calls = []
+    real = cl.Buffer
+
+    def buffer(*args, **options):
+        calls.append(pool.held)
+        if len(calls) == 1:
+            raise cl.MemoryError("MEM_OBJECT_ALLOCATION_FAILURE")
+        return real(*args, **options)
+
+    monkeypatch.setattr(cl, "Buffer", buffer)
+    x = tn.tensor(np.arange(7777, dtype=np.float32), device=DEVICE)
+    assert x[-1].item() == 7776
+    assert calls[0] > 0
+    assert calls[1] == 0

@@ -1,0 +1,72 @@
+"""Programs: kept from one process to the next, and errors that say where they are."""
+
+import numpy as np
+import pytest
+
+from tinynet.backends.opencl.programs import Builder
+from tinynet.errors import DeviceError, KernelError
+
+TEXT = "kernel void twice(global float *x) { x[get_global_id(0)] *= 2; }"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYNET_CACHE", str(tmp_path))
+    return tmp_path / "programs"
+
+
+def test_a_mistake_is_shown_with_its_line(backend):
+    text = "// a comment\nkernel void wrong(global float *x) {\n    x[0] = nothing;\n}\n"
+    with pytest.raises(KernelError, match=r"^kernel wrong: line 3: .*nothing.*\n    x\[0\] = nothing;"):
+        backend.device.build(text, "wrong", (None,))
+
+
+def test_a_launch_that_is_refused_names_the_kernel(backend):
+    kernel = backend.device.build(TEXT, "twice", (None,))
+    block = backend.device.upload(np.ones(8, np.float32))
+    with pytest.raises(KernelError, match=r"^kernel twice: opencl refused .*INVALID_WORK_GROUP_SIZE"):
+        backend.device.launch(kernel, (8,), (7,), block.buffer)
+
+
+def test_programs_are_kept(backend, folder):
+    device = backend.device
+    builder = Builder(device.context, device.cl_device)
+    if not builder.is_pocl:
+        pytest.skip("pyopencl keeps the programs of this driver")
+    builder.build("twice", TEXT)
+    assert not builder.is_saved(TEXT)
+    builder.save()
+    assert builder.is_saved(TEXT)
+    [file] = folder.iterdir()
+    again = Builder(device.context, device.cl_device)
+    assert again.load(file) is not None
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    assert again.load(file) is None
+    again.build("twice", TEXT)
+    again.save()
+    assert again.load(file) is not None
+
+
+def test_a_folder_that_cannot_be_written_does_no_harm(backend, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("TINYNET_CACHE", str(tmp_path / "file"))
+    device = backend.device
+    builder = Builder(device.context, device.cl_device)
+    builder.build("twice", TEXT)
+    builder.save()
+
+
+def test_a_device_without_fp64_says_so(backend, monkeypatch):
+    from tinynet import dtype
+
+    monkeypatch.setattr(backend.device, "has_fp64", False)
+    message = r"^opencl: the device has no tinynet.float64, use tinynet.float32$"
+    with pytest.raises(DeviceError, match=message):
+        backend.full((2,), 1, dtype.float64)
+    with pytest.raises(DeviceError, match=message):
+        backend.from_numpy(np.ones(2))
+    x = backend.from_numpy(np.ones(2, np.float32))
+    with pytest.raises(DeviceError, match=message):
+        backend.cast(x, dtype.float64)
+    y = backend.elementwise("add", backend.arange(2, 0, 1, dtype.float32), x)
+    assert backend.to_numpy(y).tolist() == [1, 2]
