@@ -32,6 +32,7 @@ STORE_EPILOGUE = """\
 #define EPILOGUE(value, batch, row, column) c[(batch) * c_batch + (row) * c_row + (column)] = value
 """
 PACKED_WORK = 2**26  # m * n * k from which packing beforehand pays
+CACHED = 320 * 1024  # bytes of the second factor that one work-item may hold
 PACKED_LINES = 96  # lines that one work-item packs
 # What packing an element costs beside one multiplication: copied, transposed, gathered.
 COPY, TRANSPOSE, GATHER = 10, 12, 24
@@ -237,8 +238,9 @@ def _plan_cpu(problem: _Problem, cores: int) -> Plan:
     if tile.kind == "packed":
         cost = (0, 0)
     count = prod(problem.batches)
-    rows, columns = _share(m, n, count, cores, tile, cost)
     deep = _deep(k, tile)
+    widest = max(tile.columns, min(tile.block_columns, CACHED // (deep * problem.dtype.itemsize)))
+    rows, columns = _share(m, n, count, cores, tile._replace(block_columns=widest), cost)
     is_packed = int(tile.kind == "packed")
     defines = problem.defines()
     defines |= {"VECTOR": f"{defines['U']}{tile.width}", "IS_PACKED": is_packed}
@@ -362,7 +364,7 @@ def _cpu_tiles(
         Tile(kind, rows, vectors * width, width, depth, block_rows, block_columns)
         for rows, vectors in registers
         for kind, depth, block_rows, block_columns in (
-            ("cpu", 320, 24 * rows, 256 // (vectors * width) * vectors * width),
+            ("cpu", 320, 24 * rows, 400 // (vectors * width) * vectors * width),
             ("packed", 256, 16 * rows, 128 // (vectors * width) * vectors * width),
         )
     ]
