@@ -2,6 +2,7 @@
 # make test    runs the tests
 # make lint    checks style, types and layers
 # make parity  compares with PyTorch, which it installs
+# make kernels runs the OpenCL kernels in a simulator that finds races and wrong accesses
 # make clean   removes what the others made
 #
 # PYTHON=python3.12 chooses the interpreter, ARGS="--epochs 1" goes to the program that is run.
@@ -26,7 +27,7 @@ ifneq ($(IS_GOOD),yes)
 $(shell rm -f .venv/ready)
 endif
 
-.PHONY: mnist test lint parity clean
+.PHONY: mnist test lint parity kernels clean
 
 mnist: .venv/installed-examples
 	@$(RUN) examples/mnist.py $(ARGS)
@@ -42,6 +43,9 @@ lint: .venv/installed-dev
 
 parity: .venv/installed-parity
 	@$(PYTEST) tests/parity $(ARGS)
+
+kernels: .venv/installed-oclgrind
+	@TINYNET_KERNEL_PLATFORM=Oclgrind $(PYTEST) tests/kernels $(ARGS)
 
 clean:
 	rm -rf .venv build dist tinynet.egg-info .coverage .hypothesis .pytest_cache .mypy_cache \

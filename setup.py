@@ -37,6 +37,8 @@ TEST = [
     "setuptools>=77",
 ]
 DEV = [*TEST, "ruff>=0.12", "mypy>=1.16", "import-linter>=2.3"]
+# A simulator that finds races and accesses out of bounds in kernels; for Linux on x86-64 alone.
+OCLGRIND = [*TEST, f"pyopencl[oclgrind]>=2024.2.6; {HAS_POCL}"]
 PARITY = [*TEST, "torch==2.13.0", "expecttest>=0.2"]  # its operator samples import expecttest
 
 setup(
@@ -65,6 +67,7 @@ setup(
         "test": TEST,
         "dev": DEV,
         "parity": PARITY,
+        "oclgrind": OCLGRIND,
         "all": [*EXAMPLES, *BFLOAT16],
     },
     classifiers=[

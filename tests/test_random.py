@@ -26,7 +26,9 @@ def test_uniforms_are_numpy_s(seed, count):
     np.testing.assert_array_equal(wide.cpu().numpy(), reference(seed).random(count))
     tn.manual_seed(seed)
     single = tn.rand(count)
-    np.testing.assert_array_equal(single.cpu().numpy(), reference(seed).random(count, dtype=np.float32))
+    np.testing.assert_array_equal(
+        single.cpu().numpy(), reference(seed).random(count, dtype=np.float32)
+    )
 
 
 def test_every_draw_starts_a_new_block():

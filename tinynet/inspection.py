@@ -17,7 +17,16 @@ from tinynet.backends import open_backend
 from tinynet.backends.opencl.discovery import DeviceInfo, describe, list_devices
 from tinynet.backends.opencl.profiler import Counters, Profile, counters, profile
 
-__all__ = ["Counters", "DeviceInfo", "Memory", "Profile", "counters", "devices", "memory", "profile"]
+__all__ = [
+    "Counters",
+    "DeviceInfo",
+    "Memory",
+    "Profile",
+    "counters",
+    "devices",
+    "memory",
+    "profile",
+]
 
 
 class Memory(NamedTuple):
@@ -31,7 +40,7 @@ class Memory(NamedTuple):
 def devices() -> list[DeviceInfo]:
     """The devices that tensors can live on: the CPU by NumPy, then OpenCL's, GPUs first.
 
-    `print(*tinynet.devices(), sep="\\\\n")` lists them.
+    `for device in tinynet.devices(): print(device)` lists them.
     """
     cpu = DeviceInfo(
         name="cpu",
@@ -49,7 +58,9 @@ def devices() -> list[DeviceInfo]:
     return [cpu, *(describe(device, number) for number, device in enumerate(found))]
 
 
-def memory(device: str | None = None, *, empty_cache: bool = False, reset_peak: bool = False) -> Memory:
+def memory(
+    device: str | None = None, *, empty_cache: bool = False, reset_peak: bool = False
+) -> Memory:
     """The memory of `device` (default: the default device) that tinynet uses; of the CPU, zeros.
 
     `empty_cache` first gives back what is held for reuse; `reset_peak` makes the peak what is used

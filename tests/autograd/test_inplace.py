@@ -31,9 +31,7 @@ PROGRAMS = {
     "zeroed": lambda x: written(x * 2, lambda y: y[0].zero_()) * x,
     "by a mask": lambda x: written(x * 2, lambda y: y.__setitem__(y > 0, x[0, 0] * x[0, 1])),
     "by index tensors": lambda x: written(x * 2, lambda y: y.__setitem__([1, 0], x * x)),
-    "of another dtype": lambda x: written(
-        x.new_zeros(2, 3), lambda y: y.add_(x.to(tn.float64))
-    ),
+    "of another dtype": lambda x: written(x.new_zeros(2, 3), lambda y: y.add_(x.to(tn.float64))),
     "twice, with a stale view read": lambda x: stale(x * 2),
 }
 

@@ -6,7 +6,12 @@ from tinynet.backends import open_backend
 from tinynet.backends.opencl.discovery import list_devices
 
 if not list_devices():
-    collect_ignore = ["test_lazy.py", "test_memory.py", "test_programs.py", "test_random_programs.py"]
+    collect_ignore = [
+        "test_lazy.py",
+        "test_memory.py",
+        "test_programs.py",
+        "test_random_programs.py",
+    ]
 
 
 @pytest.fixture

@@ -63,7 +63,9 @@ def test_what_does_not_fit_says_so(backend, monkeypatch):
     pool = backend.device.pool
     x = tn.ones(10, device=DEVICE).realize()
     monkeypatch.setattr(pool, "largest", 1 << 20)
-    message = r"^allocate: [\d,]+ bytes do not fit on opencl \(it allocates 1,048,576 at most\); [\d,]+"
+    message = (
+        r"^allocate: [\d,]+ bytes do not fit on opencl \(it allocates 1,048,576 at most\); [\d,]+"
+    )
     with pytest.raises(OutOfMemoryError, match=message):
         (tn.ones(1 << 20, device=DEVICE) + 1).realize()
     assert (x + 1).tolist() == [2.0] * 10

@@ -17,14 +17,18 @@ def folder(tmp_path, monkeypatch):
 
 def test_a_mistake_is_shown_with_its_line(backend):
     text = "// a comment\nkernel void wrong(global float *x) {\n    x[0] = nothing;\n}\n"
-    with pytest.raises(KernelError, match=r"^kernel wrong: line 3: .*nothing.*\n    x\[0\] = nothing;"):
+    with pytest.raises(
+        KernelError, match=r"^kernel wrong: line 3: .*nothing.*\n    x\[0\] = nothing;"
+    ):
         backend.device.build(text, "wrong", (None,))
 
 
 def test_a_launch_that_is_refused_names_the_kernel(backend):
     kernel = backend.device.build(TEXT, "twice", (None,))
     block = backend.device.upload(np.ones(8, np.float32))
-    with pytest.raises(KernelError, match=r"^kernel twice: opencl refused .*INVALID_WORK_GROUP_SIZE"):
+    with pytest.raises(
+        KernelError, match=r"^kernel twice: opencl refused .*INVALID_WORK_GROUP_SIZE"
+    ):
         backend.device.launch(kernel, (8,), (7,), block.buffer)
 
 

@@ -31,11 +31,22 @@ from tinynet.backends.opencl.array import (
 )
 from tinynet.backends.opencl.bounds import bounds_of, limits, union
 from tinynet.backends.opencl.device import Device
-from tinynet.backends.opencl.primitives import QUESTIONS, REDUCTIONS
 from tinynet.backends.opencl.planner import merged_batch
+from tinynet.backends.opencl.primitives import QUESTIONS
 from tinynet.backends.opencl.scheduler import Scheduler
-from tinynet.dtype import BY_NAME, DType, Scalar, bfloat16, bool_, float16, float32, float64, int64
-from tinynet.dtype import uint32, uint64
+from tinynet.dtype import (
+    BY_NAME,
+    DType,
+    Scalar,
+    bfloat16,
+    bool_,
+    float16,
+    float32,
+    float64,
+    int64,
+    uint32,
+    uint64,
+)
 from tinynet.errors import DeviceError, DimError
 from tinynet.shape import Shape
 
@@ -171,9 +182,8 @@ class OpenCLBackend:
         operands: list[Any] = []
         for x in given:
             if type(x) is Array:
-                operand = x.operand
-                weight += (operand if type(operand) is Value else operand.value).weight
-                operands.append(operand)
+                weight += x.storage.value.weight
+                operands.append(x.operand)
             else:
                 operands.append(rounded(x, kind))
         if 0 in shape:
@@ -257,7 +267,9 @@ class OpenCLBackend:
             is_best = self.elementwise("logical_or", is_best, self.elementwise("isnan", x))
         places = self.arange(size, 0, 1, int64)
         places = self.reshape(places, (size, *(1,) * (len(x.shape) - dim - 1)))
-        found = self.reduce("min", self.elementwise("where", is_best, places, size), (dim,), keepdim)
+        found = self.reduce(
+            "min", self.elementwise("where", is_best, places, size), (dim,), keepdim
+        )
         found.storage.value.bounds = (0, size - 1)
         return found
 
@@ -393,7 +405,7 @@ class OpenCLBackend:
         steps = x.steps
         if steps is None or 0 not in steps:
             return True
-        return not any([n > 1 and stride == 0 for n, stride in zip(x.shape, steps)])
+        return all(n <= 1 or stride != 0 for n, stride in zip(x.shape, steps))
 
     def concatenate(self, arrays: list[Array], dim: int) -> Array:
         first = arrays[0]

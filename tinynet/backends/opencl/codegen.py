@@ -18,8 +18,6 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from tinynet.backends.opencl.ctypes import SCALARS, computed, load, store, stored
 from tinynet.backends.opencl.primitives import VECTOR, cast, reduction, template
 from tinynet.dtype import BY_NAME
@@ -64,7 +62,7 @@ class Spec(NamedTuple):
     n_inner: int
     splits: bool
     is_cpu: bool
-    index: str  # the C type of positions: int, or long where int is too small
+    index_type: str  # of positions: int, or long where int is too small
 
 
 class Text(NamedTuple):
@@ -181,7 +179,7 @@ class _Writer(Levels):
                     self.add(f"local {self.lane_type(n)} l{n}[{GROUP}];")
         body[self.spec.kind]()
         self.add("}")
-        head = f"#define I {self.spec.index}\n#pragma OPENCL FP_CONTRACT OFF\n"
+        head = f"#define I {self.spec.index_type}\n#pragma OPENCL FP_CONTRACT OFF\n"
         return Text(name, head + "\n".join(self.lines) + "\n", types)
 
     def epilogue(self) -> Text:
@@ -196,7 +194,7 @@ class _Writer(Levels):
         self.store_all(list(range(len(self.spec.outputs))), self.name_of)
         declared = "".join(f", {parameter}" for parameter in parameters)
         program = (
-            f"#define I {self.spec.index}\n#define EPILOGUE_INIT\n"
+            f"#define I {self.spec.index_type}\n#define EPILOGUE_INIT\n"
             f"#define EPILOGUE_PARAMETERS {declared}\n"
             f"#define EPILOGUE(value_, batch_, row_, column_) {{ {' '.join(self.lines)} }}\n"
         )
@@ -213,7 +211,7 @@ class _Writer(Levels):
 
     def parameters(self) -> tuple[list[str], tuple[Any, ...]]:
         """The parameters' declarations and types, in the order in which they are passed."""
-        spec, index = self.spec, self.spec.index
+        spec = self.spec
         declared: list[str] = []
         types: list[Any] = []
         donors = {output.donor for output in spec.outputs}
@@ -228,6 +226,13 @@ class _Writer(Levels):
                 ctype = stored(BY_NAME[output.access.dtype])
                 declared.append(f"global {ctype} *restrict o{j}")
                 types.append(None)
+        scalars = self.numbers()
+        declared += [f"const {ctype} {name}" for name, ctype in scalars]
+        return declared, (*types, *(SCALARS[ctype] for _, ctype in scalars))
+
+    def numbers(self) -> list[tuple[str, str]]:
+        """Names and types of the parameters that are numbers."""
+        spec, index = self.spec, self.spec.index_type
         scalars = [(f"s{j}", ctype) for j, ctype in enumerate(spec.scalars)]
         if spec.kind != "epilogue":
             scalars += [(f"n{d}", index) for d in range(self.n_dims)]
@@ -247,8 +252,7 @@ class _Writer(Levels):
                     scalars += [(f"e{n}_{k}", "long"), (f"m{n}_{k}", "long")]
         if spec.splits:
             scalars.append(("parts", index))
-        declared += [f"const {ctype} {name}" for name, ctype in scalars]
-        return declared, (*types, *(SCALARS[ctype] for _, ctype in scalars))
+        return scalars
 
     def add(self, line: str) -> None:
         self.lines.append(line)
@@ -505,7 +509,7 @@ class _Writer(Levels):
         ]
 
     def reduce_stage(self, stage: int) -> None:
-        """Accumulate the reductions of a stage along the inner dims; fold them to one value each."""
+        """Accumulate the reductions of a stage along the inner dims; fold each to one value."""
         numbers = self.reductions_of(stage)
         is_cpu = self.spec.is_cpu
         place = "[u]" if is_cpu else ""
@@ -742,7 +746,7 @@ class _Writer(Levels):
 
         numbers = list(range(len(spec.outputs)))
         nodes = [n for n in self.needed(targets, is_wanted) if self.nodes[n][0] != "reduce"]
-        self.add(f"for (int u = 0; u < m; u++) {{ const I k = c0 + u;")
+        self.add("for (int u = 0; u < m; u++) { const I k = c0 + u;")
         for n in nodes:
             self.declare(n, value_of)
         self.store_all(numbers, value_of)
@@ -862,6 +866,3 @@ def cast_to(dtype: str, text: str) -> str:
     if dtype in ("float16", "bfloat16"):
         return cast(BY_NAME["float32"], target).format(a=f"(float)({text})")
     return cast(BY_NAME["int64"], target).format(a=f"({text})")
-
-
-INDEX_TYPES = {"int": np.int32, "long": np.int64}

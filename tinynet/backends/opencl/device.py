@@ -1,4 +1,4 @@
-"""One OpenCL device at work: its context and queue, programs built for it, kernels launched on it."""
+"""One OpenCL device at work: its context and queue, kernels built for it and launched on it."""
 
 from __future__ import annotations
 
@@ -104,7 +104,9 @@ class Device:
             else:
                 self.watch.launch(kernel, size, group, nbytes, flops)
         except cl.Error as error:
-            raise KernelError(f"kernel {kernel.name}: {self.name} refused {size}, {group}: {error}") from None
+            raise KernelError(
+                f"kernel {kernel.name}: {self.name} refused {size}, {group}: {error}"
+            ) from None
 
     def upload(self, array: np.ndarray[Any, Any]) -> Block:
         """Device memory that holds what a contiguous NumPy array does."""

@@ -163,7 +163,9 @@ def _names(cl_device: Any) -> str:
 
 def _say_what_there_is() -> str:
     devices, failures = _search()
-    names = [f"{device_name(i)} ({_ask(x, 'name', 'unnamed').strip()})" for i, x in enumerate(devices)]
+    names = [
+        f"{device_name(i)} ({_ask(x, 'name', 'unnamed').strip()})" for i, x in enumerate(devices)
+    ]
     if names:
         return ", ".join(["cpu", *names])
     why = f" ({'; '.join(failures)})" if failures else ""

@@ -30,8 +30,9 @@ Dims = tuple[int, ...]  # for each dim of an operand the iteration dim it runs a
 class Graph:
     """What a value is made of: all values below it, each once, the value itself first.
 
-    `numbers` are the Python scalars among them, `owners` say whose operand each is; `key` is the structure without the numbers; `held`
-    says of each value whether somebody outside this graph refers to it.
+    `numbers` are the Python scalars among them, `owners` say whose operand each is; `key` is the
+    structure without the numbers; `held` says of each value whether somebody outside of this graph
+    refers to it.
     """
 
     __slots__ = ("held", "key", "numbers", "owners", "places", "values")
@@ -62,7 +63,7 @@ def survey(root: Value) -> Graph:
 
 
 class _Survey:
-    """One walk. (A recursive function inside `survey` would be part of a reference cycle.)"""
+    """One walk. A recursive function inside of `survey` would be part of a reference cycle."""
 
     def __init__(self) -> None:
         self.values: list[Value] = []
@@ -110,7 +111,7 @@ def held_by_others(values: list[Value], counts: list[int]) -> tuple[bool, ...]:
 
 
 # what that finds of a value in nothing but a list
-_ALONE = [sys.getrefcount(v) - n for v, n in zip([Value("probe", float32, ())], [0])][0]
+_ALONE, *_ = [sys.getrefcount(v) - n for v, n in zip([Value("probe", float32, ())], [0])]
 
 
 class Leaf(NamedTuple):
@@ -226,9 +227,7 @@ class Formula:
             node = self.memo[key] = len(self.nodes) - 1
         return node
 
-    def access(
-        self, value: Value, shape: Shape, strides: Shape, offset: int, dims: Dims
-    ) -> Leaf:
+    def access(self, value: Value, shape: Shape, strides: Shape, offset: int, dims: Dims) -> Leaf:
         """Strides of an operand as strides along the iteration dims."""
         spread = [0] * (max(dims, default=-1) + 1)
         for size, stride, dim in zip(shape, strides, dims):

@@ -108,9 +108,7 @@ def _axes(x: Array, target: Target) -> dict[int, int] | None:
     return axes if prod(rest) == 1 else None
 
 
-def _along(
-    backend: OpenCLBackend, y: Array, axes: dict[int, int], dim: int, shape: Shape
-) -> Array:
+def _along(backend: OpenCLBackend, y: Array, axes: dict[int, int], dim: int, shape: Shape) -> Array:
     """An array of the common shape with its axes where `x` has those dims, and 1 at `dim`."""
     ndim = len(shape)
     strides = tuple([1 if d == dim else y.strides[axes[d]] for d in range(ndim)])
@@ -133,9 +131,7 @@ def _put_by_kernel(
         for d, index in target.indices
     ]
     sizes = tuple([x.shape[d] for d in target.kept])
-    kept = [
-        (n, x.strides[d], step) for n, d, step in zip(sizes, target.kept, row_major(sizes))
-    ]
+    kept = [(n, x.strides[d], step) for n, d, step in zip(sizes, target.kept, row_major(sizes))]
     bounds = source.bounds if mode in ("set", "max", "min") else None
     base = backend.own_memory(x)
     old = base.bounds

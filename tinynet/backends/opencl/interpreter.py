@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from tinynet.backends.opencl import codegen
+from tinynet.backends.opencl.bounds import limits
 from tinynet.backends.opencl.codegen import Spec
-from tinynet.backends.opencl.device import HEAD, KERNELS, Device, Kernel
+from tinynet.backends.opencl.device import HEAD, Device, Kernel
 from tinynet.backends.opencl.primitives import BOOLS, FLOATS, INTEGERS, QUESTIONS, VECTOR
+from tinynet.backends.opencl.programs import KERNELS
 from tinynet.dtype import BY_NAME
 
 PATIENCE = 12  # times that a structure is interpreted before it is compiled
@@ -124,9 +126,7 @@ class Program:
             return _bits(STARTS[op], dtype.rank == 2)
         if dtype.rank == 2:
             return _bits(-np.inf if op == "max" else np.inf, True)
-        bits = 8 * dtype.itemsize
-        low, high = (0, 2**bits - 1) if dtype.kind != "i" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-        low, high = (0, 1) if dtype.rank == 0 else (low, high)
+        low, high = limits(dtype) or (0, 1)
         return _bits(low if op == "max" else high, False)
 
     def numbers(self, scalars: list[Any], layout: tuple[int, ...], picks: tuple[int, ...]) -> Any:
@@ -140,8 +140,8 @@ def _bits(number: Any, is_float: bool) -> int:
     """A number as 64 bits, read as a signed integer."""
     if is_float:
         return int(struct.unpack("q", struct.pack("d", float(number)))[0])
-    number = int(number) & (1 << 64) - 1
-    return number - (1 << 64) if number >> 63 else number
+    bits = int(number) & (1 << 64) - 1
+    return bits - (1 << 64) if bits >> 63 else bits
 
 
 def can_interpret(device: Device, spec: Spec, points: int) -> bool:

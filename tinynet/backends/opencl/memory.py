@@ -20,7 +20,7 @@ SMALLEST = 256  # bytes
 class Block:
     """A piece of device memory; it returns to its pool when nobody holds it any more.
 
-    `is_kept`: the pool keeps it for later; of uploads, which bring memory of their own, it does not.
+    `is_kept`: the pool keeps it for later; not so an upload's, which brings memory of its own.
     """
 
     __slots__ = ("buffer", "is_kept", "nbytes", "pool")

@@ -16,6 +16,7 @@ from tinynet.backends.opencl.codegen import Access, Output, Spec
 from tinynet.backends.opencl.device import HEAD, Device, Kernel
 from tinynet.backends.opencl.fusion import Formula, Graph, Leaf
 from tinynet.backends.opencl.interpreter import Program
+from tinynet.backends.opencl.primitives import VECTOR
 from tinynet.dtype import DType, bfloat16, float16, float32
 from tinynet.shape import Shape
 
@@ -49,14 +50,14 @@ class Stored(NamedTuple):
 class Cold(NamedTuple):
     """What the interpreter needs in place of a kernel that is not compiled yet.
 
-    `layout`: sizes of all dims, offset and strides of all accesses; `count`: outer points.
+    `layout`: sizes of all dims, offset and strides of all accesses; `points`: how many outer ones.
     """
 
     spec: Spec
     program: Program
     layout: tuple[int, ...]
     picks: tuple[int, ...]
-    count: int
+    points: int
 
 
 class Launch(NamedTuple):
@@ -134,9 +135,7 @@ class Planner:
     def operand_of(root: Value) -> Value:
         """An operand of a formula of too many parts that can be computed by itself."""
         operands = [x.value if type(x) is View else x for x in root.args]
-        return max(
-            (x for x in operands if type(x) is Value), key=lambda operand: operand.weight
-        )
+        return max((x for x in operands if type(x) is Value), key=lambda operand: operand.weight)
 
     # what is stored
     def results(self, formula: Formula) -> list[Result]:
@@ -224,10 +223,10 @@ class Planner:
         options = {"factors": (), "head": (), "parts": None, "flops": 0, **more}
         options["flops"] += prod(formula.shape) * _count_operations(formula.nodes)
         nbytes = read + sum([item.nbytes for item in stored]) + options.pop("read", 0)
-        cold = kernel if isinstance(kernel, Cold) else None
+        ready, cold = (None, kernel) if isinstance(kernel, Cold) else (kernel, None)
         return Launch(
-            None if isinstance(kernel, Cold) else kernel, cold, size, group, options["factors"], options["head"], tuple(leaves), tuple(stored),
-            tuple(numbers), tuple(tail), options["parts"], nbytes, options["flops"],
+            ready, cold, size, group, options["factors"], options["head"], tuple(leaves),
+            tuple(stored), tuple(numbers), tuple(tail), options["parts"], nbytes, options["flops"],
         )  # fmt: skip
 
     def index_type(self, formula: Formula, results: list[Result]) -> str:
@@ -293,11 +292,13 @@ class Planner:
         if program is None:
             program = self.programs[spec] = interpreter.Program(self.device, spec)
         layout = [*space.sizes]
-        for access, strides in zip([*formula.leaves, *results], space.strides):
+        accesses: list[Leaf | Result] = [*formula.leaves, *results]
+        for access, strides in zip(accesses, space.strides):
             layout += [access.offset, *strides]
         picks = [number for pick in formula.picks for number in pick]
-        count = points if spec.kind == "map" else prod(space.sizes[: space.n_outer])
-        return Cold(spec, program, tuple(layout), tuple(picks), count)
+        n_outer = len(space.sizes) if spec.kind == "map" else space.n_outer
+        outer = prod(space.sizes[:n_outer])
+        return Cold(spec, program, tuple(layout), tuple(picks), outer)
 
     def is_built(self, spec: Spec) -> bool:
         """Whether an earlier process has compiled this kernel."""
@@ -369,7 +370,7 @@ class Planner:
         return self.launch(formula, results, spec, tail, kernel, size, group)
 
     def reduction_kind(self, formula: Formula, space: Space, is_plain: bool) -> str | None:
-        """ "rows" or "columns", or None: rows would hop about in memory too much."""
+        """The kernel's kind, "rows" or "columns"; None: rows would hop about in memory too much."""
         first = space.n_outer
         moving = [
             (prod(leaf.value.shape), strides)
@@ -382,7 +383,7 @@ class Planner:
         if abs(main[-1]) == 1 or not first:
             return "rows"
         n_leaves = len(formula.leaves)
-        is_flat = not any([any(s[first:]) for s in space.strides[n_leaves:]])
+        is_flat = not any(any(s[first:]) for s in space.strides[n_leaves:])
         if abs(main[first - 1]) == 1 and is_flat and count_stages(formula.nodes) == 1:
             return "columns"
         is_large = prod(space.sizes) > 8 * SMALL
@@ -398,7 +399,8 @@ class Planner:
     def columns_of(self, space: Space) -> int:
         """The blocks of neighbouring columns that work-items of a CPU take."""
         *others, columns = space.sizes[: space.n_outer]
-        return prod(others) * -(-columns // codegen.WIDE_BLOCK)
+        blocks: int = prod(others) * -(-columns // codegen.WIDE_BLOCK)
+        return blocks
 
     def parts(self, kind: str, space: Space) -> int:
         """In how many parts a reduction is cut, so that there is work for everybody."""
@@ -408,7 +410,8 @@ class Planner:
         wanted = FEW_ROWS * self.device.cores if self.device.is_cpu else 8 * self.device.cores
         if items >= wanted or prod(sizes) < 4 * SMALL:
             return 1
-        return max(1, min(sizes[first], -(-2 * wanted // items), prod(sizes) // RUN))
+        parts: int = min(sizes[first], -(-2 * wanted // items), prod(sizes) // RUN)
+        return max(1, parts)
 
     def plan_parts(
         self, formula: Formula, result: Result, space: Space, kind: str, parts: int
@@ -479,7 +482,7 @@ class Planner:
         """Whether a CPU is quicker with a map afterwards: its loops become vector code, an epilogue
         of more than a few operations does not.
         """
-        is_called = any([node[0] in codegen.VECTOR for node in formula.nodes])
+        is_called = any(node[0] in VECTOR for node in formula.nodes)
         is_long = _count_operations(formula.nodes) > LONGEST_EPILOGUE
         return self.device.is_cpu and (is_called or is_long) and prod(formula.shape) > SMALL // 4
 
@@ -492,9 +495,7 @@ class Planner:
             sizes.insert(0, 1)
             for s in strides:
                 s.insert(0, 0)
-        factors = [
-            matmul.Factor((*s, *x.strides[-2:]), x.offset) for s, x in zip(strides, (a, b))
-        ]
+        factors = [matmul.Factor((*s, *x.strides[-2:]), x.offset) for s, x in zip(strides, (a, b))]
         shape = (sizes[0], sizes[1], m, n, a.shape[-1])
         return matmul.plan(self.device, product.dtype, shape, *factors)
 
@@ -505,7 +506,7 @@ def append_dim(
     """Add dim `d` to a space, merged with the one before it where that makes no difference."""
     if n == 1:
         return
-    if len(sizes) > first and all([s[-1] == p[d] * n for s, p in zip(strides, padded)]):
+    if len(sizes) > first and all(s[-1] == p[d] * n for s, p in zip(strides, padded)):
         sizes[-1] *= n
         for s, p in zip(strides, padded):
             s[-1] = p[d]

@@ -24,8 +24,10 @@ ANY = {
 FLOATS = {
     "neg": "-{a}", "abs": "fabs_of({a})", "sign": "{a} != {a} ? {a} : ({a} > 0) - ({a} < 0)",
     "sqrt": "sqrt_of({a})", "rsqrt": "1 / sqrt_of({a})", "reciprocal": "1 / {a}",
-    "floor": "floor_of({a})", "ceil": "ceil_of({a})", "round": "rint_of({a})", "trunc": "trunc_of({a})",
-    "isnan": "{a} != {a}", "isinf": "fabs_of({a}) == INFINITY", "isfinite": "fabs_of({a}) < INFINITY",
+    "floor": "floor_of({a})", "ceil": "ceil_of({a})", "round": "rint_of({a})",
+    "trunc": "trunc_of({a})",
+    "isnan": "{a} != {a}", "isinf": "fabs_of({a}) == INFINITY",
+    "isfinite": "fabs_of({a}) < INFINITY",
     "add": "{a} + {b}", "sub": "{a} - {b}", "mul": "{a} * {b}", "div": "{a} / {b}",
     "maximum": "{a} >= {b} || {a} != {a} ? {a} : {b}",
     "minimum": "{a} <= {b} || {a} != {a} ? {a} : {b}",

@@ -71,6 +71,7 @@ class Scheduler:
         if plan.cold is not None:
             self.interpret(plan, arguments, numbers)
         else:
+            assert plan.kernel is not None
             self.device.launch(
                 plan.kernel, plan.size, plan.group, *buffers, *plan.head, *arguments, *numbers,
                 *plan.tail, nbytes=plan.nbytes, flops=plan.flops,
@@ -90,9 +91,9 @@ class Scheduler:
         table = device.upload(cold.program.numbers(numbers, cold.layout, cold.picks))
         code = cold.program.block.buffer
         unused = [code] * (interpreter.BUFFERS - len(buffers))
-        size, group = (1, 1) if device.is_cpu else (-(-cold.count // GROUP) * GROUP, GROUP)
+        size, group = (1, 1) if device.is_cpu else (-(-cold.points // GROUP) * GROUP, GROUP)
         device.launch(
-            kernel, (size,), (group,), code, table.buffer, cold.count, *buffers, *unused,
+            kernel, (size,), (group,), code, table.buffer, cold.points, *buffers, *unused,
             nbytes=plan.nbytes, flops=plan.flops,
         )  # fmt: skip
 
