@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tinynet import settings
+from tinynet.backends.opencl.discovery import list_devices
 from tinynet.data.images import SAMPLE
 
 ROOT = Path(__file__).parent.parent
@@ -15,10 +16,15 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 
 @pytest.mark.parametrize("code", BLOCKS)
 def test_code_runs(code, monkeypatch, capsys):
+    if "opencl" in code and not list_devices():
+        pytest.skip("no OpenCL device")
     monkeypatch.setenv(settings.DATA.name, str(SAMPLE))
     exec(compile(code, "README.md", "exec"), {})
-    accuracy = re.search(r"after one epoch: ([\d.]+)%", capsys.readouterr().out)
-    assert float(accuracy[1]) > 75
+    printed = capsys.readouterr().out
+    assert printed
+    if "after one epoch" in code:
+        accuracy = re.search(r"after one epoch: ([\d.]+)%", printed)
+        assert float(accuracy[1]) > 75
 
 
 def test_settings_are_listed():

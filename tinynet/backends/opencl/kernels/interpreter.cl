@@ -14,6 +14,7 @@
 // Limits: MOST_NODES nodes, MOST_DIMS dims, 16 buffers. Work size: any.
 // Operations and dtypes are macros (OP_ADD, T_FLOAT32, ...).
 
+#pragma OPENCL FP_CONTRACT OFF
 #define NODE_WORDS 8
 #define HEAD_WORDS 6
 #define BUFFERS(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
