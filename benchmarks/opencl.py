@@ -85,14 +85,15 @@ def streams(device: str) -> None:
         lambda: finished(chain(x, y, tn.relu)), lambda: chain(a, b, lambda z: np.maximum(z, 0))
     )
     rate = 12e-9 * n / mine
-    print(f"chain of 5 operations {rate:6.1f} GB/s ({rate / copied:.0%} of copy), {launches} kernel,"
-          f" {ratio:5.2f} times NumPy")  # fmt: skip
+    print(
+        f"chain of 5 operations {rate:6.1f} GB/s ({rate / copied:.0%} of copy),"
+        f" {launches} kernel, {ratio:5.2f} times NumPy"
+    )
     square = np.random.default_rng(0).random((4096, 4096), np.float32)
     z = tn.tensor(square, device=device)
     for name, dim in (("rows", 1), ("columns", 0), ("all", None)):
-        mine, other, ratio = compare(
-            lambda: finished(z.sum(dim)),
-            lambda: square.sum(dim),  # noqa: B023
+        mine, _, ratio = compare(
+            lambda dim=dim: finished(z.sum(dim)), lambda dim=dim: square.sum(dim)
         )
         rate = 4e-9 * square.size / mine
         print(f"sum over {name:8} {rate:6.1f} GB/s ({rate / copied:.0%} of copy),"

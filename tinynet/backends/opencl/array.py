@@ -9,6 +9,7 @@ written before goes on to mean the old one.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -110,6 +111,16 @@ def as_array(value: Value) -> Array:
     return Array(Storage(value), value.dtype, value.shape, None, 0)
 
 
+@lru_cache(maxsize=4096)
+def broadcast(a: Shape, b: Shape) -> Shape:
+    """The shape that two shapes, which fit, broadcast to."""
+    if len(a) < len(b):
+        a, b = b, a
+    added = len(a) - len(b)
+    return (*a[:added], *(m if n == 1 else n for n, m in zip(a[added:], b)))
+
+
+@lru_cache(maxsize=4096)
 def row_major(shape: Shape) -> Shape:
     """Strides of elements that lie row by row without gaps."""
     strides = []

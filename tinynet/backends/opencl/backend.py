@@ -25,6 +25,7 @@ from tinynet.backends.opencl.array import (
     Value,
     View,
     as_array,
+    broadcast,
     is_row_major,
     reshaped_strides,
     row_major,
@@ -169,28 +170,24 @@ class OpenCLBackend:
         self, op: str, a: Any, b: Any = None, c: Any = None, out: Array | None = None
     ) -> Array:
         given = (a,) if b is None else (a, b) if c is None else (a, b, c)
-        arrays = [x for x in given if type(x) is Array]
-        first = arrays[-1]  # of `where`, the first is a condition
-        shape = first.shape
-        for x in arrays:
-            if x.shape != shape:
-                shape = np.broadcast_shapes(*[x.shape for x in arrays])
-                break
-        kind = first.dtype
-        dtype = bool_ if op in QUESTIONS else kind
+        first: Any = None  # the last array: of `where`, the first is a condition
         weight = 1
-        operands: list[Any] = []
         for x in given:
             if type(x) is Array:
                 weight += x.storage.value.weight
-                operands.append(x.operand)
-            else:
-                operands.append(rounded(x, kind))
+                if first is None:
+                    shape = x.shape
+                elif x.shape != shape:
+                    shape = broadcast(shape, x.shape)
+                first = x
+        kind = first.dtype
+        operands = tuple([x.operand if type(x) is Array else rounded(x, kind) for x in given])
+        dtype = bool_ if op in QUESTIONS else kind
         if 0 in shape:
             value = Value("full", dtype, shape, params=0)
         else:
             bounds = bounds_of(op, operands) if dtype.rank == 1 else None
-            value = Value(op, dtype, shape, tuple(operands), kind, weight, bounds)
+            value = Value(op, dtype, shape, operands, kind, weight, bounds)
         if out is None:
             return self.formula(value)
         self.write(out, value)
@@ -311,12 +308,14 @@ class OpenCLBackend:
         if len(b.shape) == 2 and len(a.shape) > 2:  # one large product rather than many small ones
             rows = self.matmul(self.reshape(a, (prod(a.shape[:-1]), a.shape[-1])), b)
             return self.reshape(rows, (*a.shape[:-1], b.shape[1]))
-        batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        batch = broadcast(a.shape[:-2], b.shape[:-2])
         shape = (*batch, a.shape[-2], b.shape[-1])
         if 0 in shape or a.shape[-1] == 0:
             return self.full(shape, 0, a.dtype)
-        factors = self.factors(self.expand(a, (*batch, *a.shape[-2:])),
-                               self.expand(b, (*batch, *b.shape[-2:])))  # fmt: skip
+        if batch:
+            a = self.expand(a, (*batch, *a.shape[-2:]))
+            b = self.expand(b, (*batch, *b.shape[-2:]))
+        factors = self.factors(a, b)
         return as_array(Value("matmul", a.dtype, shape, factors, a.dtype, 1))
 
     def factors(self, a: Array, b: Array) -> tuple[View, View]:

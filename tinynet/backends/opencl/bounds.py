@@ -6,7 +6,7 @@ and nobody waits for the device to look at it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinynet.backends.opencl.array import Bounds, Value, View
@@ -26,7 +26,7 @@ RULES: dict[str, Callable[..., tuple[int, int]]] = {
 }
 
 
-def bounds_of(op: str, operands: list[Any]) -> Bounds:
+def bounds_of(op: str, operands: Sequence[Any]) -> Bounds:
     """Bounds of an elementwise operation's result; None where it may wrap around, or no rule is."""
     if op == "bitwise_and":
         return _masked(*[_bounds(x) for x in operands])
@@ -64,7 +64,7 @@ def limits(dtype: DType) -> Bounds:
     return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
 
 
-def _fits(operands: list[Any], low: int, high: int) -> bool:
+def _fits(operands: Sequence[Any], low: int, high: int) -> bool:
     """Whether the result's dtype holds the bounds, so that nothing wraps around."""
     for operand in operands[::-1]:
         value = operand.value if type(operand) is View else operand

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ HEAD = PRELUDE + (KERNELS / "functions.cl").read_text(encoding="utf-8")  # of ge
 
 
 class Kernel:
-    """A compiled kernel, ready to be launched. Not for several threads at a time."""
+    """A compiled kernel, ready to be launched."""
 
     __slots__ = ("cl_kernel", "name", "set_args", "text")
 
@@ -47,6 +48,7 @@ class Device:
         self.builder = Builder(self.context, cl_device)
         self.pool = Pool(self.context, name, cl_device.max_mem_alloc_size)
         self.watch: profiler.Watch | None = None
+        self.lock = threading.Lock()
         self.interpreter: Kernel | None = None
         self.launches = 0
         self.compiled = 0
@@ -96,13 +98,14 @@ class Device:
 
         `nbytes` that it reads and writes and `flops` are estimates for `tinynet.profile()`.
         """
-        self.launches += 1
         try:
-            kernel.set_args(*args)
-            if self.watch is None:
-                cl.enqueue_nd_range_kernel(self.queue, kernel.cl_kernel, size, group)
-            else:
-                self.watch.launch(kernel, size, group, nbytes, flops)
+            with self.lock:  # a kernel keeps its arguments until it is enqueued
+                self.launches += 1
+                kernel.set_args(*args)
+                if self.watch is None:
+                    cl.enqueue_nd_range_kernel(self.queue, kernel.cl_kernel, size, group)
+                else:
+                    self.watch.launch(kernel, size, group, nbytes, flops)
         except cl.Error as error:
             raise KernelError(
                 f"kernel {kernel.name}: {self.name} refused {size}, {group}: {error}"

@@ -54,55 +54,48 @@ class Graph:
 
 
 def survey(root: Value) -> Graph:
-    """Walk all that `root` is made of."""
-    walk = _Survey()
-    walk.visit(root)
-    held = held_by_others(walk.values, walk.counts)
-    key = tuple(walk.structure), held
-    return Graph(walk.values, walk.places, walk.numbers, walk.owners, key, held)
-
-
-class _Survey:
-    """One walk. A recursive function inside of `survey` would be part of a reference cycle."""
-
-    def __init__(self) -> None:
-        self.values: list[Value] = []
-        self.places: dict[int, int] = {}
-        self.counts: list[int] = []  # how many operands in the graph are this value
-        self.numbers: list[Any] = []
-        self.owners: list[tuple[int, int]] = []
-        self.structure: list[Any] = []
-
-    def visit(self, value: Value) -> None:
-        """Note a value, and what it is made of when it is met first."""
-        key = id(value)
-        place = self.places.get(key)
-        if place is not None:
-            self.counts[place] += 1
-            self.structure.append(place)
-            return
-        self.places[key] = len(self.values)
-        self.values.append(value)
-        self.counts.append(1)
+    """Walk all that `root` is made of, breadth first. In every step, hence without detours."""
+    values, counts = [root], [1]  # and how many operands in the graph are that value
+    places = {id(root): 0}
+    numbers: list[Any] = []
+    owners: list[tuple[int, int]] = []
+    structure: list[Any] = []
+    note = structure.append
+    value: Any
+    for value in values:  # which grows meanwhile
         op = value.op
+        if op == "memory":
+            note((value.dtype, value.shape))
+            continue
+        key = id(value)
         if op in PATTERNS:
-            numbers = (value.params,) if op == "full" else value.params
-            self.numbers.extend(numbers)
-            self.owners.extend([(key, i) for i in range(len(numbers))])
-            self.structure.append((op, value.dtype, value.shape))
-            return
-        self.structure.append((op, value.dtype, value.shape, value.params))
+            given = (value.params,) if op == "full" else value.params
+            numbers.extend(given)
+            owners.extend([(key, i) for i in range(len(given))])
+            note((op, value.dtype, value.shape))
+            continue
+        note((op, value.dtype, value.shape, value.params))
         for i, operand in enumerate(value.args):
             kind = type(operand)
-            if kind is Value:
-                self.visit(operand)
-            elif kind is View:
-                self.structure.append((operand.shape, operand.strides, operand.offset))
-                self.visit(operand.value)
+            if kind is View:
+                note((operand.shape, operand.strides, operand.offset))
+                operand = operand.value
+            elif kind is not Value:
+                note(None)
+                numbers.append(operand)
+                owners.append((key, i))
+                continue
+            place = places.get(id(operand))
+            if place is None:
+                place = places[id(operand)] = len(values)
+                values.append(operand)
+                counts.append(1)
             else:
-                self.structure.append(None)
-                self.numbers.append(operand)
-                self.owners.append((key, i))
+                counts[place] += 1
+            note(place)
+    value = operand = None  # or these two would count as holding what they stand for
+    held = held_by_others(values, counts)
+    return Graph(values, places, numbers, owners, (tuple(structure), held), held)
 
 
 def held_by_others(values: list[Value], counts: list[int]) -> tuple[bool, ...]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from tinynet.backends.base import PutMode
 from tinynet.backends.opencl import scattering
-from tinynet.backends.opencl.array import Array, row_major
+from tinynet.backends.opencl.array import Array, broadcast, row_major
 from tinynet.dtype import int64
 from tinynet.shape import Shape
 
@@ -37,7 +36,7 @@ class Target(NamedTuple):
         """Of an array of this shape."""
         found = [(d, index) for d, index in enumerate(indices) if index is not None]
         at = [d for d, _ in found]
-        common = np.broadcast_shapes(*[index.shape for _, index in found])
+        common = reduce(broadcast, [index.shape for _, index in found])
         kept = [d for d in range(len(shape)) if d not in at]
         begin = at[0] if at[-1] - at[0] == len(at) - 1 else 0  # NumPy: apart, they come in front
         sizes = [shape[d] for d in kept]

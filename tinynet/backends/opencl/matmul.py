@@ -15,6 +15,7 @@ factor and the columns of the second.
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Iterable
 from math import prod
 from typing import Any, NamedTuple
@@ -153,6 +154,27 @@ def pack(device: Device, planned: Plan, a: Any, b: Any) -> tuple[list[Any], list
     return factors, scratch
 
 
+def measure(
+    device: Device,
+    dtype: DType,
+    shape: tuple[int, ...],
+    factors: list[Factor],
+    operands: tuple[Any, ...],
+    tile: Any,
+) -> float:
+    """Seconds that a product takes with `tile`; `operands` are views whose values are in memory."""
+    batches, m, n = shape[0] * shape[1], shape[2], shape[3]
+    planned = plan(device, dtype, shape, *factors, tile)
+    product = device.pool.allocate(batches * m * n * dtype.itemsize)
+    a, b = (operand.value.block.buffer for operand in operands)
+    device.queue.finish()
+    start = time.perf_counter()
+    run(device, planned, a, b, args=(product.buffer, n, m * n))
+    device.queue.finish()
+    return time.perf_counter() - start
+
+
+@functools.cache
 def kernel(device: Device, epilogue: str, planned: Plan, types: tuple[Any, ...]) -> Kernel:
     """The compiled kernel of a plan with an epilogue, whose parameters have these types."""
     return _build(device, epilogue, planned.text, planned.name, planned.types + types)
@@ -233,26 +255,20 @@ def _plan_gpu(problem: _Problem) -> Plan:
 
 def _plan_cpu(problem: _Problem, cores: int) -> Plan:
     """A work-item for each block of the product; where `tile` says so, factors packed before."""
-    tile, m, n, k, first, second = problem.tile, *problem[4:]
-    cost = (_cost(first), _cost(second))
-    if tile.kind == "packed":
-        cost = (0, 0)
-    count = prod(problem.batches)
+    _, tile, _, batches, m, n, k, first, second = problem
+    is_packed = tile.kind == "packed"
+    cost = (0, 0) if is_packed else (_cost(first), _cost(second))
+    count = prod(batches)
     deep = _deep(k, tile)
     widest = max(tile.columns, min(tile.block_columns, CACHED // (deep * problem.dtype.itemsize)))
     rows, columns = _share(m, n, count, cores, tile._replace(block_columns=widest), cost)
-    is_packed = int(tile.kind == "packed")
     defines = problem.defines()
-    defines |= {"VECTOR": f"{defines['U']}{tile.width}", "IS_PACKED": is_packed}
+    defines |= {"VECTOR": f"{defines['U']}{tile.width}", "IS_PACKED": int(is_packed)}
     packs: tuple[Pack, ...] = ()
-    if tile.kind == "packed":
-        task = _pack(problem, first, defines | {"TASK": "PACK_ROWS"}, deep, m, tile.rows)
-        other = _pack(problem, second, defines | {"TASK": "PACK_COLUMNS"}, deep, n, tile.columns)
-        first, second = task[1], other[1]
-        packs = (
-            task[0]._replace(operand=int(problem.swap)),
-            other[0]._replace(operand=int(not problem.swap)),
-        )
+    if is_packed:
+        rows_pack, first = _pack(problem, first, defines | {"TASK": "PACK_ROWS"}, deep)
+        columns_pack, second = _pack(problem, second, defines | {"TASK": "PACK_COLUMNS"}, deep)
+        packs = (rows_pack, columns_pack)
         defines |= dict.fromkeys(("A_K_UNIT", "A_ROW_UNIT", "B_K_UNIT", "B_COLUMN_UNIT"), 0)
     defines |= problem.places() | {"TASK": "MATVEC" if tile.kind == "vector" else "MATMUL"}
     scalars = problem.scalars(first, second)
@@ -269,10 +285,12 @@ def _plan_cpu(problem: _Problem, cores: int) -> Plan:
 
 
 def _pack(
-    problem: _Problem, factor: _Lines, defines: dict[str, Any], deep: int, count: int, lines: int
+    problem: _Problem, factor: _Lines, defines: dict[str, Any], deep: int
 ) -> tuple[Pack, _Lines]:
-    """How to pack a factor of `count` lines in tiles of `lines`, and the factor that results."""
+    """How to pack a factor, and the factor that results."""
     tile, k = problem.tile, problem.k
+    is_first = defines["TASK"] == "PACK_ROWS"
+    count, lines = (problem.m, tile.rows) if is_first else (problem.n, tile.columns)
     outer = problem.batches[0] if factor.outer else 1  # a broadcast factor is packed once
     inner = problem.batches[1] if factor.inner else 1
     size = lines * (tile.depth + -(-tile.width // lines))
@@ -281,7 +299,7 @@ def _pack(
     packed = _Lines(0, inner * batch if outer > 1 else 0, batch if inner > 1 else 0, 0, 0)
     block = -(-PACKED_LINES // lines) * lines
     pack = Pack(
-        0,
+        int(is_first == problem.swap),
         outer * inner * batch * problem.dtype.itemsize,
         _text("matmul_cpu", **defines),
         "pack",

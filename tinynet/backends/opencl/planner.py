@@ -17,6 +17,7 @@ from tinynet.backends.opencl.device import HEAD, Device, Kernel
 from tinynet.backends.opencl.fusion import Formula, Graph, Leaf
 from tinynet.backends.opencl.interpreter import Program
 from tinynet.backends.opencl.primitives import VECTOR
+from tinynet.backends.opencl.tuner import open_tuner
 from tinynet.dtype import DType, bfloat16, float16, float32
 from tinynet.shape import Shape
 
@@ -67,8 +68,8 @@ class Launch(NamedTuple):
     cold: Cold | None
     size: Size
     group: Size
-    factors: tuple[int, ...]  # of a matrix product, whose constants are `head`
-    head: tuple[Any, ...]
+    factors: tuple[int, ...]  # of a matrix product, which `product` describes
+    product: matmul.Plan | None
     leaves: tuple[int, ...]
     stored: tuple[Stored, ...]
     numbers: tuple[tuple[int, str], ...]
@@ -112,6 +113,7 @@ class Planner:
         self.programs: dict[Spec, Program] = {}
         self.uses: dict[Spec, int] = {}
         self.patience = interpreter.PATIENCE
+        self.tuner = open_tuner(device.cl_device)
 
     def plan(self, graph: Graph, target: View | None = None) -> Plan:
         """How the first value of `graph` is computed; with `target`, into that window."""
@@ -220,12 +222,12 @@ class Planner:
             else:
                 leaves.append(places[id(value)])
                 read += prod(value.shape) * value.dtype.itemsize
-        options = {"factors": (), "head": (), "parts": None, "flops": 0, **more}
+        options = {"factors": (), "product": None, "parts": None, "flops": 0, **more}
         options["flops"] += prod(formula.shape) * _count_operations(formula.nodes)
         nbytes = read + sum([item.nbytes for item in stored]) + options.pop("read", 0)
         ready, cold = (None, kernel) if isinstance(kernel, Cold) else (kernel, None)
         return Launch(
-            ready, cold, size, group, options["factors"], options["head"], tuple(leaves),
+            ready, cold, size, group, options["factors"], options["product"], tuple(leaves),
             tuple(stored), tuple(numbers), tuple(tail), options["parts"], nbytes, options["flops"],
         )  # fmt: skip
 
@@ -459,7 +461,7 @@ class Planner:
         k = product.args[0].shape[-1]
         return self.launch(
             formula, results, spec, tail, kernel, planned.size, planned.group, factors=factors,
-            head=planned.scalars, flops=2 * prod(product.shape) * k,
+            product=planned, flops=2 * prod(product.shape) * k,
             read=sum([prod(factor.shape) for factor in product.args]) * product.dtype.itemsize,
         )  # fmt: skip
 
@@ -497,7 +499,23 @@ class Planner:
                 s.insert(0, 0)
         factors = [matmul.Factor((*s, *x.strides[-2:]), x.offset) for s, x in zip(strides, (a, b))]
         shape = (sizes[0], sizes[1], m, n, a.shape[-1])
-        return matmul.plan(self.device, product.dtype, shape, *factors)
+        tile = self.tile(product, shape, factors)
+        return matmul.plan(self.device, product.dtype, shape, *factors, tile, True)
+
+    def tile(self, product: Value, shape: tuple[int, ...], factors: list[matmul.Factor]) -> Any:
+        """How a product of this class of shapes is best divided: known, measured or guessed."""
+        device, dtype = self.device, product.dtype
+        candidates = matmul.candidates(device, dtype, shape, factors[0], factors[1], True)
+        if len(candidates) == 1:
+            return candidates[0]
+        classes = [1 << (n - 1).bit_length() for n in (shape[0] * shape[1], *shape[2:])]
+        steps = ["".join("01"[s == 1] for s in factor.strides[2:]) for factor in factors]
+        key = f"matmul {dtype.name} {classes} {steps}"
+
+        def measure(tile: Any) -> float:
+            return matmul.measure(device, dtype, shape, factors, product.args, tile)
+
+        return self.tuner.choose(key, candidates, measure)
 
 
 def append_dim(

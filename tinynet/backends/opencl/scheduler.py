@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from tinynet.backends.opencl import interpreter
+from tinynet.backends.opencl import interpreter, matmul
 from tinynet.backends.opencl.array import Value, View
 from tinynet.backends.opencl.codegen import GROUP
 from tinynet.backends.opencl.device import Device
@@ -57,7 +57,10 @@ class Scheduler:
     def launch(self, plan: Launch, graph: Graph, target: View | None) -> None:
         """Launch a planned kernel and settle its results."""
         values = graph.values
-        buffers = [values[i].block.buffer for i in plan.factors]  # type: ignore[union-attr]
+        head: list[Any] = [values[i].block.buffer for i in plan.factors]  # type: ignore[union-attr]
+        if plan.product is not None:
+            head, _scratch = matmul.pack(self.device, plan.product, *head)
+            head += plan.product.scalars
         arguments = [values[i].block.buffer for i in plan.leaves]  # type: ignore[union-attr]
         blocks: list[Any] = []
         for item in plan.stored:
@@ -73,7 +76,7 @@ class Scheduler:
         else:
             assert plan.kernel is not None
             self.device.launch(
-                plan.kernel, plan.size, plan.group, *buffers, *plan.head, *arguments, *numbers,
+                plan.kernel, plan.size, plan.group, *head, *arguments, *numbers,
                 *plan.tail, nbytes=plan.nbytes, flops=plan.flops,
             )  # fmt: skip
         if plan.parts is not None:

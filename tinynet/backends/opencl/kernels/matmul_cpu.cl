@@ -42,9 +42,9 @@ typedef VECTOR loose __attribute__((aligned(sizeof(U))));  // a vector anywhere 
 #else
 #define SPACE global
 #endif
-#define VECTORS (COLUMNS / WIDTH)
-// A tile has for each k its lines side by side. What it has more than that keeps tiles off the same
-// few lines of the cache, and takes what a vector store writes past the last line.
+#define VECTORS_ACROSS (COLUMNS / WIDTH)
+// A tile has for each k its lines side by side. What it has more than that takes what a vector
+// store writes past the last line, and keeps tiles off the same few lines of the cache.
 #define TILE(lines) ((DEPTH + (WIDTH + (lines) - 1) / (lines)) * (lines))
 #define FEW 8  // of k are copied from all lines before the next, so that stores are close by
 #define A_TILE TILE(ROWS)
@@ -131,27 +131,29 @@ OUTLINED void copy_columns(SPACE U *tiles, global const U *b, const int count, c
 // sum (+)= a tile of ROWS x depth by one of depth x COLUMNS.
 OUTLINED void multiply(U *restrict sum, SPACE const U *restrict a, SPACE const U *restrict b,
                        const int depth, const bool is_first) {
-    VECTOR c[ROWS][VECTORS];
+    VECTOR c[ROWS][VECTORS_ACROSS];
 #pragma unroll
     for (int i = 0; i < ROWS; i++)
 #pragma unroll
-        for (int j = 0; j < VECTORS; j++)
+        for (int j = 0; j < VECTORS_ACROSS; j++)
             c[i][j] = is_first ? (VECTOR)(0) : *(VECTOR *)(sum + i * COLUMNS + j * WIDTH);
     for (int k = 0; k < depth; k++) {
-        VECTOR y[VECTORS];
+        VECTOR y[VECTORS_ACROSS];
 #pragma unroll
-        for (int j = 0; j < VECTORS; j++) y[j] = *(SPACE const VECTOR *)(b + k * COLUMNS + j * WIDTH);
+        for (int j = 0; j < VECTORS_ACROSS; j++)
+            y[j] = *(SPACE const VECTOR *)(b + k * COLUMNS + j * WIDTH);
 #pragma unroll
         for (int i = 0; i < ROWS; i++) {
             const U x = a[k * ROWS + i];
 #pragma unroll
-            for (int j = 0; j < VECTORS; j++) c[i][j] += x * y[j];
+            for (int j = 0; j < VECTORS_ACROSS; j++) c[i][j] += x * y[j];
         }
     }
 #pragma unroll
     for (int i = 0; i < ROWS; i++)
 #pragma unroll
-        for (int j = 0; j < VECTORS; j++) *(VECTOR *)(sum + i * COLUMNS + j * WIDTH) = c[i][j];
+        for (int j = 0; j < VECTORS_ACROSS; j++)
+            *(VECTOR *)(sum + i * COLUMNS + j * WIDTH) = c[i][j];
 }
 
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul(PARAMETERS) {
@@ -163,9 +165,11 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul(PARAMETERS) {
     const int height = min((long)rows, m - top), width = min((long)columns, n - left);
     U sums[BLOCK_ROWS * BLOCK_COLUMNS] __attribute__((aligned(64)));
 #if IS_PACKED
-    const long a_part = (m + ROWS - 1) / ROWS * A_TILE, b_part = (n + COLUMNS - 1) / COLUMNS * B_TILE;
+    const long a_part = (m + ROWS - 1) / ROWS * A_TILE;
+    const long b_part = (n + COLUMNS - 1) / COLUMNS * B_TILE;
     global const U *restrict a_tiles = (global const U *)BATCH(FIRST, a) + top / ROWS * A_TILE;
-    global const U *restrict b_tiles = (global const U *)BATCH(SECOND, b) + left / COLUMNS * B_TILE;
+    global const U *restrict b_tiles =
+        (global const U *)BATCH(SECOND, b) + left / COLUMNS * B_TILE;
 #else
     global const S *restrict a = BATCH(FIRST, a) + top * a_line;
     global const S *restrict b = BATCH(SECOND, b) + left * b_line;
