@@ -112,7 +112,7 @@ def draw(path, model, dataset, losses, accuracies):
     images, labels = dataset[:30]
     predictions = model(images).argmax(dim=1)
     for axes, image, label, prediction in zip(
-        digits.subplots(5, 6).flat, images.numpy(), labels.tolist(), predictions.tolist()
+        digits.subplots(5, 6).flat, images.cpu().numpy(), labels.tolist(), predictions.tolist()
     ):
         axes.imshow(image.reshape(28, 28), cmap="gray_r")
         axes.set_axis_off()

@@ -222,8 +222,8 @@ void pack(global const S *restrict operand, global U *restrict tiles, const long
     const long first = get_global_id(0) % blocks * lines, start = part * deep;
     const long all = (count + LINES - 1) / LINES;
     COPY(tiles + ((batch * parts + part) * all + first / LINES) * TILE(LINES),
-         (global const U *)BATCH(operand, x) + first * x_line + start * x_step, min((long)lines, count - first),
-         min((long)deep, size - start), x_line, x_step);
+         (global const U *)BATCH(operand, x) + first * x_line + start * x_step,
+         min((long)lines, count - first), min((long)deep, size - start), x_line, x_step);
 }
 #endif
 
