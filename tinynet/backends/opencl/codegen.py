@@ -25,7 +25,7 @@ from tinynet.dtype import BY_NAME
 LANES = 32  # partial results of a reduction on a CPU
 RUN = 64  # numbers added up before their sum is added to the sum so far: errors grow less
 BLOCK = 64  # elements between two calls of vector functions
-WIDE_BLOCK = 512  # columns that a work-item adds up at a time
+WIDE_BLOCK = 1024  # columns that a work-item adds up at a time
 GROUP = 64  # work-items in a group, but for CPUs
 BYTES = 32  # of a CPU's vector
 
