@@ -85,7 +85,7 @@ def streams(device: str) -> None:
     n = 10_000_000
     a, b = (np.random.default_rng(i).random(n, np.float32) for i in (0, 1))
     x, y = tn.tensor(a, device=device), tn.tensor(b, device=device)
-    mine, other, ratio = compare(lambda: finished(x.clone()), lambda: a.copy())
+    mine, _, ratio = compare(lambda: finished(x.clone()), lambda: a.copy())
     copied = 8e-9 * n / mine
     print(f"copy of 10 M floats {copied:6.1f} GB/s, {ratio:5.2f} times NumPy's")
 
