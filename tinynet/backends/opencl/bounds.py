@@ -21,7 +21,7 @@ RULES: dict[str, Callable[..., tuple[int, int]]] = {
     "maximum": lambda a, b: (max(a[0], b[0]), max(a[1], b[1])),
     "minimum": lambda a, b: (min(a[0], b[0]), min(a[1], b[1])),
     "remainder": lambda a, b: (0, b[1] - 1) if b[0] > 0 else (b[0] + 1, max(b[1] - 1, 0)),
-    "right_shift": lambda a, b: (a[0] >> b[0], a[1] >> b[0]) if b[0] == b[1] >= 0 else a,
+    "right_shift": lambda a, b: (min(a[0], 0), max(a[1], 0)),
     "where": lambda condition, a, b: (min(a[0], b[0]), max(a[1], b[1])),
 }
 
