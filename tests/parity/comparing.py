@@ -98,7 +98,7 @@ def _differences_of_items(expected, got, tolerance, has_values):
 
 def _differences_of_values(expected, got, tolerance):
     relative, absolute = tolerance or TOLERANCES.get(expected.dtype, (0, 0))
-    y, z = to_numpy(expected), got.detach().numpy()
+    y, z = to_numpy(expected), got.numpy(force=True)
     if z.dtype != y.dtype:
         return f"array dtype: expected {y.dtype}, got {z.dtype}"
     if y.dtype.kind not in "biu":

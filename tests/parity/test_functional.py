@@ -17,7 +17,7 @@ def arrays(result):
     """Nested tuples of arrays."""
     if isinstance(result, tuple):
         return tuple(arrays(item) for item in result)
-    return result.detach().numpy()
+    return result.numpy(force=True)
 
 
 def assert_same(expected, got):

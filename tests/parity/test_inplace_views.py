@@ -119,7 +119,7 @@ def run(module, seed, first=FIRST):
     names = []
     try:
         names.extend(step(module, tensors, r) for _ in range(r.randrange(2, 12)))
-        values = [x.detach().numpy().copy() for x in tensors]
+        values = [x.numpy(force=True).copy() for x in tensors]
         flags = [x.requires_grad for x in tensors]
         used = [x for x in tensors if x.requires_grad and r.random() < 0.7]
         loss = sum((x * x * (i + 1)).sum() for i, x in enumerate(used))
@@ -128,7 +128,7 @@ def run(module, seed, first=FIRST):
             grads = module.autograd.grad(loss, leaves, allow_unused=True)
     except (RuntimeError, ValueError) as error:
         return "raises", f"{names}: {error}"
-    arrays = [None if g is None else g.numpy() for g in grads]
+    arrays = [None if g is None else g.numpy(force=True) for g in grads]
     return values, flags, arrays, names, loss.item() if used else 0.0
 
 

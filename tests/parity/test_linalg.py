@@ -38,7 +38,7 @@ def both(function, *arrays):
         )
         known = [g for g in grads if g is not None]
         second = module.autograd.grad(sum((g * g).sum() for g in known), xs, allow_unused=True)
-        results.append([y.detach().numpy() for y in (*ys, *known, *second) if y is not None])
+        results.append([y.numpy(force=True) for y in (*ys, *known, *second) if y is not None])
     return results
 
 

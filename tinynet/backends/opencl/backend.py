@@ -324,7 +324,7 @@ class OpenCLBackend:
         for x in (a, b):
             self.memory(x)
             views.append(View(x.storage.value, x.shape, x.strides, x.offset))
-        if len(merged_batch(a.shape[:-2], *views)[0]) > 2:
+        if len(a.shape) > 4 and len(merged_batch(a.shape[:-2], *views)[0]) > 2:
             views = []
             for x in (a, b):
                 value = self.elements(self.copy(x))

@@ -59,7 +59,8 @@ class Scheduler:
         values = graph.values
         head: list[Any] = [values[i].block.buffer for i in plan.factors]  # type: ignore[union-attr]
         if plan.product is not None:
-            head, _scratch = matmul.pack(self.device, plan.product, *head)
+            if plan.product.packs:
+                head, _scratch = matmul.pack(self.device, plan.product, *head)
             head += plan.product.scalars
         arguments = [values[i].block.buffer for i in plan.leaves]  # type: ignore[union-attr]
         blocks: list[Any] = []
