@@ -229,3 +229,23 @@ def test_threads_compute_side_by_side():
         for _ in range(20):
             again = (again @ x.cpu() * 0.05).tanh() + i
         np.testing.assert_allclose(found[i], np.asarray(again), rtol=1e-3, atol=1e-4)
+
+
+def test_the_same_seed_trains_alike_on_both_backends():
+    losses = {}
+    for device in ("cpu", DEVICE):
+        tn.manual_seed(3)
+        model = nn.Sequential(nn.Linear(20, 30), nn.ReLU(), nn.Dropout(0.2), nn.Linear(30, 5))
+        model.to(device)
+        x, y = tn.randn(200, 20, device=device), tn.randint(5, (200,), device=device)
+        loader = tn.data.DataLoader(tn.data.TensorDataset(x, y), batch_size=32, shuffle=True)
+        optimizer = tn.optim.Adam(model.parameters(), lr=3e-3)
+        losses[device] = []
+        while len(losses[device]) < 100:
+            for images, labels in loader:
+                loss = nn.functional.cross_entropy(model(images), labels)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                losses[device].append(loss.item())
+    np.testing.assert_allclose(losses[DEVICE], losses["cpu"], rtol=1e-4)

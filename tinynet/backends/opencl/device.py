@@ -49,7 +49,7 @@ class Device:
         self.pool = Pool(self.context, name, cl_device.max_mem_alloc_size)
         self.watch: profiler.Watch | None = None
         self.lock = threading.Lock()
-        self.interpreter: Kernel | None = None
+        self.interpreters: dict[bool, Kernel] = {}
         self.launches = 0
         self.compiled = 0
         self.bytes_read = 0

@@ -40,6 +40,10 @@ TYPES = {
         " float64".split()
     )
 }
+SELDOM = frozenset(
+    "exp2 expm1 log2 log10 log1p sin cos tan asin acos atan sinh cosh asinh acosh atanh erf pow"
+    " atan2 logaddexp floor_divide remainder fmod".split()
+)  # what needs the larger of the two interpreters
 STARTS: dict[str, Any] = {"sum": 0, "prod": 1, "any": 0, "all": 1}
 
 
@@ -57,6 +61,7 @@ class Program:
         self.first_pick = first + len(spec.scalars)
         self.first_scalar = first
         self.first_start = self.first_pick + n_picks
+        self.needs_all = any(node[0] in SELDOM for node in spec.nodes)
         words = np.array(self.words(), np.int32)
         self.block = device.upload(words)
 
@@ -157,15 +162,16 @@ def can_interpret(device: Device, spec: Spec, points: int) -> bool:
     )  # fmt: skip
 
 
-def kernel(device: Device) -> Kernel:
-    """The interpreter's kernel."""
-    found = device.interpreter
+def kernel(device: Device, needs_all: bool) -> Kernel:
+    """The interpreter's kernel; the smaller one, which is compiled sooner, unless all is needed."""
+    found = device.interpreters.get(needs_all)
     if found is None:
         macros = {f"OP_{name.upper()}": code for name, code in CODES.items()}
         macros |= {f"T_{name.upper()}": code for name, code in TYPES.items()}
         macros |= {"MOST_NODES": MOST_NODES, "MOST_DIMS": MOST_DIMS}
+        macros |= {"HAS_ALL": 1} if needs_all else {}
         head = "".join(f"#define {name} {value}\n" for name, value in macros.items())
         text = HEAD + head + (KERNELS / "interpreter.cl").read_text(encoding="utf-8")
         types = (None, None, np.int64, *(None,) * BUFFERS)
-        found = device.interpreter = device.build(text, "interpret", types)
+        found = device.interpreters[needs_all] = device.build(text, "interpret", types)
     return found

@@ -91,7 +91,7 @@ class Scheduler:
         cold = plan.cold
         assert cold is not None
         device = self.device
-        kernel = interpreter.kernel(device)
+        kernel = interpreter.kernel(device, cold.program.needs_all)
         table = device.upload(cold.program.numbers(numbers, cold.layout, cold.picks))
         code = cold.program.block.buffer
         unused = [code] * (interpreter.BUFFERS - len(buffers))
