@@ -5,7 +5,7 @@ To read it, begin with what an array is and go on to how it is computed:
 * `array`: values, storages, arrays; `bounds`: what is known of integers beforehand;
 * `backend`: the protocol, mostly by writing formulas down; `indexing`: putting at indices;
 * `fusion`: what becomes one kernel; `planner`: which kernel; `scheduler`: launching it;
-* `codegen` and `primitives`: its text; `interpreter`: doing without one;
+* `spec`, `codegen`, `writer`, `primitives`: its text; `interpreter`: doing without one;
 * `matmul`, `ordering`, `scattering`, `philox`: whole kernels, whose text is in `kernels/*.cl`;
 * `discovery`, `device`, `memory`, `ctypes`: devices, programs and launches, the pool, C's types;
 * `profiler`, `tuner`: seeing what runs, and finding what runs fastest.

@@ -116,7 +116,7 @@ class Leaf(NamedTuple):
 
 
 class Formula:
-    """What leads to one value, as nodes over iteration dims (see `codegen.Spec`).
+    """What leads to one value, as nodes over iteration dims (see `spec.Spec`).
 
     `first` collects what must be computed before; then the formula is of no use. `inner` are the
     iteration dims that reductions run over, None where there are none.

@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.backends.opencl import codegen
 from tinynet.backends.opencl.bounds import limits
-from tinynet.backends.opencl.codegen import Spec
 from tinynet.backends.opencl.device import HEAD, Device, Kernel
 from tinynet.backends.opencl.primitives import BOOLS, FLOATS, INTEGERS, QUESTIONS, VECTOR
 from tinynet.backends.opencl.programs import KERNELS
+from tinynet.backends.opencl.spec import Levels, Spec
 from tinynet.dtype import BY_NAME
 
 PATIENCE = 12  # times that a structure is interpreted before it is compiled
@@ -68,7 +67,7 @@ class Program:
     def words(self) -> list[int]:
         """The code, as `kernels/interpreter.cl` describes it."""
         spec = self.spec
-        levels = codegen.Levels(spec)
+        levels = Levels(spec)
         head = [
             len(spec.nodes), spec.n_outer, spec.n_inner, max(levels.stages, default=0),
             len(spec.outputs), int(any(levels.varies(o.access) for o in spec.outputs)),

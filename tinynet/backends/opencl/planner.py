@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from tinynet.backends.opencl import codegen, interpreter, matmul
 from tinynet.backends.opencl.array import Value, View, row_major
-from tinynet.backends.opencl.codegen import Access, Output, Spec
 from tinynet.backends.opencl.device import HEAD, Device, Kernel
 from tinynet.backends.opencl.fusion import Formula, Graph, Leaf
 from tinynet.backends.opencl.interpreter import Program
 from tinynet.backends.opencl.primitives import VECTOR
+from tinynet.backends.opencl.spec import GROUP, WIDE_BLOCK, Access, Output, Spec, Text, stages_of
 from tinynet.backends.opencl.tuner import open_tuner
 from tinynet.dtype import DType, bfloat16, float16, float32
 from tinynet.shape import Shape
@@ -24,7 +24,6 @@ from tinynet.shape import Shape
 SMALL = 8192  # elements that one work-item of a CPU computes sooner than two
 RUN = 4096  # elements that are worth a work-item of a CPU
 FEW_ROWS = 2  # for each core: with fewer, rows are cut
-GROUP = codegen.GROUP
 MOST_LEAVES = 32
 LONGEST_EPILOGUE = 4  # operations on each element of a product
 
@@ -108,7 +107,7 @@ class Planner:
     def __init__(self, device: Device) -> None:
         self.device = device
         self.kernels: dict[Spec, Kernel] = {}
-        self.epilogues: dict[Spec, codegen.Text] = {}
+        self.epilogues: dict[Spec, Text] = {}
         self.workers = 4 * device.cores
         self.programs: dict[Spec, Program] = {}
         self.uses: dict[Spec, int] = {}
@@ -386,7 +385,7 @@ class Planner:
             return "rows"
         n_leaves = len(formula.leaves)
         is_flat = not any(any(s[first:]) for s in space.strides[n_leaves:])
-        if abs(main[first - 1]) == 1 and is_flat and count_stages(formula.nodes) == 1:
+        if abs(main[first - 1]) == 1 and is_flat and max(stages_of(formula.nodes)) == 1:
             return "columns"
         is_large = prod(space.sizes) > 8 * SMALL
         return None if is_large and not is_plain else "rows"
@@ -401,7 +400,7 @@ class Planner:
     def columns_of(self, space: Space) -> int:
         """The blocks of neighbouring columns that work-items of a CPU take."""
         *others, columns = space.sizes[: space.n_outer]
-        blocks: int = prod(others) * -(-columns // codegen.WIDE_BLOCK)
+        blocks: int = prod(others) * -(-columns // WIDE_BLOCK)
         return blocks
 
     def parts(self, kind: str, space: Space) -> int:
@@ -542,16 +541,6 @@ def merged_batch(batch: Any, a: View, b: View) -> tuple[list[int], list[Strides]
     for d, n in enumerate(batch):
         append_dim(sizes, strides, padded, d, n, 0)
     return sizes, strides
-
-
-def count_stages(nodes: list[tuple[Any, ...]]) -> int:
-    """How many reductions depend on one another."""
-    stages: list[int] = []
-    for node in nodes:
-        arguments = codegen.arguments_of(node)
-        stage = max([stages[a] for a in arguments], default=0)
-        stages.append(stage + (node[0] == "reduce"))
-    return max(stages)
 
 
 def _count_operations(nodes: list[tuple[Any, ...]]) -> int:

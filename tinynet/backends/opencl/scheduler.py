@@ -7,10 +7,10 @@ from typing import Any
 
 from tinynet.backends.opencl import interpreter, matmul
 from tinynet.backends.opencl.array import Value, View
-from tinynet.backends.opencl.codegen import GROUP
 from tinynet.backends.opencl.device import Device
 from tinynet.backends.opencl.fusion import Graph, survey
 from tinynet.backends.opencl.planner import First, Launch, Plan, Planner
+from tinynet.backends.opencl.spec import GROUP
 
 MOST_PLANS = 4096
 LARGEST_FLOAT = 3.4028235677973366e38  # halfway from the largest float to what would be the next
