@@ -2,10 +2,10 @@
 
 // The compiler's own functions become vector instructions in a loop, PoCL's library functions do not.
 #ifdef IS_POCL
-#define OWN(NAME) inline float __attribute__((overloadable)) NAME##_of(float x) { \
+#define OWN(NAME) static inline float __attribute__((overloadable)) NAME##_of(float x) { \
     return __builtin_##NAME##f(x); \
 } \
-inline double __attribute__((overloadable)) NAME##_of(double x) { return __builtin_##NAME(x); }
+static inline double __attribute__((overloadable)) NAME##_of(double x) { return __builtin_##NAME(x); }
 OWN(sqrt) OWN(fabs) OWN(floor) OWN(ceil) OWN(rint) OWN(trunc)
 #else
 #define sqrt_of sqrt
@@ -16,9 +16,9 @@ OWN(sqrt) OWN(fabs) OWN(floor) OWN(ceil) OWN(rint) OWN(trunc)
 #define trunc_of trunc
 #endif
 
-inline float round_bfloat16(float x) { return from_bfloat16(to_bfloat16(x)); }
+static inline float round_bfloat16(float x) { return from_bfloat16(to_bfloat16(x)); }
 
-inline float round_float16(float x) {
+static inline float round_float16(float x) {
     ushort bits[1];
     vstore_half_rte(x, 0, (half *)bits);
     return vload_half(0, (half *)bits);
@@ -31,25 +31,25 @@ inline float round_float16(float x) {
 #define REMAINDER(C, a, b) ((b) == 0 || (b) < 0 && (b) == (C)-1 ? (C)0 : \
     (C)((a) % (b) + ((a) % (b) != 0 && ((a) < 0) != ((b) < 0) ? (b) : (C)0)))
 
-inline ulong power_unsigned(ulong base, ulong exponent) {
+static inline ulong power_unsigned(ulong base, ulong exponent) {
     ulong result = 1;
     for (; exponent; exponent >>= 1, base *= base)
         if (exponent & 1) result *= base;
     return result;
 }
 
-inline long power_signed(long base, long exponent) {  // to a negative power: rounded toward 0
+static inline long power_signed(long base, long exponent) {  // to a negative power: rounded toward 0
     if (exponent >= 0) return (long)power_unsigned((ulong)base, (ulong)exponent);
     return base == 1 ? 1 : base == -1 ? (exponent & 1 ? -1 : 1) : 0;
 }
 
 #define FLOAT_FUNCTIONS(T) \
-inline T __attribute__((overloadable)) remainder_of(T a, T b) { \
+static inline T __attribute__((overloadable)) remainder_of(T a, T b) { \
     T rest = fmod(a, b); \
     if (rest == 0) return b == b && b != 0 ? copysign((T)0, b) : rest; \
     return (b < 0) != (rest < 0) ? rest + b : rest; \
 } \
-inline T __attribute__((overloadable)) floor_divide(T a, T b) { \
+static inline T __attribute__((overloadable)) floor_divide(T a, T b) { \
     if (b == 0) return a / b; \
     T rest = fmod(a, b), quotient = (a - rest) / b; \
     if (rest != 0 && (b < 0) != (rest < 0)) quotient -= 1; \
@@ -57,7 +57,7 @@ inline T __attribute__((overloadable)) floor_divide(T a, T b) { \
     T whole = floor(quotient); \
     return quotient - whole > (T)0.5 ? whole + 1 : whole; \
 } \
-inline T __attribute__((overloadable)) logaddexp(T a, T b) { \
+static inline T __attribute__((overloadable)) logaddexp(T a, T b) { \
     if (a == b) return a + log((T)2); \
     T gap = a - b; \
     return gap > 0 ? a + log1p(exp(-gap)) : gap <= 0 ? b + log1p(exp(gap)) : gap; \
@@ -66,15 +66,15 @@ FLOAT_FUNCTIONS(float)
 #ifdef cl_khr_fp64
 FLOAT_FUNCTIONS(double)
 
-inline float __attribute__((overloadable)) round_float16_once(double x) {
+static inline float __attribute__((overloadable)) round_float16_once(double x) {
     ushort bits[1];
     vstore_half_rte(x, 0, (half *)bits);
     return vload_half(0, (half *)bits);
 }
 #endif
-inline float __attribute__((overloadable)) round_float16_once(long x) {
+static inline float __attribute__((overloadable)) round_float16_once(long x) {
     return round_float16((float)x);
 }
-inline float __attribute__((overloadable)) round_float16_once(ulong x) {
+static inline float __attribute__((overloadable)) round_float16_once(ulong x) {
     return round_float16((float)x);
 }

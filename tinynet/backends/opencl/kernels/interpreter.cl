@@ -23,14 +23,14 @@
 #define ARGUMENT(i) , p##i
 #define CASE(i) case i: return p##i;
 
-inline global uchar *buffer_of(int i BUFFERS(PARAMETER)) {
+static inline global uchar *buffer_of(int i BUFFERS(PARAMETER)) {
     switch (i) { BUFFERS(CASE) }
     return p0;
 }
 
-inline bool is_float_type(int t) { return t >= T_FLOAT16; }
+static inline bool is_float_type(int t) { return t >= T_FLOAT16; }
 
-inline double rounded(double x, int t) {
+static inline double rounded(double x, int t) {
     switch (t) {
     case T_FLOAT16: return (double)round_float16((float)x);
     case T_BFLOAT16: return (double)round_bfloat16((float)x);
@@ -39,7 +39,7 @@ inline double rounded(double x, int t) {
     return x;
 }
 
-inline long wrapped(long x, int t) {
+static inline long wrapped(long x, int t) {
     switch (t) {
     case T_BOOL: return x != 0;
     case T_UINT8: return (uchar)x;
@@ -52,7 +52,7 @@ inline long wrapped(long x, int t) {
     return x;
 }
 
-inline ulong load(global uchar *p, long i, int t) {
+static inline ulong load(global uchar *p, long i, int t) {
     switch (t) {
     case T_BOOL: case T_UINT8: return (ulong)p[i];
     case T_UINT16: return (ulong)((global ushort *)p)[i];
@@ -68,7 +68,7 @@ inline ulong load(global uchar *p, long i, int t) {
     return as_ulong(((global double *)p)[i]);
 }
 
-inline void store(global uchar *p, long i, int t, ulong x) {
+static inline void store(global uchar *p, long i, int t, ulong x) {
     switch (t) {
     case T_BOOL: case T_UINT8: case T_INT8: p[i] = (uchar)x; break;
     case T_UINT16: case T_INT16: ((global ushort *)p)[i] = (ushort)x; break;
@@ -81,7 +81,7 @@ inline void store(global uchar *p, long i, int t, ulong x) {
     }
 }
 
-inline double of_floats(int op, double a, double b) {
+static inline double of_floats(int op, double a, double b) {
     switch (op) {
     case OP_ADD: return a + b;
     case OP_SUB: return a - b;
@@ -135,7 +135,7 @@ inline double of_floats(int op, double a, double b) {
     return a;
 }
 
-inline long of_integers(int op, long a, long b, int t) {
+static inline long of_integers(int op, long a, long b, int t) {
     const bool is_wide = t == T_UINT64;  // its upper half looks negative here
     const bool is_signed = t >= T_INT8;
     const ulong bits = t == T_BOOL || t == T_UINT8 || t == T_INT8 ? 8
@@ -179,7 +179,7 @@ inline long of_integers(int op, long a, long b, int t) {
     return a;
 }
 
-inline long answer(int op, ulong a, ulong b, int t) {  // questions and comparisons
+static inline long answer(int op, ulong a, ulong b, int t) {  // questions and comparisons
     const bool is_float = is_float_type(t), is_wide = t == T_UINT64;
     const double x = as_double(a), y = as_double(b);
     const bool is_zero = is_float ? x == 0 : a == 0, other_is_zero = is_float ? y == 0 : b == 0;
@@ -203,7 +203,7 @@ inline long answer(int op, ulong a, ulong b, int t) {  // questions and comparis
     return !is_float || fabs(x) < INFINITY;  // isfinite
 }
 
-inline ulong converted(ulong x, int from, int to) {
+static inline ulong converted(ulong x, int from, int to) {
     if (is_float_type(from)) {
         const double value = as_double(x);
         if (to == T_BOOL) return value != 0;
@@ -219,7 +219,7 @@ inline ulong converted(ulong x, int from, int to) {
 }
 
 // A reduction's step; sums of float16 and float32 run in double.
-inline ulong combined(int op, ulong a, ulong b, int t) {
+static inline ulong combined(int op, ulong a, ulong b, int t) {
     if (is_float_type(t)) {
         const double x = as_double(a), y = as_double(b);
         switch (op) {
@@ -240,7 +240,7 @@ inline ulong combined(int op, ulong a, ulong b, int t) {
     return is_wide ? min(a, b) : (ulong)min((long)a, (long)b);
 }
 
-inline long position(global const long *access, const long *x, int n_dims) {
+static inline long position(global const long *access, const long *x, int n_dims) {
     long at = access[0];
     for (int d = 0; d < n_dims; d++) at += x[d] * access[d + 1];
     return at;
@@ -248,7 +248,7 @@ inline long position(global const long *access, const long *x, int n_dims) {
 
 #define ACCESS(i) (numbers + n_dims + (i) * (n_dims + 1))
 
-inline ulong node_value(global const int *code, global const int *node, global const long *numbers,
+static inline ulong node_value(global const int *code, global const int *node, global const long *numbers,
                         const ulong *r, const long *x, int n_dims BUFFERS(PARAMETER)) {
     const int op = node[0], from = node[1], to = node[2];
     switch (op) {

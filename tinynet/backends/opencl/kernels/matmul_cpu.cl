@@ -51,7 +51,7 @@ typedef VECTOR loose __attribute__((aligned(sizeof(U))));  // a vector anywhere 
 #define B_TILE TILE(COLUMNS)
 
 // WIDTH vectors become the columns of what they were the rows of: log2(WIDTH) perfect shuffles.
-inline void transpose(VECTOR *x) {
+static inline void transpose(VECTOR *x) {
 #pragma unroll
     for (int round = 1; round < WIDTH; round *= 2) {
         VECTOR y[WIDTH];
@@ -69,7 +69,7 @@ inline void transpose(VECTOR *x) {
 
 // One tile from memory with stride 1 along k; returns how much of k it did. Vectors that reach
 // past the tile's lines spoil the first ones of the next k, which are written later.
-inline int copy_along_k(SPACE U *restrict tile, global const U *restrict from, const int lines,
+static inline int copy_along_k(SPACE U *restrict tile, global const U *restrict from, const int lines,
                         const int count, const int depth, const long line) {
     int done = 0;
     for (int l = (lines - 1) / WIDTH * WIDTH; l >= 0; l -= WIDTH) {
@@ -90,7 +90,7 @@ inline int copy_along_k(SPACE U *restrict tile, global const U *restrict from, c
 }
 
 // `count` lines of `depth` to tiles of `lines`; the last line is repeated in the last tile.
-inline void copy(SPACE U *restrict tiles, global const U *restrict from, const int lines,
+static inline void copy(SPACE U *restrict tiles, global const U *restrict from, const int lines,
                  const int count, const int depth, const long line, const long step,
                  const bool is_k_unit, const bool is_line_unit) {
     const int wide = (lines + WIDTH - 1) / WIDTH * WIDTH;

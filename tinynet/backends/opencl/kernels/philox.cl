@@ -10,7 +10,7 @@
 #define ROUNDS 10
 
 // The lower half of a product, and its upper half in `high`.
-inline ulong multiply(ulong a, ulong b, ulong *high) {
+static inline ulong multiply(ulong a, ulong b, ulong *high) {
 #if IS_CPU && defined(__SIZEOF_INT128__)  // PoCL: one instruction, where mul_hi is twenty
     unsigned __int128 product = (unsigned __int128)a * b;
     *high = (ulong)(product >> 64);
@@ -22,7 +22,7 @@ inline ulong multiply(ulong a, ulong b, ulong *high) {
 }
 
 // `first + i` in 256 bits.
-inline ulong4 add_counter(ulong4 first, ulong i) {
+static inline ulong4 add_counter(ulong4 first, ulong i) {
     ulong4 sum = first;
     sum.s0 += i;
     ulong carry = sum.s0 < i;
@@ -35,7 +35,7 @@ inline ulong4 add_counter(ulong4 first, ulong i) {
 }
 
 // Words one by one: PoCL multiplies the elements of a vector more slowly.
-inline ulong4 philox(ulong4 counter, ulong key0, ulong key1) {
+static inline ulong4 philox(ulong4 counter, ulong key0, ulong key1) {
     ulong a = counter.s0, b = counter.s1, c = counter.s2, d = counter.s3, high_a, high_c;
     for (int round = 0; round < ROUNDS; round++) {
         ulong low_a = multiply(0xD2E7470EE14C6C93UL, a, &high_a);

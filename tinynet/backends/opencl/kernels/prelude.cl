@@ -6,9 +6,9 @@
 #pragma OPENCL EXTENSION cl_khr_fp64 : enable
 #endif
 
-inline float from_bfloat16(ushort bits) { return as_float((uint)bits << 16); }
+static inline float from_bfloat16(ushort bits) { return as_float((uint)bits << 16); }
 
-inline ushort to_bfloat16(float x) {
+static inline ushort to_bfloat16(float x) {
     uint bits = as_uint(x);
     if ((bits & 0x7fffffff) > 0x7f800000) return (ushort)((bits >> 16) | 0x40);  // NaN stays NaN
     return (ushort)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);

@@ -28,18 +28,18 @@ __kernel void add_index(
 #if IS_SET
 #define COMBINED(p, i, value) (value)
 #else
-inline C combine(C a, C b) { return COMBINE(a, b); }
+static inline C combine(C a, C b) { return COMBINE(a, b); }
 #define COMBINED(p, i, value) combine(LOAD(p, i), value)
 #endif
 
 // Which part of the offsets one is in: alike or in a row, they are spread over all (Knuth).
-inline uint find_part(long offset, uint parts) {
+static inline uint find_part(long offset, uint parts) {
     uint hash = (uint)offset * 2654435769u;
     return (uint)((ulong)hash * parts >> 32);
 }
 
 // Apply an update to the kept places `begin` to `end`.
-inline void apply(
+static inline void apply(
     __global S *restrict target, __global const S *restrict values, long begin, long end,
     const long *sizes, const long *target_strides, const long *values_strides
 ) {

@@ -15,9 +15,9 @@ typedef struct {
     int width;   // adjacent lines
 } Unit;
 
-inline C combine(C a, C b) { return COMBINE(a, b); }
+static inline C combine(C a, C b) { return COMBINE(a, b); }
 
-inline Unit find_unit(long unit, long size, long inner, long chunks, long length) {
+static inline Unit find_unit(long unit, long size, long inner, long chunks, long length) {
     long tiles = (inner + TILE - 1) / TILE;
     long first = unit % tiles * TILE;
     long chunk = unit / tiles % chunks;

@@ -19,16 +19,16 @@ typedef ulong2 ITEM;
 #define LARGEST ((ulong2)(~0UL, ~0UL))
 // Part by part: PoCL makes a branch, often mispredicted, of a choice between two vectors.
 #define CHOOSE(is_a, a, b) ((ulong2)((is_a) ? (a).x : (b).x, (is_a) ? (a).y : (b).y))
-inline int is_less(ITEM a, ITEM b) { return (a.x < b.x) | ((a.x == b.x) & (a.y < b.y)); }
-inline int in_order(ITEM left, ITEM right) { return left.x <= right.x; }
+static inline int is_less(ITEM a, ITEM b) { return (a.x < b.x) | ((a.x == b.x) & (a.y < b.y)); }
+static inline int in_order(ITEM left, ITEM right) { return left.x <= right.x; }
 #else
 typedef ulong ITEM;
 #define MAKE(key, index) ((ulong)(key) << 32 | (ulong)(index))
 #define INDEX(item) ((long)((item) & 0xffffffff))
 #define LARGEST (~0UL)
 #define CHOOSE(is_a, a, b) ((is_a) ? (a) : (b))
-inline int is_less(ITEM a, ITEM b) { return a < b; }
-inline int in_order(ITEM left, ITEM right) { return left < right; }
+static inline int is_less(ITEM a, ITEM b) { return a < b; }
+static inline int in_order(ITEM left, ITEM right) { return left < right; }
 #endif
 
 #if LAST
@@ -40,7 +40,7 @@ typedef ITEM RESULT;
 #endif
 
 // NaN is the largest, zeros are equal; `flip` (all bits) turns the order around.
-inline K make_key(K bits, K flip) {
+static inline K make_key(K bits, K flip) {
 #if KIND == 2
     K magnitude = bits & (K)~TOP;
     if (magnitude > INFINITE) bits = ~(K)0;
@@ -76,7 +76,7 @@ __kernel void sort_blocks(
 }
 
 // How many of the first `taken` items of a merge come from `a` (Green et al. 2012, "Merge path").
-inline long split(
+static inline long split(
     __global const ITEM *a, long a_count, __global const ITEM *b, long b_count, long taken
 ) {
     long low = max(0L, taken - b_count), high = min(taken, a_count);
@@ -89,7 +89,7 @@ inline long split(
 }
 
 // Items `begin` to `end` of what two neighbouring runs become, that start at `runs`.
-inline void merge(
+static inline void merge(
     __global const ITEM *runs, __global RESULT *out, long a_count, long b_count, long begin,
     long end
 ) {
