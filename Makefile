@@ -2,7 +2,7 @@
 # make test    runs the tests
 # make lint    checks style, types and layers
 # make parity  compares with PyTorch, which it installs
-# make kernels runs the OpenCL kernels in a simulator that finds races and wrong accesses
+# make kernels  tests the OpenCL kernels one by one, then in a simulator that finds wrong accesses
 # make clean   removes what the others made
 #
 # PYTHON=python3.12 chooses the interpreter, ARGS="--epochs 1" goes to the program that is run.
@@ -33,7 +33,7 @@ mnist: .venv/installed-examples
 	@$(RUN) examples/mnist.py $(ARGS)
 
 test: .venv/installed-test
-	@$(PYTEST) --ignore tests/parity $(ARGS)
+	@$(PYTEST) --ignore tests/parity --ignore tests/kernels $(ARGS)
 
 lint: .venv/installed-dev
 	@$(RUN) -m ruff check .
@@ -45,6 +45,7 @@ parity: .venv/installed-parity
 	@$(PYTEST) tests/parity $(ARGS)
 
 kernels: .venv/installed-oclgrind
+	@$(PYTEST) tests/kernels $(ARGS)
 	@TINYNET_KERNEL_PLATFORM=Oclgrind $(PYTEST) tests/kernels $(ARGS)
 
 clean:
