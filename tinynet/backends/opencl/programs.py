@@ -18,6 +18,7 @@ import hashlib
 import os
 import re
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,6 @@ from tinynet.settings import cache_folder
 
 KERNELS = Path(__file__).parent / "kernels"
 # Numbers too small for full precision count as 0: some CPUs are a hundred times slower with them.
-# Warnings are switched off: pyopencl would make Python's of them.
 OPTIONS = ["-cl-denorms-are-zero", "-w"]
 NO_HEADER = "-D_OPENCL_H_"
 DECLARATIONS = (KERNELS / "declarations.cl").read_text(encoding="utf-8")
@@ -66,13 +66,13 @@ class Builder:
         """The program, compiled now. Raises `KernelError` with the compiler's words."""
         if self.is_header_kept_out:
             try:
-                short = cl.Program(self.context, DECLARATIONS + text)
-                return short.build([*OPTIONS, "-DIS_POCL", NO_HEADER])
+                options = [*OPTIONS, "-DIS_POCL", NO_HEADER]
+                return _built(cl.Program(self.context, DECLARATIONS + text), options)
             except cl.RuntimeError:  # a mistake in the text, or a PoCL whose header is another
                 pass
         try:
             options = [*OPTIONS, "-DIS_POCL"] if self.is_pocl else OPTIONS
-            program = cl.Program(self.context, text).build(options)
+            program = _built(cl.Program(self.context, text), options)
         except cl.RuntimeError as error:
             raise KernelError(describe(name, text, str(error))) from None
         self.is_header_kept_out = False
@@ -98,7 +98,7 @@ class Builder:
         if hashlib.sha256(binary).digest() != data[:CHECKSUM]:
             return None
         try:
-            return cl.Program(self.context, [self.cl_device], [binary]).build(OPTIONS)
+            return _built(cl.Program(self.context, [self.cl_device], [binary]), OPTIONS)
         except cl.Error:  # another driver's
             return None
 
@@ -111,6 +111,13 @@ class Builder:
             if time.monotonic() > deadline or not _write(path, program):
                 break
         self.unsaved.clear()
+
+
+def _built(program: Any, options: list[str]) -> Any:
+    """The program, built; what compilers say of programs that they build is no news to users."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", cl.CompilerWarning)
+        return program.build(options)
 
 
 def _write(path: Path, program: Any) -> bool:
