@@ -151,10 +151,10 @@ class OpenCLBackend:
         if not count or (dtype.rank < 2 and not is_whole):
             steps = np.arange(count) * step + start
             return self.from_numpy(steps.astype(numpy_dtype(dtype)))
-        bounds = None
-        if dtype.rank == 1:
-            ends = int(start), int(start + (count - 1) * step)
-            bounds = min(ends), max(ends)
+        bounds, within = None, limits(dtype)
+        if within is not None:
+            low, high = sorted((int(start), int(start + (count - 1) * step)))
+            bounds = (low, high) if within[0] <= low and high <= within[1] else None
         return as_array(Value("iota", dtype, (count,), params=(start, step), bounds=bounds))
 
     def random_bits(self, key: int, counter: int, count: int, width: Literal[32, 64]) -> Array:
