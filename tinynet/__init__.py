@@ -26,6 +26,7 @@ from tinynet.dtype import (
     uint16, uint32, uint64, uint8,
 )
 from tinynet.io import load, save
+from tinynet.jit import jit
 from tinynet.ops.arithmetic import (
     add, addcdiv, addcmul, allclose, atan2, bitwise_and, left_shift as bitwise_left_shift,
     bitwise_or, right_shift as bitwise_right_shift, bitwise_xor, clamp, clamp as clip, copysign,
@@ -109,7 +110,7 @@ __all__ = [  # noqa: RUF022 (plain alphabetical order)
     "fmod", "from_dlpack", "from_numpy", "full", "full_like", "gather", "ge", "get_rng_state",
     "greater", "gt", "half", "hstack", "iinfo", "index_add", "index_put", "index_select",
     "inference_mode", "initial_seed", "int", "int16", "int32", "int64", "int8",
-    "is_grad_enabled", "isclose", "isfinite", "isinf", "isnan", "le", "lerp", "less", "linalg",
+    "is_grad_enabled", "isclose", "isfinite", "isinf", "isnan", "jit", "le", "lerp", "less", "linalg",
     "linspace", "load", "log", "log10", "log1p", "log2", "log_softmax", "logaddexp",
     "logcumsumexp", "logical_and", "logical_not", "logical_or", "logical_xor", "logit",
     "logspace", "logsumexp", "long", "lt", "manual_seed", "masked_fill", "masked_select",

@@ -9,8 +9,10 @@ tinynet.float16
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 from tinynet.errors import DTypeError
+from tinynet.numbers import Number
 
 Scalar = bool | int | float
 
@@ -96,9 +98,12 @@ def _promote_floating(a: DType, b: DType) -> DType:
 
 def scalar_dtype(value: Scalar) -> DType:
     """The dtype that a Python scalar has where no tensor says otherwise."""
-    if isinstance(value, bool):
+    plain: Any = value
+    if isinstance(plain, Number):
+        plain = plain.value
+    if isinstance(plain, bool):
         return bool_
-    return int64 if isinstance(value, int) else DEFAULT
+    return int64 if isinstance(plain, int) else DEFAULT
 
 
 def result_dtype(

@@ -4,6 +4,8 @@ Each derives from `TinynetError` and from the builtin that a user would catch. M
 ``operation: what came, what was expected``.
 """
 
+from __future__ import annotations
+
 
 class TinynetError(Exception):
     """Base of all exceptions of tinynet."""
@@ -43,6 +45,19 @@ class KernelError(TinynetError, RuntimeError):
 
 class GradientError(TinynetError, RuntimeError):
     """A misuse of automatic differentiation."""
+
+
+class RecordingError(TinynetError, RuntimeError):
+    """A function that `tinynet.jit` cannot record, or a use of what it recorded that is none."""
+
+    @classmethod
+    def reading(cls, why: str) -> RecordingError:
+        """For what needs values while there are none to rely on."""
+        return cls(
+            f"jit: the function {why} (item, tolist, numpy, bool, print, nonzero, ...) while it is "
+            "recorded, and replays cannot do that; return the tensor and read it outside, or "
+            "choose with where()"
+        )
 
 
 class AnomalyError(TinynetError, ArithmeticError):

@@ -18,6 +18,7 @@ from tinynet.autograd import anomaly
 from tinynet.autograd.mode import mode
 from tinynet.dtype import bool_
 from tinynet.errors import ArgumentTypeError, GradientError
+from tinynet.numbers import Number
 
 if TYPE_CHECKING:
     from tinynet.autograd.operation import Function
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from tinynet.shape import Shape
     from tinynet.tensor import Tensor
 
-NOT_TENSORS = frozenset([float, int, bool, type(None)])  # what else a node may save
+NOT_TENSORS = frozenset([float, int, bool, type(None), Number])  # what else a node may save
 clock = count(1)
 
 

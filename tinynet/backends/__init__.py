@@ -15,6 +15,8 @@ from tinynet.errors import ArgumentTypeError, DeviceError
 # device type: the module whose `open_device(index)` returns a Backend
 MODULES = {"cpu": "tinynet.backends.numpy", "opencl": "tinynet.backends.opencl"}
 
+opened: list[Backend] = []  # those in use
+
 
 class Device(str):
     """A device's name, with its parts: `Device("opencl:1")` has type "opencl" and index 1."""
@@ -50,4 +52,6 @@ def _open(name: str) -> Backend:
         raise DeviceError(f"device: no device {name!r}, there is cpu")
     module = importlib.import_module(MODULES[match[1]])
     backend: Backend = module.open_device(int(which) if which.isdecimal() else which)
+    if backend not in opened:
+        opened.append(backend)
     return backend

@@ -12,6 +12,8 @@ Integers wrap around. What is not said is the backend's to choose: casts of NaN 
 do not fit an integer.
 """
 
+from __future__ import annotations
+
 from typing import Any, Literal, Protocol
 
 from numpy.typing import NDArray
@@ -45,6 +47,61 @@ class Array(Protocol):
     def shape(self) -> Shape:
         """Sizes of the dims."""
 
+    @property
+    def strides(self) -> Shape:
+        """Steps in memory along the dims, in a unit of the backend's."""
+
+
+class Recorder(Protocol):
+    """Notes what the calling thread asks of a backend between `start` and `stop`."""
+
+    @property
+    def is_used(self) -> bool:
+        """Whether anything was asked."""
+
+    def start(self) -> None:
+        """Begin. Until `stop`, reading values raises `RecordingError`."""
+
+    def stop(self) -> None:
+        """End."""
+
+    def add_input(self, array: Any) -> None:
+        """Each replay brings another array in place of this one, of its shape, dtype and strides.
+
+        Inputs are added before they are used, in the order in which replays bring them.
+        """
+
+    def add_state(self, array: Any) -> None:
+        """This array is from outside and the same in each replay. Added before it is used."""
+
+    def finish(self, outputs: list[Any], kept: list[Any]) -> Tape:
+        """What was asked, as a tape that gives `outputs`, after `stop`.
+
+        `kept` are arrays made meanwhile that others hold on to and find changed by each replay.
+        """
+
+
+class Tape(Protocol):
+    """Primitives to be called again; printed, it lists them."""
+
+    kept: list[Any]
+
+    def replay(self, inputs: list[Any], numbers: list[Any]) -> list[Any]:
+        """Call them on other inputs. Returns outputs: new arrays, or views of memory from outside.
+
+        `numbers` are the values of a `Script`. Memory from outside is written as recorded.
+        """
+
+    def settle(self) -> None:
+        """Take whoever holds the kept arrays now for those who may find them changed."""
+
+    def is_held(self) -> bool:
+        """Whether others hold kept arrays, or their memory, than when things were settled."""
+
+    def bind(self) -> None:
+        """Go on with new `kept` arrays, and leave the old ones to those who hold them."""
+
+
 
 class Backend(Protocol):
     """Arrays and primitives of one device. Results are new arrays, or views where it says so."""
@@ -61,6 +118,9 @@ class Backend(Protocol):
 
     def realize(self, x: Any) -> None:
         """Compute `x` now, on devices that put work off until its results are asked for."""
+
+    def record(self) -> Recorder:
+        """A recorder, for `tinynet.jit`."""
 
     # creation
     def full(self, shape: Shape, value: Scalar, dtype: DType) -> Any:

@@ -1,15 +1,5 @@
-"""The reference backend: eager NumPy on the CPU, views wherever memory allows.
+"""The reference backend: eager NumPy on the CPU, views wherever memory allows."""
 
-Every primitive runs in a context of its own with NumPy's floating point warnings off: infinities
-and NaNs are values here, and the caller's own `numpy.errstate` stays as it is. (Entering
-`numpy.errstate` would cost 2 us a call, running in a ready context costs none.)
-"""
-
-import contextvars
-import math
-import threading
-from collections.abc import Callable
-from functools import lru_cache
 from math import copysign, prod
 from typing import Any, Literal
 
@@ -18,58 +8,18 @@ from numpy import ndarray
 from numpy.typing import NDArray
 
 from tinynet.backends import host
-from tinynet.backends import numpy_special as special
 from tinynet.backends.base import PutMode, Range
 from tinynet.backends.host import numpy_dtype
+from tinynet.backends.numpy_calls import ELEMENTWISE, UFUNCS, QuietContext, quiet, with_scalar
 from tinynet.backends.numpy_memory import keep_freed_memory
+from tinynet.backends.numpy_tape import Recorder
 from tinynet.dtype import DType, Scalar
 from tinynet.errors import DeviceError, DimError
 from tinynet.shape import Shape
 
 Array = NDArray[Any]
 
-ELEMENTWISE: dict[str, Callable[..., Any]] = {
-    "neg": np.negative, "abs": np.absolute, "sign": np.sign, "sqrt": np.sqrt,
-    "rsqrt": special.rsqrt, "reciprocal": np.reciprocal, "square": np.square,
-    "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1,
-    "log": np.log, "log2": np.log2, "log10": np.log10, "log1p": np.log1p,
-    "sin": np.sin, "cos": np.cos, "tan": np.tan,
-    "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan,
-    "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh,
-    "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh,
-    "sigmoid": special.sigmoid, "logit": special.logit, "erf": special.erf,
-    "floor": np.floor, "ceil": np.ceil, "round": np.rint, "trunc": np.trunc,
-    "isnan": np.isnan, "isinf": np.isinf, "isfinite": np.isfinite,
-    "logical_not": np.logical_not, "invert": np.invert,
-    "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide,
-    "floor_divide": np.floor_divide, "remainder": np.remainder, "fmod": np.fmod,
-    "pow": special.power,
-    "maximum": np.maximum, "minimum": np.minimum,
-    "atan2": np.arctan2, "copysign": np.copysign, "logaddexp": np.logaddexp,
-    "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal,
-    "gt": np.greater, "ge": np.greater_equal,
-    "logical_and": np.logical_and, "logical_or": np.logical_or, "logical_xor": np.logical_xor,
-    "bitwise_and": np.bitwise_and, "bitwise_or": np.bitwise_or, "bitwise_xor": np.bitwise_xor,
-    "left_shift": np.left_shift, "right_shift": np.right_shift,
-    "where": special.where,
-}  # fmt: skip
-UFUNCS: dict[str, np.ufunc] = {
-    "sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum,
-    "any": np.logical_or, "all": np.logical_and, "add": np.add, "mul": np.multiply,
-}  # fmt: skip
-
-
-class _QuietContext(threading.local):
-    """`run(function, *args)` calls with floating point warnings off; one context per thread."""
-
-    def __init__(self) -> None:
-        context = contextvars.Context()
-        context.run(np.seterr, all="ignore")
-        self.run = context.run
-
-
-_quiet = _QuietContext()
-_run_quietly = _QuietContext().run
+_run_quietly = QuietContext().run
 
 
 def open_device(index: int) -> "NumPyBackend":
@@ -94,11 +44,14 @@ class NumPyBackend:
     def realize(self, x: Array) -> None:
         pass
 
+    def record(self) -> Recorder:
+        return Recorder(self)
+
     def full(self, shape: Shape, value: Scalar, dtype: DType) -> Array:
         if value == 0 and copysign(1, value) > 0:
             return np.zeros(shape, numpy_dtype(dtype))
         array = np.empty(shape, numpy_dtype(dtype))
-        _quiet.run(array.fill, value)
+        quiet.run(array.fill, value)
         return array
 
     def arange(self, count: int, start: Scalar, step: Scalar, dtype: DType) -> Array:
@@ -119,25 +72,25 @@ class NumPyBackend:
         if out is None:
             try:
                 if c is not None:
-                    result = _run_quietly(function, a, *_with_scalar(b, c))
+                    result = _run_quietly(function, a, *with_scalar(b, c))
                 elif b is None:
                     result = _run_quietly(function, a)
                 else:
                     if type(a) is not type(b):
-                        a, b = _with_scalar(a, b)
+                        a, b = with_scalar(a, b)
                     result = _run_quietly(function, a, b)
                 return result if type(result) is ndarray else np.asarray(result)
             except RuntimeError:  # another thread is inside that context; each has one of its own
                 pass
         if c is not None:
-            operands: tuple[Any, ...] = (a, *_with_scalar(b, c))
+            operands: tuple[Any, ...] = (a, *with_scalar(b, c))
         else:
-            operands = (a,) if b is None else _with_scalar(a, b)
-        result = _quiet.run(function, *operands, out=out)
+            operands = (a,) if b is None else with_scalar(a, b)
+        result = quiet.run(function, *operands, out=out)
         return result if type(result) is ndarray else np.asarray(result)
 
     def cast(self, x: Array, dtype: DType) -> Array:
-        result = _quiet.run(x.astype, numpy_dtype(dtype))
+        result = quiet.run(x.astype, numpy_dtype(dtype))
         return result if type(result) is np.ndarray else np.asarray(result)
 
     def copy(self, x: Array) -> Array:
@@ -147,15 +100,15 @@ class NumPyBackend:
         # NumPy minds overlap, but for vectors whose steps in memory differ
         if target.ndim == 1 and source.ndim == 1 and source.strides != target.strides:
             source = source.copy() if np.may_share_memory(target, source) else source
-        _quiet.run(np.copyto, target, source, "unsafe")
+        quiet.run(np.copyto, target, source, "unsafe")
 
     def reduce(self, op: str, x: Array, dims: Shape, keepdim: bool) -> Array:
         dtype = x.dtype
         narrow = dtype.itemsize == 2 and op in ("sum", "prod") and dtype.kind not in "iu"
         source = x.astype(np.float32) if narrow else x
         reduce: Any = UFUNCS[op].reduce
-        result = np.asarray(_quiet.run(reduce, source, dims, source.dtype, None, keepdim))
-        return _quiet.run(result.astype, x.dtype) if narrow else result
+        result = np.asarray(quiet.run(reduce, source, dims, source.dtype, None, keepdim))
+        return quiet.run(result.astype, x.dtype) if narrow else result
 
     def arg_reduce(self, op: Literal["max", "min"], x: Array, dim: int, keepdim: bool) -> Array:
         function = np.argmax if op == "max" else np.argmin
@@ -164,8 +117,8 @@ class NumPyBackend:
     def scan(self, op: str, x: Array, dim: int) -> Array:
         narrow = x.dtype.itemsize == 2 and x.dtype.kind not in "iu"
         source = x.astype(np.float32) if narrow else x
-        result: Array = _quiet.run(UFUNCS[op].accumulate, source, dim, source.dtype)
-        return _quiet.run(result.astype, x.dtype) if narrow else result
+        result: Array = quiet.run(UFUNCS[op].accumulate, source, dim, source.dtype)
+        return quiet.run(result.astype, x.dtype) if narrow else result
 
     def argsort(self, x: Array, dim: int, descending: bool) -> Array:
         if x.dtype.kind == "V":  # ml_dtypes leaves NaN where it is
@@ -178,13 +131,13 @@ class NumPyBackend:
     def matmul(self, a: Array, b: Array) -> Array:
         if a.dtype.itemsize == 2 and a.dtype.kind not in "iu":
             wide = self.matmul(a.astype(np.float32), b.astype(np.float32))
-            return _quiet.run(wide.astype, a.dtype)
+            return quiet.run(wide.astype, a.dtype)
         if b.ndim == 2 and a.ndim == 2:
-            return _quiet.run(np.dot, a, b)
+            return quiet.run(np.dot, a, b)
         if b.ndim == 2 and a.ndim > 2:  # one large product rather than many small ones
-            rows: Array = _quiet.run(np.dot, a.reshape(-1, a.shape[-1]) if a.size else a, b)
+            rows: Array = quiet.run(np.dot, a.reshape(-1, a.shape[-1]) if a.size else a, b)
             return rows.reshape(*a.shape[:-1], b.shape[1])
-        return np.asarray(_quiet.run(np.matmul, a, b))
+        return np.asarray(quiet.run(np.matmul, a, b))
 
     def linalg(self, op: str, *operands: Array) -> tuple[Array, ...]:
         return host.linalg(op, *operands)
@@ -242,7 +195,7 @@ class NumPyBackend:
             if mode == "set":
                 x[index] = values
             else:
-                _quiet.run(UFUNCS[mode].at, x, index, values)
+                quiet.run(UFUNCS[mode].at, x, index, values)
         except IndexError as error:
             raise _out_of_range(error) from None
 
@@ -262,24 +215,6 @@ def _out_of_range(error: IndexError) -> DimError:
     """NumPy's error about an index, in tinynet's words."""
     text = str(error).replace("bounds for axis", "range for dim").replace("with size", "of size")
     return DimError(f"index: {text}")
-
-
-def _with_scalar(a: Any, b: Any) -> tuple[Any, Any]:
-    """Both operands, a Python float as a 0-d array of the other's dtype."""
-    if type(b) is float:
-        return a, _as_element(b, a.dtype, b == 0 and math.copysign(1, b))
-    if type(a) is float:
-        return _as_element(a, b.dtype, a == 0 and math.copysign(1, a)), b
-    return a, b
-
-
-@lru_cache(maxsize=256)
-def _as_element(value: float, dtype: "np.dtype[Any]", sign: float) -> Array:
-    """A float as a 0-d array, kept: NumPy takes 0.3 us to make one. `sign` tells 0.0 from -0.0.
-
-    Beside bfloat16, NumPy would take a Python float for a float32.
-    """
-    return _quiet.run(np.asarray, value, dtype)
 
 
 def _as_slice(start: int, step: int, count: int) -> slice:

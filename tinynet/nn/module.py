@@ -15,6 +15,8 @@ from tinynet.nn import hooks, state
 from tinynet.nn.parameter import Parameter
 from tinynet.tensor import Tensor
 
+changes = [0]  # how often an attribute of any module was set; `tinynet.jit` watches it
+
 Self = TypeVar("Self", bound="Module")
 Named = Iterator[tuple[str, Any]]
 
@@ -69,6 +71,7 @@ class Module:
         if isinstance(before, (Tensor, Module)) and value is not None:
             self._check_replacement(name, before, value, name in (buffers or ()))
         object.__setattr__(self, name, value)
+        changes[0] += 1
 
     def _check_replacement(self, name: str, before: Any, value: Any, is_buffer: bool) -> None:
         """A part stays what it is: a parameter, say, is not replaced by a list."""
@@ -83,6 +86,7 @@ class Module:
     def __delattr__(self, name: str) -> None:
         object.__delattr__(self, name)
         self._buffers.pop(name, None)
+        changes[0] += 1
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Set attribute `name` to a parameter, or to None for one that this module has not."""

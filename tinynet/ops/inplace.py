@@ -23,6 +23,7 @@ from tinynet.autograd.inplace import (
 from tinynet.autograd.operation import Gradients, Op
 from tinynet.dtype import Scalar
 from tinynet.errors import DTypeError, ShapeError
+from tinynet.numbers import Number, as_float
 from tinynet.ops import arithmetic, elementwise, indexing, linear, rearranging, scan
 from tinynet.ops.copying import to_device
 from tinynet.ops.movement import expand_to
@@ -84,8 +85,8 @@ def in_place_elementwise(function: Callable[..., Tensor], primitive: str) -> Wri
                 if y.shape != x.shape and shapes.broadcast(name, x.shape, y.shape) != x.shape:
                     return general(x, *operands)
                 arrays.append(y.array)
-            elif type(y) is float or type(y) is int:
-                arrays.append(float(y))
+            elif type(y) is float or type(y) is int or type(y) is Number:
+                arrays.append(as_float(y))
             else:
                 return general(x, *operands)
         check_writable(name, x, False)
@@ -185,7 +186,7 @@ def add_(input: Tensor, other: Any, *, alpha: Scalar = 1) -> Tensor:
     x = require_tensor("add_", input)
     if needs_recording(x, (other,)) or not _are_alike(x, other):
         return _plain_add(x, other, alpha=alpha)
-    return _add_scaled("add_", x, x.backend.elementwise("mul", other.array, float(alpha)), 1)
+    return _add_scaled("add_", x, x.backend.elementwise("mul", other.array, as_float(alpha)), 1)
 
 
 def lerp_(input: Tensor, end: Tensor, weight: Any) -> Tensor:

@@ -10,6 +10,7 @@ from tinynet.autograd.graph import Node, Variable, result, wrap
 from tinynet.autograd.operation import Op
 from tinynet.dtype import DEFAULT, DType, Scalar, fitted_scalar, result_dtype, wrap_scalar
 from tinynet.errors import ArgumentTypeError, DeviceError, DTypeError
+from tinynet.numbers import Number
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -87,6 +88,8 @@ def as_operand(op: str, value: Any, like: Tensor | None = None) -> Tensor | Scal
         return cast("Tensor", value)
     if isinstance(value, (bool, int, float)):
         return float(value) if type(value) not in (bool, int, float) else value
+    if type(value) is Number:
+        return cast(Scalar, value)
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
         return cast(Scalar, value.item())
     if hasattr(value, "__array__"):

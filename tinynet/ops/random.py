@@ -37,6 +37,7 @@ from tinynet.dtype import (
     uint64,
 )
 from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
+from tinynet.numbers import Number, Numbers
 from tinynet.ops.arithmetic import choose
 from tinynet.ops.movement import reshape_to
 from tinynet.ops.operands import as_number, cast_to, require_tensor
@@ -47,47 +48,48 @@ if TYPE_CHECKING:
 
 
 class Generator:
-    """A stream of random numbers: `seed` names it, `counter` says how much of it is used.
+    """A stream of random numbers: its seed names it, its counter says how much of it is used.
 
     `device` is accepted for PyTorch's sake: the numbers are the same on every device.
     """
 
     def __init__(self, device: str | None = None) -> None:
         self.device = device
-        self.seed_value = int.from_bytes(os.urandom(8), "little")
-        self.counter = 0
+        self.state = Numbers(seed=int.from_bytes(os.urandom(8), "little"), counter=0)
 
     def manual_seed(self, seed: int) -> Generator:
         """Start the stream named `seed` (any int; taken modulo 2**128)."""
-        self.seed_value = shapes.as_integer("manual_seed", "seed", seed) % 2**128
-        self.counter = 0
+        self.state["seed"] = shapes.as_integer("manual_seed", "seed", seed) % 2**128
+        self.state["counter"] = 0
         return self
 
     def initial_seed(self) -> int:
         """The seed in use."""
-        return self.seed_value
+        return self.get_state()[0]
 
     def seed(self) -> int:
         """Start a stream that nobody can repeat, and say which."""
         self.manual_seed(int.from_bytes(os.urandom(8), "little"))
-        return self.seed_value
+        return self.initial_seed()
 
     def get_state(self) -> tuple[int, int]:
         """Seed and counter."""
-        return self.seed_value, self.counter
+        return self.state["seed"], self.state["counter"]
 
     def set_state(self, state: tuple[int, int]) -> Generator:
         """Continue where `get_state` was called."""
-        if not isinstance(state, tuple) or [type(n) for n in state] != [int, int]:
+        is_pair = isinstance(state, tuple) and len(state) == 2
+        if not is_pair or not {type(n) for n in state} <= {int, Number}:
             raise ArgumentTypeError(f"set_state: expected get_state's result, got {state!r:.60}")
-        self.seed_value, self.counter = state
+        self.state["seed"], self.state["counter"] = state
         return self
 
     def bits(self, count: int, width: int, device: str | None) -> Tensor:
         """`count` fresh words of 32 or 64 random bits."""
         backend = open_backend(device)
-        array = backend.random_bits(self.seed_value, self.counter, count, width)  # type: ignore[arg-type]
-        self.counter += -(-count * width // 256)
+        seed, counter = self.get_state()
+        array = backend.random_bits(seed, counter, count, width)  # type: ignore[arg-type]
+        self.state["counter"] = counter + -(-count * width // 256)
         return wrap(array, uint64 if width == 64 else uint32, backend)
 
 

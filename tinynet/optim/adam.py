@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from tinynet.ops.creation import zeros_like
@@ -67,7 +66,7 @@ class Adam(Optimizer):
         square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
         if group["amsgrad"]:
             square = state["max_exp_avg_sq"].maximum_(square)
-        correction = math.sqrt(1 - beta2 ** state["step"])
+        correction = (1 - beta2 ** state["step"]) ** 0.5
         step_size = lr * correction / (1 - beta1 ** state["step"])
         parameter.addcdiv_(mean, square.sqrt().add_(group["eps"] * correction), value=-step_size)
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from tinynet.autograd.mode import enable_grad, no_grad
 from tinynet.errors import ArgumentError, ArgumentTypeError, StateError
+from tinynet.numbers import Numbers
 from tinynet.tensor import Tensor
 
-Group = dict[str, Any]
+Group = Numbers
 
 
 class Optimizer:
@@ -35,7 +36,7 @@ class Optimizer:
     def __init__(self, params: Any, defaults: Mapping[str, Any]) -> None:
         self.defaults = dict(defaults)
         self.param_groups: list[Group] = []
-        self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+        self.state: defaultdict[Tensor, Numbers] = defaultdict(Numbers)
         groups = self._as_list("params", params)
         if not groups:
             raise ArgumentError(f"{self._name}: params is empty, expected tensors or groups")
@@ -75,13 +76,13 @@ class Optimizer:
                 elif parameter.grad is not None:
                     parameter.grad = parameter.grad.detach().zero_()
 
-    def add_param_group(self, param_group: Group) -> None:
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Train more parameters, with options of their own."""
         if not isinstance(param_group, dict) or "params" not in param_group:
             raise ArgumentTypeError(
                 f"{self._name}: a group must be a dict with 'params', got {param_group!r}"
             )
-        group = {**param_group}
+        group = Numbers(param_group)
         params = self._as_list("a group's params", group["params"])
         if params and all(isinstance(item, tuple) for item in params):
             group["param_names"] = [name for name, _ in params]
@@ -151,9 +152,9 @@ class Optimizer:
         self.state.clear()
         for number, kept in state_dict["state"].items():
             parameter = by_number[number]
-            self.state[parameter] = {
-                key: _copied_for(parameter, value) for key, value in kept.items()
-            }
+            self.state[parameter] = Numbers(
+                {key: _copied_for(parameter, value) for key, value in kept.items()}
+            )
         for group, saved in zip(self.param_groups, state_dict["param_groups"], strict=True):
             group.update({key: value for key, value in saved.items() if key != "params"})
 

@@ -1,0 +1,176 @@
+"""From primitives to NumPy calls that write where they are told: `function(*args)` and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tinynet.backends.numpy_calls import ELEMENTWISE, UFUNCS, Array, as_element
+from tinynet.numbers import Number
+
+Step = tuple[Callable[..., Any], tuple[Any, ...]]
+Place = Any  # where an array lies: `numpy_tape.Place`
+
+
+def lower(call: Any, backend: Any, resolve: Callable[[Place], Any]) -> list[Step]:
+    """The steps of a call whose arrays are places; `resolve` finds what stands for one."""
+    given = _resolved(call.args, resolve)
+    outs = [resolve(out) for out in call.outs]
+    rule = _RULES.get(call.method)
+    steps = None if rule is None else rule(call, given, outs[0])
+    if steps is not None:
+        return steps
+    method = getattr(type(backend), call.method)
+    if call.method in ("assign", "put"):
+        return [(method, (backend, *given))]
+    if not call.is_new:
+        return [(_write_elementwise, (method, backend, given, outs[0]))]
+    return [(_copy_into, (outs, method, (backend, *given)))]
+
+
+def spared(args: tuple[Any, ...]) -> list[Array]:
+    """The operands of an elementwise call that its result may be written over."""
+    op, *operands = args
+    wanted = operands[2:] if op == "where" else operands
+    return [x for x in wanted if isinstance(x, np.ndarray)]
+
+
+def places_in(item: Any) -> Iterator[Place]:
+    """The places among arguments."""
+    if hasattr(item, "reach"):
+        yield item
+    elif type(item) is tuple:
+        for part in item:
+            yield from places_in(part)
+
+
+def operands(args: tuple[Any, ...]) -> list[Any]:
+    """What a call is made with, for people to read."""
+    return [x for x in args if x is not None and type(x) is not str]
+
+
+def title(call: Any) -> str:
+    """A call's name, for people to read."""
+    return str(call.args[0]) if call.args and type(call.args[0]) is str else str(call.method)
+
+
+def _resolved(item: Any, resolve: Callable[[Place], Any]) -> Any:
+    if type(item) is tuple:
+        return tuple([_resolved(part, resolve) for part in item])
+    return resolve(item) if hasattr(item, "reach") else item
+
+
+# Each rule gives the steps of one primitive, or None where the backend's own method must do it.
+def _elementwise(call: Any, given: Any, out: Any) -> list[Step] | None:
+    op, *operands = given
+    places = [x for x in call.args[1:] if hasattr(x, "reach")]
+    dtype = places[-1].dtype
+    if dtype.kind == "V" and any(type(x) is Number for x in operands):
+        return None
+    operands = [
+        as_element(x, dtype, x == 0 and str(x)[0] == "-") if type(x) is float else x
+        for x in operands
+        if x is not None
+    ]
+    x = operands[0]
+    if op == "sigmoid":
+        one = as_element(1.0, dtype, False)
+        return [
+            (np.negative, (x, out)),
+            (np.exp, (out, out)),
+            (np.add, (out, one, out)),
+            (np.reciprocal, (out, out)),
+        ]
+    if op == "where" and call.is_new:
+        return [
+            (np.copyto, (out, operands[2])),
+            (np.copyto, (out, operands[1], "same_kind", x)),
+        ]
+    if op == "pow" and dtype.kind not in "biu":
+        return [(np.power, (*operands, out))]
+    return [(ELEMENTWISE[op], (*operands, out))]
+
+
+def _cast(call: Any, given: Any, out: Any) -> list[Step]:
+    return [(np.copyto, (out, given[0], "unsafe"))]
+
+
+def _copy(call: Any, given: Any, out: Any) -> list[Step]:
+    return [(np.copyto, (out, given[0]))]
+
+
+def _constant(call: Any, given: Any, out: Any) -> list[Step]:
+    return [(np.copyto, (out, given[0]))]
+
+
+def _reshape(call: Any, given: Any, out: Any) -> list[Step] | None:
+    return [(np.copyto, (out.reshape(call.args[0].shape), given[0]))]
+
+
+def _full(call: Any, given: Any, out: Any) -> list[Step]:
+    return [(out.fill, (given[1],))]
+
+
+def _reduce(call: Any, given: Any, out: Any) -> list[Step] | None:
+    op, x, dims, keepdim = given
+    dtype = call.args[1].dtype
+    if dtype.itemsize == 2 and op in ("sum", "prod") and dtype.kind not in "iu":
+        return None
+    return [(UFUNCS[op].reduce, (x, dims, dtype, out, keepdim))]
+
+
+def _matmul(call: Any, given: Any, out: Any) -> list[Step] | None:
+    a, b = call.args
+    if a.dtype.itemsize == 2 and a.dtype.kind not in "iu":
+        return None
+    x, y = given
+    if len(b.shape) == 2 and len(a.shape) == 2:
+        return [(np.dot, (x, y, out))]
+    if len(b.shape) == 2 and len(a.shape) > 2:
+        if not (isinstance(x, np.ndarray) and a.is_contiguous and x.size):
+            return None
+        return [(np.dot, (x.reshape(-1, x.shape[-1]), y, out.reshape(-1, b.shape[1])))]
+    return [(np.matmul, (x, y, out))]
+
+
+def _concatenate(call: Any, given: Any, out: Any) -> list[Step]:
+    arrays, dim = given
+    return [(partial(_join, dim, out), tuple(arrays))]
+
+
+def _assign(call: Any, given: Any, out: Any) -> list[Step] | None:
+    target, source = call.args
+    is_apart = target.kind in ("buffer", "own") and source.storage != target.storage
+    is_apart |= source.kind in ("buffer", "own", "constant") and source.storage != target.storage
+    return [(np.copyto, (given[0], given[1], "unsafe"))] if is_apart else None
+
+
+_RULES: dict[str, Callable[[Any, Any, Any], list[Step] | None]] = {
+    "elementwise": _elementwise,
+    "cast": _cast,
+    "copy": _copy,
+    "constant": _constant,
+    "reshape": _reshape,
+    "full": _full,
+    "reduce": _reduce,
+    "matmul": _matmul,
+    "concatenate": _concatenate,
+    "assign": _assign,
+}
+
+
+def _join(dim: int, out: Array, *arrays: Array) -> None:
+    np.concatenate(arrays, dim, out)
+
+
+def _write_elementwise(method: Any, backend: Any, given: tuple[Any, ...], out: Array) -> None:
+    method(backend, *given, out=out)
+
+
+def _copy_into(outs: Any, method: Any, args: tuple[Any, ...]) -> None:
+    results = method(*args)
+    for out, result in zip(outs, results if type(results) is tuple else (results,)):
+        np.copyto(out, result)

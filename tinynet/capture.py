@@ -1,0 +1,133 @@
+"""What a function does to tensors that it was not given: which it uses, writes, leaves gradients in.
+
+While a `Capture` is open, `Variable.array` and `Variable.grad` are properties, so every use of a
+tensor is seen, whoever makes it. Only the thread that opened it is watched, and one at a time.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from tinynet.autograd.graph import Variable
+from tinynet.errors import DeviceError, GradientError, RecordingError
+
+if TYPE_CHECKING:
+    from tinynet.backends.base import Recorder
+    from tinynet.tensor import Tensor
+
+lock = threading.RLock()  # one recording at a time
+
+
+class GradChange:
+    """What became of the `.grad` of a tensor: `before` counts only if it `was_read` first."""
+
+    def __init__(self, tensor: Tensor, before: Tensor | None, was_read: bool) -> None:
+        self.tensor = tensor
+        self.before = before
+        self.was_read = was_read
+
+
+class Capture:
+    """A context manager. `inputs` are the function's own tensors, `recorders` of all backends.
+
+    Afterwards `tensors` are those from outside that were used, each with its array and its count of
+    writes before; `grads` are by id of their tensors.
+    """
+
+    def __init__(self, inputs: list[Tensor], recorders: dict[Any, Recorder]) -> None:
+        self.inputs = inputs
+        self.recorders = recorders
+        self.backend: Any = None
+        self.tensors: dict[int, tuple[Tensor, Any, int]] = {}
+        self.grads: dict[int, GradChange] = {}
+        self.made: list[weakref.ref[Tensor]] = []
+
+    def __enter__(self) -> Capture:
+        lock.acquire()
+        self.thread = threading.get_ident()
+        for recorder in self.recorders.values():
+            recorder.start()
+        for x in self.inputs:
+            if id(x) not in self.tensors:
+                self.check(x)
+                self.recorders[x.backend].add_input(x.array)
+            self.note(x, x.array)
+        Variable.array = property(self.get_array, self.set_array)
+        Variable.grad = property(self.get_grad, self.set_grad)  # type: ignore[assignment]
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        del Variable.array
+        Variable.grad = None
+        for recorder in self.recorders.values():
+            recorder.stop()
+        lock.release()
+
+    def is_outside(self, fields: dict[str, Any]) -> bool:
+        """Whether this thread touches a tensor that was there before."""
+        return fields.get("made_in") is not self and threading.get_ident() == self.thread
+
+    def get_array(self, x: Any) -> Any:
+        fields = x.__dict__
+        array = fields["array"]
+        if id(x) not in self.tensors and self.is_outside(fields):
+            self.check(x)
+            self.note(x, array)
+            self.recorders[x.backend].add_state(array)
+        return array
+
+    def set_array(self, x: Any, array: Any) -> None:
+        fields = x.__dict__
+        if threading.get_ident() == self.thread:
+            if "array" not in fields:
+                fields["made_in"] = self
+                self.made.append(weakref.ref(x))
+            elif fields.get("made_in") is not self:
+                raise RecordingError(
+                    f"jit: the function gives a tensor of shape {x.shape} other memory "
+                    "(.data = ..., .to()), which replays cannot do; write into it with copy_()"
+                )
+        fields["array"] = array
+
+    def note(self, x: Tensor, array: Any) -> None:
+        """Take a tensor from outside to those that are used."""
+        self.tensors.setdefault(id(x), (x, array, version(x)))
+
+    def check(self, x: Tensor) -> None:
+        """Refuse a tensor that a recording cannot use."""
+        if self.backend is None:
+            self.backend = x.backend
+        if x.backend is not self.backend:
+            raise DeviceError(
+                f"jit: the function uses tensors on {self.backend.name} and {x.backend.name}, "
+                "expected one device"
+            )
+        if x.node is not None and x.needs_grad:
+            raise GradientError(
+                f"jit: the function uses a tensor of shape {x.shape} that has a graph outside of "
+                "it, into which replays cannot reach; detach() it, or compute it inside"
+            )
+
+    def get_grad(self, x: Any) -> Any:
+        grad = x.__dict__.get("grad")
+        if self.is_outside(x.__dict__):
+            self.grads.setdefault(id(x), GradChange(x, grad, True))
+        return grad
+
+    def set_grad(self, x: Any, grad: Any) -> None:
+        if self.is_outside(x.__dict__):
+            self.grads.setdefault(id(x), GradChange(x, x.__dict__.get("grad"), False))
+        x.__dict__["grad"] = grad
+
+
+def version(x: Tensor) -> int:
+    """How often a tensor's memory was written in place."""
+    return x.writes[0] if x.writes else 0
