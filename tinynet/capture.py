@@ -44,6 +44,7 @@ class Capture:
         self.tensors: dict[int, tuple[Tensor, Any, int]] = {}
         self.grads: dict[int, GradChange] = {}
         self.made: list[weakref.ref[Tensor]] = []
+        self.replaced: list[tuple[Tensor, Any]] = []  # inputs, and the arrays they had
 
     def __enter__(self) -> Capture:
         lock.acquire()
@@ -53,7 +54,10 @@ class Capture:
         for x in self.inputs:
             if id(x) not in self.tensors:
                 self.check(x)
-                self.recorders[x.backend].add_input(x.array)
+                original = x.array
+                x.array = self.recorders[x.backend].add_input(original)
+                if x.array is not original:
+                    self.replaced.append((x, original))
             self.note(x, x.array)
         Variable.array = property(self.get_array, self.set_array)
         Variable.grad = property(self.get_grad, self.set_grad)  # type: ignore[assignment]
@@ -67,6 +71,8 @@ class Capture:
     ) -> None:
         del Variable.array
         Variable.grad = None
+        for x, original in self.replaced:
+            x.array = original
         for recorder in self.recorders.values():
             recorder.stop()
         lock.release()

@@ -116,7 +116,7 @@ class Jitted:
                 raise self.unhashable(args, kwargs) from None
             if candidates:
                 for recording in candidates:
-                    if recording.fits():
+                    if recording.fits(leaves):
                         self.last = recording
                         return recording.replay(leaves)
                 self.why = candidates[-1].failed
@@ -236,10 +236,10 @@ class Recording:
         self.structure = _map(result, lambda y: self.note_output(y, capture, positions))
         backend = capture.backend
         if backend is None:
-            used = [b for b, recorder in capture.recorders.items() if recorder.is_used]
-            if len(used) > 1:
+            made = [y.backend for y in _tensors_in(result)]
+            backend = made[0] if made else next(iter(capture.recorders))
+            if any(r.is_used for b, r in capture.recorders.items() if b is not backend):
                 raise RecordingError("jit: the function uses several devices, expected one")
-            backend = used[0] if used else next(iter(capture.recorders))
         self.backend = backend
         _map_tensors(result, lambda y: _spent(y) if y.node is not None else y)
         self.result = result
@@ -320,7 +320,7 @@ class Recording:
         )
 
     # replays
-    def fits(self) -> bool:
+    def fits(self, leaves: list[Tensor]) -> bool:
         """Whether everything that the recording relied on holds."""
         for state, array in self.states:
             x = state()
@@ -335,6 +335,9 @@ class Recording:
             if type(who) is not int and who().grad is not (before and before()):
                 self.failed = "whether a tensor has a gradient"
                 return False
+        if not self.tape.fits([leaves[i].array for i in self.first]):
+            self.failed = "whether inputs share memory, or the range of an index,"
+            return False
         if not self.script.run():
             self.failed = f"the number {self.script.failed!r}"
             return False

@@ -65,10 +65,11 @@ class Recorder(Protocol):
     def stop(self) -> None:
         """End."""
 
-    def add_input(self, array: Any) -> None:
+    def add_input(self, array: Any) -> Any:
         """Each replay brings another array in place of this one, of its shape, dtype and strides.
 
-        Inputs are added before they are used, in the order in which replays bring them.
+        Inputs are added before they are used, in the order in which replays bring them. Returns
+        the array to use instead.
         """
 
     def add_state(self, array: Any) -> None:
@@ -85,6 +86,9 @@ class Tape(Protocol):
     """Primitives to be called again; printed, it lists them."""
 
     kept: list[Any]
+
+    def fits(self, inputs: list[Any]) -> bool:
+        """Whether a replay with these inputs would do what the recorded function does."""
 
     def replay(self, inputs: list[Any], numbers: list[Any]) -> list[Any]:
         """Call them on other inputs. Returns outputs: new arrays, or views of memory from outside.

@@ -77,9 +77,10 @@ class Recorder:
         """Whether anything was computed."""
         return bool(self.calls)
 
-    def add_input(self, array: Array) -> None:
+    def add_input(self, array: Array) -> Array:
         """`array` is another one in each replay."""
         self.inputs.append(array)
+        return array
 
     def add_state(self, array: Array) -> None:
         """`array` is from outside, and the same in each replay."""
@@ -371,6 +372,10 @@ class Tape:
         return found
 
     # replays
+    def fits(self, inputs: list[Array]) -> bool:
+        """Always: memory may overlap as it likes, and indices are checked on the way."""
+        return True
+
     def settle(self) -> None:
         """Note who holds the kept arrays now: nobody else may when a replay begins."""
         self.alone = [sys.getrefcount(x) for x in self.watched]

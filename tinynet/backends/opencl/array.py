@@ -26,7 +26,9 @@ class Value:
     `params` is what `op` needs besides; `weight` how many operations wait to be computed in it.
     """
 
-    __slots__ = ("args", "block", "bounds", "dtype", "op", "params", "shape", "weight")
+    __slots__ = (
+        "__weakref__", "args", "block", "bounds", "dtype", "op", "params", "shape", "weight",
+    )  # fmt: skip
 
     def __init__(
         self,

@@ -35,6 +35,7 @@ from tinynet.backends.opencl.device import Device
 from tinynet.backends.opencl.planner import merged_batch
 from tinynet.backends.opencl.primitives import QUESTIONS
 from tinynet.backends.opencl.scheduler import Scheduler
+from tinynet.backends.opencl.tape import Recorder
 from tinynet.dtype import (
     BY_NAME,
     DType,
@@ -48,7 +49,7 @@ from tinynet.dtype import (
     uint32,
     uint64,
 )
-from tinynet.errors import DeviceError, DimError
+from tinynet.errors import DeviceError, DimError, RecordingError
 from tinynet.shape import Shape
 
 HEAVIEST = 40
@@ -62,6 +63,16 @@ class OpenCLBackend:
         self.name = device.name
         self.device = device
         self.scheduler = Scheduler(device)
+        self.recorder: Recorder | None = None
+        self.seen_bounds: dict[Any, Bounds] = {}  # of inputs of recordings, by shape and dtype
+
+    def record(self) -> Recorder:
+        return Recorder(self)
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether this thread's calls are recorded."""
+        return self.recorder is not None and self.recorder.is_mine()
 
     # to and from the host
     def from_numpy(self, array: NDArray[Any]) -> Array:
@@ -73,9 +84,13 @@ class OpenCLBackend:
         bounds = (int(array.min()), int(array.max())) if dtype.rank == 1 else None
         value = Value("memory", dtype, array.shape, bounds=bounds)
         value.block = self.device.upload(np.ascontiguousarray(array))
+        if self.recorder is not None and self.is_recorded:
+            self.recorder.hold(value)
         return as_array(value)
 
     def to_numpy(self, x: Array) -> NDArray[Any]:
+        if self.is_recorded:
+            raise RecordingError.reading("reads the values of a tensor")
         result = np.empty(x.shape, numpy_dtype(x.dtype))
         if result.size:
             value = x.storage.value
@@ -316,13 +331,19 @@ class OpenCLBackend:
             a = self.expand(a, (*batch, *a.shape[-2:]))
             b = self.expand(b, (*batch, *b.shape[-2:]))
         factors = self.factors(a, b)
-        return as_array(Value("matmul", a.dtype, shape, factors, a.dtype, 1))
+        product = Value("matmul", a.dtype, shape, factors, a.dtype, 1)
+        if self.recorder is not None and self.is_recorded:
+            self.recorder.postpone(product)
+        return as_array(product)
 
     def factors(self, a: Array, b: Array) -> tuple[View, View]:
         """Both factors of a product in memory, in a layout that its kernels take."""
         views = []
         for x in (a, b):
-            self.memory(x)
+            if not self.is_recorded:
+                self.memory(x)
+            elif x.storage.value.op in ("full", "iota"):
+                x.storage.value = self.loaded(x.storage.value)
             views.append(View(x.storage.value, x.shape, x.strides, x.offset))
         if len(a.shape) > 4 and len(merged_batch(a.shape[:-2], *views)[0]) > 2:
             views = []
@@ -461,6 +482,8 @@ class OpenCLBackend:
 
     def check_indices(self, x: Array, indices: tuple[Array | None, ...]) -> None:
         """Raise for an index out of range. Values are read only where their bounds do not tell."""
+        if self.recorder is not None:
+            self.recorder.minds_bounds = True
         for dim, index in enumerate(indices):
             if index is None or 0 in index.shape:
                 continue
@@ -471,6 +494,11 @@ class OpenCLBackend:
 
     def read_bounds(self, index: Array, size: int, dim: int) -> None:
         """Look at the index itself, and remember what its bounds are."""
+        if self.is_recorded:
+            raise RecordingError(
+                f"index: whether indices are in range for dim {dim} of size {size} depends on "
+                "values that jit cannot read while it records; clamp() them, or pass them in"
+            )
         places = self.to_numpy(index)
         low, high = int(places.min()), int(places.max())
         if low < -size or high >= size:

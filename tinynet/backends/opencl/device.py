@@ -21,9 +21,10 @@ HEAD = PRELUDE + (KERNELS / "functions.cl").read_text(encoding="utf-8")  # of ge
 class Kernel:
     """A compiled kernel, ready to be launched."""
 
-    __slots__ = ("cl_kernel", "name", "set_args", "text")
+    __slots__ = ("cl_kernel", "name", "set_args", "text", "types")
 
-    def __init__(self, name: str, cl_kernel: Any, text: str) -> None:
+    def __init__(self, name: str, cl_kernel: Any, text: str, types: tuple[Any, ...]) -> None:
+        self.types = types
         self.name = name
         self.cl_kernel = cl_kernel
         self.set_args = cl_kernel.set_args
@@ -48,6 +49,7 @@ class Device:
         self.builder = Builder(self.context, cl_device)
         self.pool = Pool(self.context, name, cl_device.max_mem_alloc_size)
         self.watch: profiler.Watch | None = None
+        self.recorder: Any = None  # notes launches for `tinynet.jit`
         self.lock = threading.Lock()
         self.interpreters: dict[bool, Kernel] = {}
         self.launches = 0
@@ -83,7 +85,7 @@ class Device:
         program = self.builder.build(name, text)
         cl_kernel = cl.Kernel(program, name)
         cl_kernel.set_scalar_arg_dtypes(types)
-        return Kernel(name, cl_kernel, text)
+        return Kernel(name, cl_kernel, text, types)
 
     def launch(
         self,
@@ -98,6 +100,8 @@ class Device:
 
         `nbytes` that it reads and writes and `flops` are estimates for `tinynet.profile()`.
         """
+        if self.recorder is not None and self.recorder.is_mine():
+            args = self.recorder.note(kernel, size, group, args, nbytes, flops)
         try:
             with self.lock:  # a kernel keeps its arguments until it is enqueued
                 self.launches += 1

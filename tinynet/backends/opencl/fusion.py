@@ -11,7 +11,7 @@ what must be computed before, in kernels of its own; then the formula is looked 
 from __future__ import annotations
 
 import sys
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 from tinynet.backends.opencl.array import READY, Value, View, row_major
@@ -138,6 +138,7 @@ class Formula:
         self.along: Value | None = None
         self.memo: dict[Any, int] = {}
         self.inlined: list[tuple[Value, int, Dims]] = []
+        self.may_donate: Callable[[Value, Value], bool] | None = None
         dims = tuple([i if n != 1 else -1 for i, n in enumerate(root.shape)])
         if root.op == "reduce":
             self.start_reduction(root, dims)
@@ -275,6 +276,9 @@ class Formula:
 
     def visit_product(self, value: Value, dims: Dims) -> int:
         """The node of a matrix product that this formula is computed from, element by element."""
+        for factor in value.args:
+            if factor.value.op != "memory":
+                return self.later(factor.value)
         is_whole = value.shape == self.root.shape and len(value.shape) >= 2
         is_same = all(d in (i, -1) for i, d in enumerate(dims))
         is_first = self.product is None and self.inner is None

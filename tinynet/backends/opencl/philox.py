@@ -35,4 +35,4 @@ def random_bits(
 
 def _words(number: int, count: int) -> list[Any]:
     """The lowest `count` words of 64 bits, least significant first."""
-    return [np.uint64(number >> (64 * i) & WORD) for i in range(count)]
+    return [number >> (64 * i) & WORD for i in range(count)]

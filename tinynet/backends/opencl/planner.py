@@ -7,6 +7,7 @@ same structure: another batch, another learning rate. It is one of three: comput
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import Any, NamedTuple
 
@@ -114,9 +115,16 @@ class Planner:
         self.patience = interpreter.PATIENCE
         self.tuner = open_tuner(device.cl_device)
 
-    def plan(self, graph: Graph, target: View | None = None) -> Plan:
-        """How the first value of `graph` is computed; with `target`, into that window."""
+    def plan(
+        self, graph: Graph, target: View | None = None,
+        may_donate: Callable[[Value, Value], bool] | None = None,
+    ) -> Plan:  # fmt: skip
+        """How the first value of `graph` is computed; with `target`, into that window.
+
+        `may_donate` says whether a value's memory may become that of a result.
+        """
         formula = Formula(graph)
+        formula.may_donate = may_donate
         if formula.first:  # only one: more may fit in once that is there
             return self.compute_first(formula, formula.first[0])
         is_plain = formula.product is None and formula.inner is None
@@ -270,6 +278,7 @@ class Planner:
             and prod(value.shape) == prod(other.shape)
             and sum([x.value is value for x in formula.leaves]) == 1
             and not formula.graph.is_held(value)
+            and (formula.may_donate is None or formula.may_donate(value, other))
         )
 
     def kernel(self, spec: Spec) -> Kernel:

@@ -105,7 +105,7 @@ class Watch:
 
     def launch(
         self, kernel: Any, size: tuple[int, ...], group: tuple[int, ...], nbytes: int, flops: int
-    ) -> None:
+    ) -> KernelRun:
         """Enqueue a kernel whose arguments are set."""
         called = time.perf_counter_ns()
         event = self._launch(self.device.queue, kernel.cl_kernel, size, group)
@@ -116,6 +116,7 @@ class Watch:
         )
         for listener in self.listeners:
             listener(run)
+        return run
 
     def close(self) -> None:
         """Give the device its plain queue back."""

@@ -11,6 +11,7 @@ from tinynet.backends.opencl.device import Device
 from tinynet.backends.opencl.fusion import Graph, survey
 from tinynet.backends.opencl.planner import First, Launch, Plan, Planner
 from tinynet.backends.opencl.spec import GROUP
+from tinynet.numbers import Number
 
 MOST_PLANS = 4096
 LARGEST_FLOAT = 3.4028235677973366e38  # halfway from the largest float to what would be the next
@@ -38,8 +39,12 @@ class Scheduler:
         key = graph.key
         if target is not None:
             key = (key, target.shape, target.strides, target.offset)
-        plan = self.plans.get(key)
-        if plan is None:
+        recorder = self.device.recorder
+        is_recorded = recorder is not None and recorder.is_mine()
+        plan = None if is_recorded else self.plans.get(key)
+        if is_recorded:  # what takes over whose memory is a matter of this recording
+            plan = self.planner.plan(graph, target, recorder.may_donate)
+        elif plan is None:
             if len(self.plans) >= MOST_PLANS:
                 self.plans.clear()
             plan = self.plans[key] = self.planner.plan(graph, target)
@@ -49,7 +54,7 @@ class Scheduler:
             self.compute(first)
             return False
         assert type(plan) is Launch
-        if plan.cold is not None:
+        if plan.cold is not None and not is_recorded:
             plan = self.plans[key] = self.planner.warmed(plan)
         self.launch(plan, graph, target)
         return True
@@ -72,6 +77,8 @@ class Scheduler:
             blocks.append(block)
             arguments.append(block.buffer)  # type: ignore[union-attr]
         numbers = [fitted(graph.numbers[i], ctype) for i, ctype in plan.numbers]
+        if Number in map(type, numbers) and self.device.recorder is None:
+            numbers = [x.value if type(x) is Number else x for x in numbers]
         if plan.cold is not None:
             self.interpret(plan, arguments, numbers)
         else:
@@ -113,6 +120,8 @@ class Scheduler:
 
 def fitted(number: Any, ctype: str) -> Any:
     """A Python number that the C type can hold: what is too large for a float is infinite."""
+    if type(number) is Number:
+        return number
     if ctype == "float":
         number = float(number)
         if -LARGEST_FLOAT < number < LARGEST_FLOAT or number != number:
