@@ -258,9 +258,7 @@ class Recording:
         _all.add(self)
 
     # what is noted
-    def note_grads(
-        self, grads: dict[int, GradChange], positions: dict[int, int]
-    ) -> list[Tensor]:
+    def note_grads(self, grads: dict[int, GradChange], positions: dict[int, int]) -> list[Tensor]:
         """Which `.grad`s must be as they were, and what becomes of them; returns those to keep."""
         kept: list[Tensor] = []
         self.expected_grads: list[tuple[Any, Any]] = []
@@ -365,9 +363,9 @@ class Recording:
         made: dict[int, Tensor] = {}
         return _map(
             self.structure,
-            lambda item: self.result_of(item, leaves, arrays, made)
-            if type(item) is _Result
-            else item,
+            lambda item: (
+                self.result_of(item, leaves, arrays, made) if type(item) is _Result else item
+            ),
         )
 
     def result_of(

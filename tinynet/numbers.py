@@ -17,7 +17,15 @@ from collections.abc import Callable
 from typing import Any
 
 PLAIN = (int, float)  # what arithmetic is noted for; other values may not change between calls
-SIMPLE = (bool, int, float, str, bytes, tuple, type(None))  # compared; the rest is known by identity
+SIMPLE = (
+    bool,
+    int,
+    float,
+    str,
+    bytes,
+    tuple,
+    type(None),
+)  # compared; the rest is known by identity
 
 
 class _Current(threading.local):
@@ -206,9 +214,7 @@ class Script:
 
     def apply(self, function: Callable[..., Any], *operands: Any) -> Number:
         """The result of arithmetic, noted."""
-        slots = [
-            x.slot if type(x) is Number else self.constant(x) for x in operands
-        ]
+        slots = [x.slot if type(x) is Number else self.constant(x) for x in operands]
         key = (function, *slots)
         found = self.known.get(key)
         if found is None:

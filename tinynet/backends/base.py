@@ -106,7 +106,6 @@ class Tape(Protocol):
         """Go on with new `kept` arrays, and leave the old ones to those who hold them."""
 
 
-
 class Backend(Protocol):
     """Arrays and primitives of one device. Results are new arrays, or views where it says so."""
 

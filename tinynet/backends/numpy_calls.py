@@ -74,7 +74,7 @@ def with_scalar(a: Any, b: Any) -> tuple[Any, Any]:
 
 
 @lru_cache(maxsize=256)
-def as_element(value: float, dtype: "np.dtype[Any]", sign: float) -> Array:
+def as_element(value: float, dtype: np.dtype[Any], sign: float) -> Array:
     """A float as a 0-d array, kept: NumPy takes 0.3 us to make one. `sign` tells 0.0 from -0.0.
 
     Beside bfloat16, NumPy would take a Python float for a float32.

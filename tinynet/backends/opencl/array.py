@@ -9,12 +9,13 @@ written before goes on to mean the old one.
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
 from math import prod
 from typing import Any
 
 from tinynet.backends.opencl.memory import Block
-from tinynet.dtype import DType
+from tinynet.dtype import DType, float32
 from tinynet.shape import Shape
 
 Bounds = tuple[int, int] | None  # the smallest and the largest value that integers can have
@@ -111,6 +112,19 @@ class Array:
 def as_array(value: Value) -> Array:
     """An array of its own that holds `value`."""
     return Array(Storage(value), value.dtype, value.shape, None, 0)
+
+
+def is_exclusive(storage: Storage) -> bool:
+    """Whether nobody but `storage` refers to its value."""
+    return sys.getrefcount(storage.value) == _ALONE
+
+
+def _count_alone(storage: Storage) -> int:
+    """What `is_exclusive` finds for a value that only its storage refers to."""
+    return sys.getrefcount(storage.value)
+
+
+_ALONE = _count_alone(Storage(Value("probe", float32, ())))
 
 
 @lru_cache(maxsize=4096)

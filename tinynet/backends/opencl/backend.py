@@ -7,7 +7,6 @@ loop that reads nothing cannot grow one without end.
 
 from __future__ import annotations
 
-import sys
 from math import prod
 from typing import Any, Literal
 
@@ -21,11 +20,11 @@ from tinynet.backends.opencl import indexing, ordering, philox
 from tinynet.backends.opencl.array import (
     Array,
     Bounds,
-    Storage,
     Value,
     View,
     as_array,
     broadcast,
+    is_exclusive,
     is_row_major,
     reshaped_strides,
     row_major,
@@ -532,19 +531,6 @@ def rounded(number: Scalar, dtype: DType) -> Scalar:
             bits += 0x7FFF + (bits >> 16 & 1)
         return float(np.uint32(bits & 0xFFFF0000).view(np.float32))
     return number
-
-
-def is_exclusive(storage: Storage) -> bool:
-    """Whether nobody but `storage` refers to its value."""
-    return sys.getrefcount(storage.value) == _ALONE
-
-
-def _count_alone(storage: Storage) -> int:
-    """What `is_exclusive` finds for a value that only its storage refers to."""
-    return sys.getrefcount(storage.value)
-
-
-_ALONE = _count_alone(Storage(Value("probe", float32, ())))
 
 
 def _cast_bounds(bounds: Bounds, source: DType, target: DType) -> Bounds:

@@ -21,10 +21,20 @@ from typing import Any
 import numpy as np
 import pyopencl as cl
 
-from tinynet.backends.opencl.array import Array, Bounds, Storage, Value, View, as_array, row_major
+from tinynet.backends.opencl.array import (
+    Array,
+    Bounds,
+    Storage,
+    Value,
+    View,
+    as_array,
+    is_exclusive,
+    row_major,
+)
 from tinynet.backends.opencl.bounds import union
 from tinynet.backends.opencl.device import Kernel
 from tinynet.backends.opencl.memory import Block, Pool
+from tinynet.backends.opencl.scheduler import fitted
 from tinynet.numbers import Number
 
 Size = tuple[int, ...]
@@ -237,6 +247,7 @@ class Recorder:
             value = source.storage.value
             source.place.written = True
             source.place.bounds = value.bounds
+            assert value.block is not None
             if value.block.buffer is not source.place.block.buffer:
                 there = Value("memory", value.dtype, value.shape, bounds=value.bounds)
                 there.block = source.place.block
@@ -260,8 +271,9 @@ class Tape:
         self.constants = recorder.constants
         self.nbytes = recorder.pool.used + recorder.pool.held
         sources = recorder.sources
-        for source in sources.values():
-            source.place.find_uses(self.launches)
+        each: Any
+        for each in sources.values():
+            each.place.find_uses(self.launches)
         self.states = [s for s in sources.values() if not s.is_input]
         self.state_ids = {id(s.storage) for s in self.states}
         self.inputs = [sources.get(id(x.storage)) for x in recorder.inputs]
@@ -270,12 +282,14 @@ class Tape:
         for key, source in zip(self.shapes, self.inputs):
             if source is not None and source.bounds is not None and self.minds_bounds:
                 self.backend.seen_bounds[key] = source.bounds
-            if source is not None:
-                source.storage = None  # type: ignore[assignment]
         self.outputs = [self.output(x, recorder) for x in outputs]
         self.kept_places = [self.place_of(x) for x in kept]
         self.kept_like = [(x.dtype, x.shape, x.storage.value.bounds) for x in kept]
-        self.numbered = [launch for launch in self.launches if launch.numbers]
+        self.numbers = [
+            (launch.args, i, slot, _ctype(launch.kernel.types[i]))
+            for launch in self.launches
+            for i, slot in launch.numbers
+        ]
         self.bind()
 
     def pattern_of(self, inputs: list[Array]) -> list[int]:
@@ -347,27 +361,30 @@ class Tape:
         for x, source in zip(given, self.inputs):
             if source is None:
                 continue
-            value = backend.own_memory(x) if source.place.written else backend.memory(x)
-            source.place.use(value.block)
-            if source.place.written:
-                value.bounds = source.place.bounds
+            self.lay_open(x.storage, source.place)
         for state in self.states:
-            value = state.storage.value
-            if value.block is not state.place.block or state.place.written:
-                whole = as_view(state.storage)
-                value = backend.own_memory(whole) if state.place.written else backend.memory(whole)
-                state.place.use(value.block)
-            if state.place.written:
-                value.bounds = state.place.bounds
-        for launch in self.numbered:
-            for i, slot in launch.numbers:
-                launch.args[i] = _typed(numbers[slot], launch.kernel.types[i])
+            self.lay_open(state.storage, state.place)
+        for args, i, slot, ctype in self.numbers:
+            args[i] = fitted(numbers[slot], ctype)
         results = [self.result(*output, given) for output in self.outputs]
         self.launch_all()
         for original, x, source in zip(inputs, given, self.inputs):
             if original is not x and source is not None and source.place.written:
                 backend.assign(original, x)
         return results
+
+    def lay_open(self, storage: Storage, place: Place) -> None:
+        """Have the launches use a storage's memory; nobody else reads what they write."""
+        if storage.value.op != "memory":
+            self.backend.memory(as_view(storage))
+        if place.written:
+            if not is_exclusive(storage):
+                self.backend.own_memory(as_view(storage))
+            storage.value.bounds = place.bounds
+        block = storage.value.block
+        if block is not place.block:
+            assert block is not None
+            place.use(block)
 
     def launch_all(self) -> None:
         """Enqueue the launches."""
@@ -438,14 +455,9 @@ def _is_within(x: Array, bounds: Bounds) -> bool:
 
 def _is_inside(value: Value, bounds: Bounds) -> bool:
     known = value.bounds
-    return bounds is None or (
-        known is not None and bounds[0] <= known[0] and known[1] <= bounds[1]
-    )
+    return bounds is None or (known is not None and bounds[0] <= known[0] and known[1] <= bounds[1])
 
 
-def _typed(value: Any, kind: Any) -> Any:
-    """A number as a kernel's argument: what is too large for a float is infinite."""
-    if np.dtype(kind).kind == "f":
-        with np.errstate(over="ignore"):
-            return float(np.dtype(kind).type(value))
-    return int(value)
+def _ctype(kind: Any) -> str:
+    """What `fitted` calls a kernel argument's NumPy type."""
+    return {"float32": "float", "float64": "double"}.get(np.dtype(kind).name, "long")
