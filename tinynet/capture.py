@@ -33,12 +33,17 @@ class GradChange:
 class Capture:
     """A context manager. `inputs` are the function's own tensors, `recorders` of all backends.
 
+    `known` are the ids of tensors that the function can reach in other ways than as inputs.
+
     Afterwards `tensors` are those from outside that were used, each with its array and its count of
     writes before; `grads` are by id of their tensors.
     """
 
-    def __init__(self, inputs: list[Tensor], recorders: dict[Any, Recorder]) -> None:
+    def __init__(
+        self, inputs: list[Tensor], known: set[int], recorders: dict[Any, Recorder]
+    ) -> None:
         self.inputs = inputs
+        self.known = known
         self.recorders = recorders
         self.backend: Any = None
         self.tensors: dict[int, tuple[Tensor, Any, int]] = {}
@@ -51,17 +56,31 @@ class Capture:
         self.thread = threading.get_ident()
         for recorder in self.recorders.values():
             recorder.start()
-        for x in self.inputs:
-            if id(x) not in self.tensors:
-                self.check(x)
-                original = x.array
-                x.array = self.recorders[x.backend].add_input(original)
-                if x.array is not original:
-                    self.replaced.append((x, original))
-            self.note(x, x.array)
+        try:
+            self.add_inputs()
+        except BaseException:
+            self.close()
+            raise
         Variable.array = property(self.get_array, self.set_array)
         Variable.grad = property(self.get_grad, self.set_grad)  # type: ignore[assignment]
         return self
+
+    def add_inputs(self) -> None:
+        """Tell the recorder of the inputs, and take what it wants in their place."""
+        inputs = [*{id(x): x for x in self.inputs}.values()]
+        for x in inputs:
+            self.check(x)
+        if not inputs:
+            return
+        recorder = self.recorders[self.backend]
+        arrays = recorder.add_inputs([x.array for x in inputs])
+        for x, array in zip(inputs, arrays):
+            if x.array is not array:
+                self.replaced.append((x, x.array))
+                x.array = array
+            self.note(x, array)
+            if id(x) in self.known:
+                recorder.add_state(array)
 
     def __exit__(
         self,
@@ -71,6 +90,10 @@ class Capture:
     ) -> None:
         del Variable.array
         Variable.grad = None
+        self.close()
+
+    def close(self) -> None:
+        """Give everything back."""
         for x, original in self.replaced:
             x.array = original
         for recorder in self.recorders.values():

@@ -23,17 +23,27 @@ _MISSING = object()
 
 
 class Guards:
-    """Values that `function` uses, as they are now. `holds()` says whether they still are."""
+    """Values that `function` uses, as they are now. `holds()` says whether they still are.
 
-    def __init__(self, function: Any, others: list[Any]) -> None:
+    `owner` is the instance that it is a method of. `tensors` are the ids of those that it can reach
+    in other ways than through its arguments.
+    """
+
+    def __init__(self, function: Any, owner: Any, arguments: list[Any]) -> None:
         self.places: list[tuple[dict[str, Any], str, Any]] = []
         self.cells: list[tuple[Any, str, Any]] = []
         self.parts: list[tuple[dict[str, Any], str, Any]] = []  # attributes of modules
         self.changes = modules.changes[0]
         self.failed = ""
         self.seen: set[int] = set()
-        for item in (function, *others):
-            self.visit(item, frozenset())
+        self.tensors: set[int] = set()
+        self.visit(function, frozenset())
+        code = getattr(function, "__code__", None)
+        names = frozenset() if code is None else names_in(code)[1]
+        self.visit(owner, names)
+        reached = set(self.tensors)
+        self.visit(arguments, names)
+        self.tensors = reached
 
     def visit(self, item: Any, names: frozenset[str]) -> None:
         """Watch what can be reached from a value; `names` are those that the code uses."""
@@ -43,14 +53,18 @@ class Guards:
         if id(item) in self.seen or len(self.seen) > MOST or isinstance(item, SIMPLE[:-2]):
             return
         self.seen.add(id(item))
-        if isinstance(item, types.FunctionType):
+        if isinstance(item, Tensor):
+            self.tensors.add(id(item))
+        elif isinstance(item, types.FunctionType):
             self.visit_function(item)
         elif isinstance(item, modules.Module):
             self.visit_module(item)
+        elif hasattr(item, "param_groups"):
+            self.visit([group["params"] for group in item.param_groups], names)
         elif isinstance(item, CONTAINERS) and not isinstance(item, Numbers):
             for part in item.values() if isinstance(item, dict) else item:
                 self.visit(part, names)
-        elif not isinstance(item, (types.ModuleType, type, Tensor)) and _is_users(type(item)):
+        elif not isinstance(item, (types.ModuleType, type)) and _is_users(type(item)):
             self.visit_object(item, names)
 
     def visit_function(self, function: types.FunctionType) -> None:
@@ -90,7 +104,7 @@ class Guards:
             fields = vars(module)
             for name, value in fields.items():
                 self.parts.append((fields, name, value))
-                if not isinstance(value, (Tensor, modules.Module)):
+                if not isinstance(value, modules.Module):
                     self.visit(value, frozenset())
             self.visit(type(module).forward, frozenset())
 

@@ -31,7 +31,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tinynet import backends
+from tinynet import backends, settings
 from tinynet.autograd.graph import Node, Variable, clock, wrap
 from tinynet.autograd.inplace import note_write
 from tinynet.autograd.mode import mode
@@ -41,7 +41,7 @@ from tinynet.capture import Capture, GradChange, version
 from tinynet.errors import ArgumentTypeError, GradientError, RecordingError
 from tinynet.guards import Guards
 from tinynet.numbers import Number, Script, current
-from tinynet.ops.creation import from_numpy
+from tinynet.ops.creation import as_tensor
 from tinynet.tensor import Tensor
 
 MANY = 8  # recordings of one function after which it warns
@@ -199,13 +199,13 @@ class Recording:
         self.failed = ""
         self.is_alive = True
         self.script = Script()
-        method = isinstance(function, _Method)
-        watched = function.function if method else function
-        others = [function.instance(), *arguments] if method else arguments
-        self.guards = Guards(watched, others)
+        if isinstance(function, _Method):
+            self.guards = Guards(function.function, function.instance(), arguments)
+        else:
+            self.guards = Guards(function, None, arguments)
         chosen = {x.backend for x in inputs} or set(backends.opened)
         recorders = {backend: backend.record() for backend in chosen}
-        capture = Capture(inputs, recorders)
+        capture = Capture(inputs, self.guards.tensors, recorders)
         self.n_inputs = len(inputs)
         with _settled_again(), capture:
             current.script = self.script
@@ -226,7 +226,7 @@ class Recording:
             for x, array, _ in capture.tensors.values()
             if id(x) not in positions
         ]
-        self.written = [
+        self.written: list[Any] = [
             positions.get(id(x), weakref.ref(x))
             for x, _, before in capture.tensors.values()
             if version(x) != before
@@ -241,8 +241,12 @@ class Recording:
             if any(r.is_used for b, r in capture.recorders.items() if b is not backend):
                 raise RecordingError("jit: the function uses several devices, expected one")
         self.backend = backend
-        _map_tensors(result, lambda y: _spent(y) if y.node is not None else y)
         self.result = result
+        for y in _tensors_in(result):
+            if "made_in" in y.__dict__:
+                y.origin = None
+                if y.node is not None:
+                    _spent(y)
         spared = {id(y) for y in _tensors_in(result)} | {id(x) for x in kept}
         spared |= {id(change.tensor.grad) for change in capture.grads.values()}
         self.leaks = [r for r in capture.made if r() is not None and id(r()) not in spared]
@@ -268,7 +272,7 @@ class Recording:
             who = positions.get(id(x), weakref.ref(x))
             after = x.__dict__.get("grad")
             if change.was_read:
-                self.expected_grads.append((who, before and weakref.ref(before)))
+                self.expected_grads.append((who, None if before is None else weakref.ref(before)))
             if after is None:
                 self.new_grads.append((who, "none", None))
             elif after is before and change.was_read:
@@ -310,7 +314,8 @@ class Recording:
         return self.leaks
 
     def leak_error(self) -> RecordingError:
-        shapes = ", ".join([str(r().shape) for r in self.leaks[:3] if r() is not None])
+        found = [r() for r in self.leaks[:3]]
+        shapes = ", ".join([str(x.shape) for x in found if x is not None])
         return RecordingError(
             f"jit: the function leaves tensors of shape {shapes} in Python objects (an attribute, "
             "a list, a variable), which replays cannot do; return them, or write into a tensor "
@@ -330,7 +335,7 @@ class Recording:
             self.failed = f"the value of {self.guards.failed!r}"
             return False
         for who, before in self.expected_grads:
-            if type(who) is not int and who().grad is not (before and before()):
+            if type(who) is not int and who().grad is not (None if before is None else before()):
                 self.failed = "whether a tensor has a gradient"
                 return False
         if not self.tape.fits([leaves[i].array for i in self.first]):
@@ -357,7 +362,7 @@ class Recording:
             elif kind == "output":
                 x.grad = wrap(arrays[what], x.dtype, self.backend)
             else:
-                x.grad = what and what()
+                x.grad = None if what is None else what()
         if type(self.structure) is _Result:
             return self.result_of(self.structure, leaves, arrays, {})
         made: dict[int, Tensor] = {}
@@ -471,7 +476,7 @@ def _describe(item: Any, leaves: list[Tensor]) -> Any:
         )  # fmt: skip
     kind = type(item)
     if kind is np.ndarray:
-        return _describe(from_numpy(item), leaves)
+        return _describe(as_tensor(item, device=settings.DEVICE.get()), leaves)
     if kind is tuple or kind is list:
         return (kind, *[_describe(part, leaves) for part in item])
     if kind is dict:

@@ -65,15 +65,17 @@ class Recorder(Protocol):
     def stop(self) -> None:
         """End."""
 
-    def add_input(self, array: Any) -> Any:
-        """Each replay brings another array in place of this one, of its shape, dtype and strides.
+    def add_inputs(self, arrays: list[Any]) -> list[Any]:
+        """Each replay brings others in place of these, of their shapes, dtypes and strides.
 
-        Inputs are added before they are used, in the order in which replays bring them. Returns
-        the array to use instead.
+        Called first. Returns the arrays to use instead.
         """
 
     def add_state(self, array: Any) -> None:
-        """This array is from outside and the same in each replay. Added before it is used."""
+        """This array is from outside and the same in each replay. Added before it is used.
+
+        If it is an input too, other inputs do not fit.
+        """
 
     def finish(self, outputs: list[Any], kept: list[Any]) -> Tape:
         """What was asked, as a tape that gives `outputs`, after `stop`.

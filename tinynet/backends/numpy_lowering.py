@@ -89,6 +89,8 @@ def _elementwise(call: Any, given: Any, out: Any) -> list[Step] | None:
             (np.copyto, (out, operands[2])),
             (np.copyto, (out, operands[1], "same_kind", x)),
         ]
+    if op in ("maximum", "minimum"):  # NumPy wants their `out` by name
+        return [(partial(ELEMENTWISE[op], out=out), tuple(operands))]
     if op == "pow" and dtype.kind not in "biu":
         return [(np.power, (*operands, out))]
     return [(ELEMENTWISE[op], (*operands, out))]

@@ -56,6 +56,7 @@ class Recorder:
         self.thread = threading.get_ident()
         self.calls: list[Call] = []
         self.inputs: list[Array] = []
+        self.fixed: dict[int, Array] = {}  # inputs that are used in other ways too
         self.views: dict[int, tuple[Array, str, tuple[Any, ...]]] = {}  # by id of what they give
         self.made: dict[int, Array] = {}  # memory that calls made, by id of its owner
         self.is_inside = False
@@ -77,13 +78,14 @@ class Recorder:
         """Whether anything was computed."""
         return bool(self.calls)
 
-    def add_input(self, array: Array) -> Array:
-        """`array` is another one in each replay."""
-        self.inputs.append(array)
-        return array
+    def add_inputs(self, arrays: list[Array]) -> list[Array]:
+        """Arrays that are others in each replay."""
+        self.inputs = arrays
+        return arrays
 
     def add_state(self, array: Array) -> None:
         """`array` is from outside, and the same in each replay."""
+        self.fixed |= {i: array for i, x in enumerate(self.inputs) if x is array}
 
     def is_mine(self) -> bool:
         """Whether a call is to be noted: not those of other threads, nor calls inside calls."""
@@ -328,6 +330,7 @@ class Tape:
     def __init__(self, recorder: Recorder, outputs: list[Array], kept: list[Array]) -> None:
         self.backend = recorder.backend
         plan = _Plan(recorder, outputs, kept)
+        self.fixed = recorder.fixed
         self.moves = plan.moves
         self.memory = [_empty(size) for size in plan.sizes]
         self.own_sizes = plan.own_sizes
@@ -373,8 +376,8 @@ class Tape:
 
     # replays
     def fits(self, inputs: list[Array]) -> bool:
-        """Always: memory may overlap as it likes, and indices are checked on the way."""
-        return True
+        """Memory may overlap as it likes, and indices are checked on the way."""
+        return all([inputs[i] is array for i, array in self.fixed.items()])
 
     def settle(self) -> None:
         """Note who holds the kept arrays now: nobody else may when a replay begins."""

@@ -493,11 +493,29 @@ class OpenCLBackend:
 
     def read_bounds(self, index: Array, size: int, dim: int) -> None:
         """Look at the index itself, and remember what its bounds are."""
-        if self.is_recorded:
+        recorder = self.recorder
+        if recorder is not None and self.is_recorded:
+            self.read_bounds_recorded(recorder, index, size, dim)
+            return
+        self.read_bounds_now(index, size, dim)
+
+    def read_bounds_recorded(self, recorder: Recorder, index: Array, size: int, dim: int) -> None:
+        """The same while recording: only of what comes from outside, and as a condition."""
+        value = index.storage.value
+        if not recorder.read(index) or value.op != "memory" or value.shape != index.shape:
             raise RecordingError(
                 f"index: whether indices are in range for dim {dim} of size {size} depends on "
                 "values that jit cannot read while it records; clamp() them, or pass them in"
             )
+        recorder.is_paused = True
+        try:
+            self.read_bounds_now(index, size, dim)
+        finally:
+            recorder.is_paused = False
+        recorder.narrow(index)
+
+    def read_bounds_now(self, index: Array, size: int, dim: int) -> None:
+        """Look at the index itself."""
         places = self.to_numpy(index)
         low, high = int(places.min()), int(places.max())
         if low < -size or high >= size:

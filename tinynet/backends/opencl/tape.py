@@ -35,6 +35,7 @@ from tinynet.backends.opencl.bounds import union
 from tinynet.backends.opencl.device import Kernel
 from tinynet.backends.opencl.memory import Block, Pool
 from tinynet.backends.opencl.scheduler import fitted
+from tinynet.errors import RecordingError
 from tinynet.numbers import Number
 
 Size = tuple[int, ...]
@@ -64,19 +65,21 @@ class Place:
 
     def __init__(self, block: Block) -> None:
         self.block = block  # as recorded, then the last one used
+        self.moved: Block | None = None  # where it was written to, while others read the old one
         self.uses: list[tuple[list[Any], int]] = []
         self.written = False
         self.bounds: Bounds = None
 
     def find_uses(self, launches: list[Launch]) -> None:
-        """Note where the launches use the recorded buffer."""
-        buffer = self.block.buffer
+        """Note where the launches use the recorded buffers."""
+        buffers = [block.buffer for block in (self.block, self.moved) if block is not None]
         self.uses = [
             (launch.args, i)
             for launch in launches
             for i, x in enumerate(launch.args)
-            if x is buffer
+            if any(x is buffer for buffer in buffers)
         ]
+        self.block = self.moved or self.block
 
     def use(self, block: Block) -> None:
         """Have the launches use another block."""
@@ -92,6 +95,7 @@ class Source:
     def __init__(self, storage: Storage, is_input: bool) -> None:
         self.storage = storage
         self.is_input = is_input
+        self.is_state = not is_input  # also reached in other ways than as an input
         value = storage.value
         assert value.block is not None
         self.place = Place(value.block)
@@ -132,17 +136,17 @@ class Recorder:
         """Whether a call is to be noted."""
         return threading.get_ident() == self.thread and not self.is_paused
 
-    def add_input(self, array: Array) -> Array:
-        self.originals.append(array)
+    def add_inputs(self, arrays: list[Array]) -> list[Array]:
+        self.originals = arrays
         self.is_paused = True
         try:
-            array = prepared(self.backend, array, needs_bounds=True)
+            self.inputs = prepared(self.backend, arrays, True)
         finally:
             self.is_paused = False
-        self.inputs.append(array)
-        if 0 not in array.shape:
-            self.add_source(array, True)
-        return array
+        for x in self.inputs:
+            if 0 not in x.storage.value.shape:
+                self.add_source(x, True)
+        return self.inputs
 
     def add_state(self, array: Array) -> None:
         if 0 not in array.storage.value.shape:
@@ -151,6 +155,7 @@ class Recorder:
     def add_source(self, array: Array, is_input: bool) -> None:
         storage = array.storage
         if id(storage) in self.sources:
+            self.sources[id(storage)].is_state |= not is_input
             return
         self.is_paused = True
         try:
@@ -165,6 +170,15 @@ class Recorder:
             storage.value.bounds = source.bounds
 
     # asked by the backend
+    def read(self, index: Array) -> bool:
+        """Whether values that were there before the recording can be read; they are a condition."""
+        return id(index.storage) in self.sources
+
+    def narrow(self, index: Array) -> None:
+        """Make it a condition that integers from outside stay within the bounds they have."""
+        source = self.sources[id(index.storage)]
+        source.bounds = index.storage.value.bounds
+
     def postpone(self, product: Value) -> None:
         """Note a product, whose factors may still be formulas."""
         self.products.append(weakref.ref(product))
@@ -197,8 +211,8 @@ class Recorder:
         self.start()
         try:
             self.compute_products()
-            given = [self.settled(x) for x in outputs]
-            held = [self.settled(x) for x in kept]
+            given = [self.settled(x, outputs) for x in outputs]
+            held = [self.settled(x, [], True) for x in kept]
             self.write_sources()
         finally:
             self.stop()
@@ -214,14 +228,21 @@ class Recorder:
                     scheduler.compute(product.args[i].value)
             del product
 
-    def settled(self, x: Array) -> Array:
-        """An output, computed into memory of its own, unless it is a view from outside."""
+    def settled(self, x: Array, others: list[Array], is_kept: bool = False) -> Array:
+        """An output, computed into memory of its own, unless it is a view from outside.
+
+        What shares memory with `others` goes on to do so. What `is_kept` is always in memory.
+        """
         backend = self.backend
         value = x.storage.value
-        is_same = value.op == "full" and type(value.params) is not Number
+        is_same = value.op == "full" and type(value.params) is not Number and not is_kept
         if id(x.storage) in self.sources or 0 in x.shape or is_same:
             return x
         del value
+        if sum([y.storage is x.storage for y in others]) > 1:
+            whole = self.settled(as_view(x.storage), [])
+            x.storage.value = whole.storage.value
+            return x
         value = backend.elements(x)
         if x.steps is None and x.storage.value is value and self.is_made(value):
             return x
@@ -241,6 +262,17 @@ class Recorder:
         """Compute the new values of memory from outside, and bring them there."""
         backend = self.backend
         changed = [s for s in self.sources.values() if s.storage.value is not s.before()]
+        for original, x in zip(self.originals, self.inputs):
+            sources = [self.sources.get(id(y.storage)) for y in (original, x)]
+            if (
+                original.storage is not x.storage
+                and None not in sources
+                and not {*changed}.isdisjoint(sources)
+            ):
+                raise RecordingError(
+                    f"jit: an input of shape {x.shape} is a view of a tensor that the function "
+                    "uses too, and one of them is written; pass a clone()"
+                )
         for source in changed:
             backend.memory(as_view(source.storage))
         for source in changed:
@@ -251,12 +283,17 @@ class Recorder:
             if value.block.buffer is not source.place.block.buffer:
                 there = Value("memory", value.dtype, value.shape, bounds=value.bounds)
                 there.block = source.place.block
+                if source.before() is not None:  # somebody outside has yet to read it
+                    self.is_paused = True
+                    there.block = self.device.pool.allocate(source.place.block.nbytes)
+                    source.place.moved = there.block
+                    self.is_paused = False
                 window = View(there, value.shape, row_major(value.shape), 0)
                 backend.scheduler.compute(backend.loaded(value), window)
                 source.storage.value = there
         self.is_paused = True
         for original, x in zip(self.originals, self.inputs):
-            if original is not x and self.sources[id(x.storage)].place.written:
+            if original.storage is not x.storage and self.sources[id(x.storage)].place.written:
                 backend.assign(original, x)
 
 
@@ -275,13 +312,15 @@ class Tape:
         for each in sources.values():
             each.place.find_uses(self.launches)
         self.states = [s for s in sources.values() if not s.is_input]
-        self.state_ids = {id(s.storage) for s in self.states}
+        self.state_ids = {id(s.storage) for s in sources.values() if s.is_state}
         self.inputs = [sources.get(id(x.storage)) for x in recorder.inputs]
         self.pattern = self.pattern_of(recorder.originals)
         self.shapes = [(x.shape, x.dtype) for x in recorder.inputs]
         for key, source in zip(self.shapes, self.inputs):
             if source is not None and source.bounds is not None and self.minds_bounds:
                 self.backend.seen_bounds[key] = source.bounds
+        self.fresh: list[tuple[Place, Value]] = []  # memory that each replay makes anew
+        self.fresh_ids: dict[int, int] = {}
         self.outputs = [self.output(x, recorder) for x in outputs]
         self.kept_places = [self.place_of(x) for x in kept]
         self.kept_like = [(x.dtype, x.shape, x.storage.value.bounds) for x in kept]
@@ -292,10 +331,17 @@ class Tape:
         ]
         self.bind()
 
-    def pattern_of(self, inputs: list[Array]) -> list[int]:
-        """Which inputs share their memory with others, or with tensors from outside."""
-        ids = [id(x.storage) if x.steps is None else -i for i, x in enumerate(inputs)]
-        return [-1 if key in self.state_ids else ids.index(key) for key in ids]
+    def pattern_of(self, inputs: list[Array]) -> list[Any]:
+        """Which inputs share their memory, with one another or with tensors from outside."""
+        ids = [id(x.storage) for x in inputs]
+        if len(set(ids)) == len(ids) and self.state_ids.isdisjoint(ids):
+            return ids[:0]
+        return [
+            (key, x.offset, x.steps) if key in self.state_ids
+            else (ids.index(key), x.offset, x.steps) if ids.count(key) > 1
+            else i
+            for i, (key, x) in enumerate(zip(ids, inputs))
+        ]  # fmt: skip
 
     def place_of(self, x: Array) -> Place:
         block = x.storage.value.block
@@ -315,7 +361,10 @@ class Tape:
             return "state", x.storage, x
         if value.op != "memory" or 0 in x.shape:
             return "same", value, x
-        return "new", self.place_of(x), x
+        if id(x.storage) not in self.fresh_ids:
+            self.fresh_ids[id(x.storage)] = len(self.fresh)
+            self.fresh.append((self.place_of(x), value))
+        return "new", self.fresh_ids[id(x.storage)], x
 
     def bind(self) -> None:
         """Go on with new memory for what is kept."""
@@ -345,19 +394,18 @@ class Tape:
         if self.pattern_of(inputs) != self.pattern:
             return False
         if self.minds_bounds:
-            for x, source in zip(inputs, self.inputs):
-                if source is not None and source.bounds is not None:
-                    if not _is_within(prepared(self.backend, x, True), source.bounds):
-                        return False
+            for x, source in zip(prepared(self.backend, inputs, True), self.inputs):
+                if source is not None and not _is_inside(x.storage.value, source.bounds):
+                    return False
             for state in self.states:
-                if state.bounds is not None and not _is_inside(state.storage.value, state.bounds):
+                if not _is_inside(state.storage.value, state.bounds):
                     return False
         return True
 
     def replay(self, inputs: list[Array], numbers: list[Any]) -> list[Array]:
         """Launch everything again. Returns the outputs."""
         backend = self.backend
-        given = [prepared(backend, x, False) for x in inputs]
+        given = prepared(backend, inputs, False)
         for x, source in zip(given, self.inputs):
             if source is None:
                 continue
@@ -366,10 +414,11 @@ class Tape:
             self.lay_open(state.storage, state.place)
         for args, i, slot, ctype in self.numbers:
             args[i] = fitted(numbers[slot], ctype)
-        results = [self.result(*output, given) for output in self.outputs]
+        fresh = [self.new_storage(place, value) for place, value in self.fresh]
+        results = [self.result(*output, given, fresh) for output in self.outputs]
         self.launch_all()
         for original, x, source in zip(inputs, given, self.inputs):
-            if original is not x and source is not None and source.place.written:
+            if original.storage is not x.storage and source and source.place.written:
                 backend.assign(original, x)
         return results
 
@@ -402,18 +451,24 @@ class Tape:
                         kernel, launch.size, launch.group, launch.nbytes, launch.flops
                     )
 
-    def result(self, kind: str, what: Any, like: Array, inputs: list[Array]) -> Array:
+    def new_storage(self, place: Place, known: Value) -> Storage:
+        """Memory for outputs of the replay that is about to begin."""
+        value = Value("memory", known.dtype, known.shape, bounds=known.bounds)
+        value.block = self.device.pool.allocate(place.block.nbytes)
+        place.use(value.block)
+        return Storage(value)
+
+    def result(
+        self, kind: str, what: Any, like: Array, inputs: list[Array], fresh: list[Storage]
+    ) -> Array:
         """An output of the replay that is about to begin."""
         if kind == "same":
             return as_array(Value("full", like.dtype, like.shape, params=what.params))
-        if kind in ("input", "state"):
-            storage = inputs[what].storage if kind == "input" else what
-            return Array(storage, like.dtype, like.shape, like.steps, like.offset)
-        known = like.storage.value
-        value = Value("memory", known.dtype, known.shape, bounds=known.bounds)
-        value.block = self.device.pool.allocate(what.block.nbytes)
-        what.use(value.block)
-        return as_array(value)
+        if kind == "state":
+            storage = what
+        else:
+            storage = inputs[what].storage if kind == "input" else fresh[what]
+        return Array(storage, like.dtype, like.shape, like.steps, like.offset)
 
     def __str__(self) -> str:
         head = f"{len(self.launches)} kernels on {self.backend.name}, {self.nbytes:,} bytes of"
@@ -432,25 +487,27 @@ class Tape:
             yield text
 
 
-def prepared(backend: Any, x: Array, needs_bounds: bool) -> Array:
-    """`x`, or a copy where it is but a part of its storage, or in another order."""
-    if x.steps is not None and 0 not in x.shape:
-        x = as_array(backend.elements(x))
-    value = x.storage.value
-    if needs_bounds and x.dtype.rank == 1 and value.bounds is None and 0 not in x.shape:
-        places = backend.to_numpy(x)
-        value.bounds = int(places.min()), int(places.max())
-    return x
+def prepared(backend: Any, inputs: list[Array], needs_bounds: bool) -> list[Array]:
+    """Inputs that are all of their storages: copies of those that are but parts, or in another
+    order. Those that share a storage stay as they are.
+    """
+    ids = [id(x.storage) for x in inputs]
+    result = []
+    for x in inputs:
+        if x.steps is not None and 0 not in x.shape and ids.count(id(x.storage)) == 1:
+            x = as_array(backend.elements(x))
+        value = x.storage.value
+        if needs_bounds and x.dtype.rank == 1 and value.bounds is None and 0 not in value.shape:
+            numbers = backend.to_numpy(as_view(x.storage))
+            x.storage.value.bounds = int(numbers.min()), int(numbers.max())
+        result.append(x)
+    return result
 
 
 def as_view(storage: Storage) -> Array:
     """All of a storage."""
     value = storage.value
     return Array(storage, value.dtype, value.shape, None, 0)
-
-
-def _is_within(x: Array, bounds: Bounds) -> bool:
-    return _is_inside(x.storage.value, bounds)
 
 
 def _is_inside(value: Value, bounds: Bounds) -> bool:

@@ -1,0 +1,793 @@
+"""What surprises people about systems that record and replay, each with the right result."""
+
+import copy
+import gc
+import threading
+import warnings
+import weakref
+
+import numpy as np
+import pytest
+
+import tinynet as tn
+from tinynet import nn
+from tinynet.errors import (
+    ArgumentTypeError,
+    DeviceError,
+    DimError,
+    GradientError,
+    RecordingError,
+)
+
+
+def run(function, *calls):
+    """What a function returns for several calls, as lists."""
+    return [function(*arguments).tolist() for arguments in calls]
+
+
+def numbers(n=4):
+    """Different tensors of one shape."""
+    return [(tn.arange(3.0) + i,) for i in range(n)]
+
+
+# Inputs and outputs
+def test_new_inputs_give_new_results():
+    double = tn.jit(lambda x: x * 2 + 1)
+    assert run(double, *numbers()) == [[1 + 2 * i, 3 + 2 * i, 5 + 2 * i] for i in range(4)]
+
+
+def test_outputs_are_kept_across_calls():
+    double = tn.jit(lambda x: x * 2)
+    kept = [double(*x) for x in numbers(5)]
+    assert [y.tolist() for y in kept] == [[2 * i, 2 * i + 2, 2 * i + 4] for i in range(5)]
+    kept[2].add_(100)
+    assert double(tn.arange(3.0)).tolist() == [0, 2, 4]
+    assert kept[3].tolist() == [6, 8, 10]
+
+
+def test_inputs_are_not_kept():
+    double = tn.jit(lambda x: x * 2)
+    for x in numbers(3):
+        double(*x)
+    x = tn.ones(3)
+    watch = weakref.ref(x)
+    double(x)
+    del x
+    assert watch() is None
+
+
+def test_an_output_that_is_an_input():
+    same = tn.jit(lambda x, y: (x, y + 1))
+    for i in range(4):
+        x = tn.ones(2) * i
+        a, b = same(x, x)
+        assert a is x
+        assert b.tolist() == [i + 1, i + 1]
+
+
+def test_an_output_that_is_a_view_of_an_input():
+    turned = tn.jit(lambda x: x.reshape(2, 3).T)
+    for i in range(4):
+        x = tn.arange(6.0) + i
+        y = turned(x)
+        assert y.tolist() == [[i, i + 3], [i + 1, i + 4], [i + 2, i + 5]]
+        x.add_(10)
+        assert y[0, 0].item() == i + 10
+
+
+def test_an_output_that_is_a_weight():
+    weight = tn.ones(2)
+
+    @tn.jit
+    def step(x):
+        weight.add_(x)
+        return weight, weight[:1]
+
+    for i in range(4):
+        whole, part = step(tn.ones(2))
+        assert whole is weight
+        assert part.tolist() == [i + 2]
+    weight.zero_()
+    assert part.tolist() == [0]
+
+
+def test_outputs_that_share_memory_go_on_to_share_it():
+    both = tn.jit(lambda x: (lambda y: (y, y[1:], y))(x + 1))
+    for x in numbers():
+        whole, part, again = both(*x)
+        assert whole is again
+        whole.zero_()
+        assert part.tolist() == [0, 0]
+
+
+def test_the_same_tensor_twice():
+    def add(x, y):
+        x.add_(1)
+        return x + y
+
+    for twice in ([True] * 3 + [False] * 3) * 2:
+        jitted = getattr(test_the_same_tensor_twice, "jitted", None) or tn.jit(add)
+        test_the_same_tensor_twice.jitted = jitted
+        x = tn.ones(2)
+        y = x if twice else tn.ones(2)
+        assert jitted(x, y).tolist() == ([4, 4] if twice else [3, 3])
+    del test_the_same_tensor_twice.jitted
+
+
+def test_inputs_that_overlap():
+    def add(x, y):
+        x.add_(1)
+        return x * y
+
+    jitted = tn.jit(add)
+    for _ in range(4):
+        base = tn.ones(4)
+        assert (
+            jitted(base[:2], base[1:3]).tolist()
+            == add(tn.ones(4)[:2], 0 * tn.ones(2) + tn.tensor([2.0, 1])).tolist()
+        )
+
+
+def test_an_input_that_is_also_state():
+    weight = tn.ones(2)
+
+    @tn.jit
+    def step(x):
+        weight.mul_(2)
+        return x + weight
+
+    other = tn.ones(2)
+    expected = [(4, 0), (5, 1), (16, 0), (17, 1), (64, 0), (65, 1)]
+    for value, is_other in expected:
+        x = other if is_other else weight
+        assert step(x).tolist() == [value, value]
+
+
+def test_assignment_to_an_input():
+    @tn.jit
+    def fill(x, y):
+        x[1:] = y
+        x.mul_(2)
+
+    for i in range(4):
+        x = tn.ones(3)
+        fill(x, tn.tensor(float(i)))
+        assert x.tolist() == [2, 2 * i, 2 * i]
+
+
+def test_slices_and_transposes_as_inputs():
+    data = tn.arange(24.0).reshape(6, 4)
+    total = tn.jit(lambda x: (x * 2).sum(0))
+    for i in range(4):
+        assert total(data[i : i + 2]).tolist() == (data[i : i + 2] * 2).sum(0).tolist()
+        assert total(data.T[i]).tolist() == (data.T[i] * 2).sum(0).tolist()
+        assert total(data.T).tolist() == (data.T * 2).sum(0).tolist()
+
+
+def test_assignment_to_an_input_that_is_a_slice():
+    data = tn.zeros(4, 2)
+    increase = tn.jit(lambda x: x.add_(1).sum())
+    assert [increase(data[i]).item() for i in range(4)] == [2, 2, 2, 2]
+    assert data.tolist() == [[1, 1]] * 4
+
+
+def test_zero_size_inputs():
+    f = tn.jit(lambda x: ((x * 2).sum(), x + 1))
+    for _ in range(3):
+        total, rest = f(tn.zeros(0, 3))
+        assert total.item() == 0
+        assert rest.shape == (0, 3)
+
+
+def test_nested_inputs_and_outputs():
+    @tn.jit
+    def f(batch, options):
+        x, (y,) = batch["x"], batch["rest"]
+        return {"sum": x + y, "parts": [x * options["scale"], (y, "text", None)]}
+
+    for i in range(4):
+        x, y = tn.ones(2) * i, np.full(2, 3.0, np.float32)
+        result = f({"x": x, "rest": (y,)}, options={"scale": 2})
+        assert result["sum"].tolist() == [i + 3, i + 3]
+        assert result["parts"][0].tolist() == [2 * i, 2 * i]
+        assert result["parts"][1][0].tolist() == [3, 3]
+        assert result["parts"][1][1:] == ("text", None)
+
+
+def test_shapes_and_dtypes_are_recorded_each():
+    f = tn.jit(lambda x: (x + 1).sum())
+    for _ in range(3):
+        assert f(tn.ones(2)).item() == 4
+        assert f(tn.ones(3)).item() == 6
+        assert f(tn.ones(3, dtype=tn.int32)).dtype is tn.int64
+    assert f.count == 3
+
+
+def test_python_values_are_part_of_the_signature():
+    f = tn.jit(lambda x, k, name="a": x * k if name == "a" else x + k)
+    for _ in range(3):
+        assert f(tn.ones(1), 2).item() == 2
+        assert f(tn.ones(1), 3).item() == 3
+        assert f(tn.ones(1), 3, name="b").item() == 4
+        assert f(tn.ones(1), True).item() == 1
+        assert f(tn.ones(1), 1).item() == 1
+
+
+def test_values_that_keep_changing_are_named():
+    f = tn.jit(lambda x, epoch: x + epoch)
+    with pytest.warns(UserWarning, match=r"9th time.*'epoch'"):
+        for i in range(12):
+            for _ in range(2):
+                assert f(tn.zeros(1), i).item() == i
+
+
+def test_arguments_without_a_hash():
+    class Odd:
+        __hash__ = None
+
+    f = tn.jit(lambda x, y: x)
+    with pytest.raises(ArgumentTypeError, match=r"jit: argument 1 is a Odd, which has no hash"):
+        f(tn.ones(1), Odd())
+    with pytest.raises(ArgumentTypeError, match="expected a function, got int"):
+        tn.jit(3)
+
+
+# State
+def make_step(dropout=0.0, **options):
+    tn.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Dropout(dropout), nn.Linear(5, 3)).to(
+        tn.zeros(()).device
+    )
+    optimizer = tn.optim.Adam(model.parameters(), lr=0.1, **options)
+
+    def step(x, y):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+        optimizer.step()
+        return loss
+
+    return model, optimizer, step
+
+
+def batches(n, size=6):
+    rng = np.random.default_rng(1)
+    for _ in range(n):
+        yield (
+            tn.tensor(rng.random((size, 4)), dtype=tn.float32),
+            tn.tensor(rng.integers(0, 3, size)),
+        )
+
+
+def assert_same_training(change=None, dropout=0.0, n=8, **options):
+    """Train twice, once recorded, with `change(model, optimizer, call)` before each call."""
+    finals = []
+    for is_jitted in (False, True):
+        model, optimizer, step = make_step(dropout, **options)
+        function = tn.jit(step) if is_jitted else step
+        losses = []
+        for i, batch in enumerate(batches(n)):
+            if change is not None:
+                change(model, optimizer, i)
+            losses.append(function(*batch).item())
+        weights = [p.detach() for p in model.parameters()]
+        grads = [p.grad for p in model.parameters()]
+        finals.append((losses, weights, grads))
+        steps = [kept["step"] for kept in optimizer.state_dict()["state"].values()]
+        assert steps == [n] * 4
+    for a, b in zip(finals[0][1] + finals[0][2], finals[1][1] + finals[1][2]):
+        np.testing.assert_allclose(np.asarray(b), np.asarray(a), 1e-4, 1e-5)
+    np.testing.assert_allclose(finals[1][0], finals[0][0], 1e-4)
+    return function
+
+
+def test_training():
+    assert assert_same_training().count == 1
+
+
+def test_a_learning_rate_schedule():
+    def change(model, optimizer, i):
+        optimizer.param_groups[0]["lr"] = 0.1 * 0.8**i
+
+    assert assert_same_training(change).count == 1
+
+
+def test_a_learning_rate_schedule_inside():
+    weight = tn.ones(1, requires_grad=True)
+    optimizer = tn.optim.SGD([weight], lr=1.0)
+
+    @tn.jit
+    def step():
+        weight.grad = tn.ones(1)
+        optimizer.step()
+        optimizer.param_groups[0]["lr"] *= 0.5
+        return weight.detach().clone(), optimizer.param_groups[0]["lr"]
+
+    seen = [(w.item(), lr) for w, lr in (step() for _ in range(4))]
+    assert seen == [(0, 0.5), (-0.5, 0.25), (-0.75, 0.125), (-0.875, 0.0625)]
+
+
+def test_dropout_draws_new_numbers():
+    assert assert_same_training(dropout=0.5).count == 1
+    noise = tn.jit(lambda: tn.rand(3))
+    tn.manual_seed(3)
+    seen = run(noise, *[()] * 4)
+    tn.manual_seed(3)
+    assert seen == [tn.rand(3).tolist() for _ in range(4)]
+    tn.manual_seed(3)
+    assert run(noise, *[()] * 4) == seen
+
+
+def test_a_seed_set_inside():
+    @tn.jit
+    def same():
+        tn.manual_seed(5)
+        return tn.randn(4)
+
+    assert len({str(values) for values in run(same, *[()] * 4)}) == 1
+
+
+def test_weights_replaced_from_outside():
+    other, _, _ = make_step()
+    saved = {key: value * 0.5 for key, value in other.state_dict().items()}
+
+    def change(model, optimizer, i):
+        if i == 4:
+            model.load_state_dict(saved)
+        if i == 6:
+            with tn.no_grad():
+                model[0].weight.copy_(tn.ones(5, 4))
+                model[0].bias[1:3] = 2.0
+
+    assert assert_same_training(change).count == 1
+
+
+def test_weights_that_are_other_tensors():
+    def change(model, optimizer, i):
+        if i == 4:
+            model[0].weight.data = tn.ones(5, 4)
+
+    assert_same_training(change)
+
+
+def test_a_parameter_replaced_while_the_old_one_lives():
+    model = nn.Linear(2, 1, bias=False).to(tn.zeros(()).device)
+    predict = tn.jit(tn.no_grad()(lambda x: model(x)))
+    with tn.no_grad():
+        model.weight.copy_(tn.ones(1, 2))
+    old = model.weight
+    x = tn.ones(1, 2)
+    assert run(predict, *[(x,)] * 3) == [[[2]]] * 3
+    model.weight = nn.Parameter(tn.ones(1, 2) * 5)
+    assert run(predict, *[(x,)] * 3) == [[[10]]] * 3
+    assert old.tolist() == [[1, 1]]
+
+
+def test_state_loaded_into_the_optimizer():
+    _, other, step = make_step()
+    for batch in batches(3):
+        step(*batch)
+    saved = copy.deepcopy(other.state_dict())
+
+    def change(model, optimizer, i):
+        if i == 5:
+            optimizer.load_state_dict(
+                {**saved, "state": {k: {**v, "step": 5} for k, v in saved["state"].items()}}
+            )
+
+    assert_same_training(change)
+
+
+def test_accumulated_gradients():
+    weight = tn.ones(2, requires_grad=True)
+    accumulate = tn.jit(lambda x: (weight * x).sum().backward())
+    for _ in range(3):
+        for i in range(1, 5):
+            accumulate(tn.ones(2))
+            assert weight.grad.tolist() == [i, i]
+        weight.grad = None
+
+
+def test_gradients_kept_across_calls():
+    weight = tn.ones(2, requires_grad=True)
+
+    @tn.jit
+    def step(x):
+        weight.grad = None
+        (weight * x).sum().backward()
+
+    kept = []
+    for i in range(5):
+        step(tn.ones(2) * i)
+        kept.append(weight.grad)
+    assert [g.tolist() for g in kept] == [[i, i] for i in range(5)]
+    views = []
+    for i in range(4):
+        step(tn.ones(2) * i)
+        views.append(weight.grad.detach()[1:])
+    assert [v.tolist() for v in views] == [[i] for i in range(4)]
+
+
+def test_gradients_of_inputs():
+    @tn.jit
+    def attack(x):
+        (x * x).sum().backward()
+        return x.grad * 2
+
+    for i in range(4):
+        x = (tn.ones(2) * i).requires_grad_()
+        assert attack(x).tolist() == [4 * i, 4 * i]
+        assert x.grad.tolist() == [2 * i, 2 * i]
+
+
+def test_gradients_by_grad():
+    weight = tn.tensor(3.0, requires_grad=True)
+
+    @tn.jit
+    def second(x):
+        (first,) = tn.autograd.grad(weight**3 * x, weight, create_graph=True)
+        return tn.autograd.grad(first, weight)[0]
+
+    assert run(second, *[(tn.tensor(float(i)),) for i in range(4)]) == [0, 18, 36, 54]
+
+
+def test_modes_of_modules_are_recorded_each():
+    model = nn.Sequential(nn.Dropout(0.5))
+    f = tn.jit(lambda x: model(x))
+    x = tn.ones(1000)
+    for _ in range(3):
+        assert 300 < (f(x) == 0).sum().item() < 700
+        model.eval()
+        assert f(x).tolist() == x.tolist()
+        model.train()
+    model[0].p = 0.0
+    assert f(x).tolist() == x.tolist()
+
+
+def test_statistics_in_place():
+    mean = tn.zeros(3)
+
+    @tn.jit
+    def normalise(x):
+        mean.mul_(0.5).add_(x.mean(0) * 0.5)
+        return x - mean
+
+    expected = np.zeros(3, np.float32)
+    for i in range(5):
+        x = np.full((2, 3), i, np.float32)
+        expected = expected * 0.5 + x.mean(0) * 0.5
+        np.testing.assert_allclose(normalise(tn.tensor(x)).tolist(), x - expected)
+    np.testing.assert_allclose(mean.tolist(), expected)
+
+
+def test_constants_made_inside_are_fresh():
+    @tn.jit
+    def f(x):
+        total = tn.zeros(3)
+        total += x
+        table = tn.tensor([1.0, 2.0, 3.0])
+        table[0] += x[0]
+        return total, table
+
+    for i in range(4):
+        total, table = f(tn.ones(3) * i)
+        assert total.tolist() == [i] * 3
+        assert table.tolist() == [1 + i, 2, 3]
+
+
+def test_swapped_state():
+    a, b = tn.zeros(2), tn.ones(2)
+
+    @tn.jit
+    def swap():
+        old = a.clone()
+        a.copy_(b)
+        b.copy_(old)
+
+    for i in range(5):
+        swap()
+        assert (a.tolist(), b.tolist()) == (([1, 1], [0, 0]) if i % 2 == 0 else ([0, 0], [1, 1]))
+
+
+def test_an_output_that_is_the_old_value_of_state():
+    a = tn.zeros(2)
+
+    @tn.jit
+    def step(x):
+        old = a * 2
+        a.copy_(x)
+        return old
+
+    assert run(step, *[(tn.ones(2) * i,) for i in range(1, 5)]) == [
+        [0] * 2,
+        [2] * 2,
+        [4] * 2,
+        [6] * 2,
+    ]
+
+
+def test_a_pending_reader_of_state():
+    a = tn.zeros(2)
+    step = tn.jit(lambda: a.add_(1))
+    readers = []
+    for _ in range(5):
+        readers.append(a * 10)
+        step()
+    assert [r.tolist() for r in readers] == [[10 * i] * 2 for i in range(5)]
+
+
+def test_a_graph_outside_notices_writes():
+    weight = tn.ones(2, requires_grad=True)
+
+    @tn.jit
+    def step():
+        with tn.no_grad():
+            weight.mul_(2)
+
+    for _ in range(3):
+        step()
+    loss = (weight * weight).sum()
+    step()
+    with pytest.raises(GradientError, match="changed in place"):
+        loss.backward()
+
+
+def test_two_functions_share_weights():
+    weight = tn.ones(2, requires_grad=True)
+
+    @tn.jit
+    def train(x):
+        weight.grad = None
+        (weight * x).sum().backward()
+        with tn.no_grad():
+            weight.sub_(weight.grad)
+
+    predict = tn.jit(tn.no_grad()(lambda x: weight * x))
+    for i in range(5):
+        assert predict(tn.ones(2)).tolist() == [1 - i, 1 - i]
+        train(tn.ones(2))
+
+
+# Python around it
+SCALE = 2.0
+
+
+def scaled(x):
+    return helper(x) * SCALE
+
+
+def helper(x):
+    return x + 1
+
+
+def test_globals_and_closures(monkeypatch):
+    f = tn.jit(scaled)
+    assert run(f, *[(tn.ones(1),)] * 3) == [[4]] * 3
+    monkeypatch.setitem(globals(), "SCALE", 3.0)
+    assert run(f, *[(tn.ones(1),)] * 3) == [[6]] * 3
+    monkeypatch.setitem(globals(), "helper", lambda x: x - 1)
+    assert run(f, *[(tn.ones(1),)] * 3) == [[0]] * 3
+
+    bias = tn.ones(1)
+    g = tn.jit(lambda x: x + bias)
+    assert run(g, *[(tn.ones(1),)] * 3) == [[2]] * 3
+    old, bias = bias, tn.ones(1) * 5
+    assert run(g, *[(tn.ones(1),)] * 3) == [[6]] * 3
+    assert old.tolist() == [1]
+
+
+def test_side_effects_on_numbers_are_not_lost():
+    calls = 0
+
+    @tn.jit
+    def f(x):
+        nonlocal calls
+        calls += 1
+        return x + calls
+
+    with pytest.warns(UserWarning, match="'calls'"):
+        assert run(f, *[(tn.zeros(1),)] * 12) == [[i] for i in range(1, 13)]
+    assert calls == 12
+
+
+def test_tensors_left_in_python_objects():
+    losses = []
+
+    @tn.jit
+    def f(x):
+        losses.append(x * 2)
+        return x
+
+    f(tn.ones(1))
+    f(tn.ones(1))
+    with pytest.raises(RecordingError, match=r"leaves tensors of shape \(1,\) in Python objects"):
+        f(tn.ones(1))
+
+
+def test_methods_of_two_instances():
+    class Counter:
+        def __init__(self, start):
+            self.total = tn.ones(1) * start
+            self.by = start
+
+        @tn.jit
+        def add(self, x):
+            self.total.add_(x * self.by)
+            return self.total * 1
+
+    a, b = Counter(1), Counter(10)
+    for i in range(1, 5):
+        assert a.add(tn.ones(1)).item() == 1 + i
+        assert b.add(tn.ones(1)).item() == 10 + 10 * i
+    a.by = 5
+    assert a.add(tn.ones(1)).item() == 10
+    watch = weakref.ref(a)
+    del a
+    gc.collect()
+    assert watch() is None
+
+
+def test_nested_functions_become_part():
+    inner = tn.jit(lambda x: x * 2)
+    outer = tn.jit(lambda x: inner(x) + 1)
+    assert run(outer, *numbers()) == [[1 + 2 * i, 3 + 2 * i, 5 + 2 * i] for i in range(4)]
+    assert inner.count == 0
+
+
+def test_no_grad_is_recorded_separately():
+    weight = tn.ones(1, requires_grad=True)
+    f = tn.jit(lambda x: weight * x)
+    for _ in range(3):
+        assert f(tn.ones(1)).requires_grad
+        with tn.no_grad():
+            assert not f(tn.ones(1)).requires_grad
+
+
+def test_results_have_no_graph():
+    weight = tn.ones(1, requires_grad=True)
+    f = tn.jit(lambda x: weight * x)
+    for _ in range(3):
+        with pytest.raises(GradientError, match="no graph; call backward"):
+            f(tn.ones(1)).backward()
+    with pytest.raises(GradientError, match="has a graph outside"):
+        for _ in range(2):
+            f(weight * 2)
+
+
+def test_threads():
+    f = tn.jit(lambda x: (x * 2).sum())
+    for _ in range(2):
+        f(tn.ones(50))
+    wrong = []
+
+    def work(k):
+        for i in range(50):
+            if f(tn.ones(50) * (k + i)).item() != 100 * (k + i):
+                wrong.append((k, i))
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+# Errors
+@pytest.mark.parametrize(
+    "read", [lambda x: x.sum().item(), lambda x: bool(x.sum() > 0), lambda x: x.tolist(), repr]
+)
+def test_reading_values(read):
+    def f(x):
+        read(x * 2)
+        return x + 1
+
+    jitted = tn.jit(f)
+    assert jitted(tn.ones(1)).item() == 2
+    for _ in range(2):
+        with pytest.raises(RecordingError, match="reads the values of a tensor"):
+            jitted(tn.ones(1))
+    assert (tn.ones(2) * 2).tolist() == [2, 2]
+
+
+def test_an_exception_while_recording_leaves_everything_usable():
+    model, optimizer, step = make_step()
+    is_wrong = True
+
+    @tn.jit
+    def f(x, y):
+        loss = step(x, y)
+        if is_wrong:
+            raise ValueError("a mistake")
+        return loss
+
+    for batch in batches(3):
+        with pytest.raises(ValueError, match="a mistake"):
+            f(*batch)
+    is_wrong = False
+    losses = [f(*batch).item() for batch in batches(6)]
+    assert all(np.isfinite(losses))
+    assert [kept["step"] for kept in optimizer.state_dict()["state"].values()] == [9] * 4
+    assert model(tn.ones(1, 4)).shape == (1, 3)
+
+
+def test_indices_out_of_range():
+    table = tn.arange(5.0)
+    pick = tn.jit(lambda i: table[i] * 2)
+    for i in range(4):
+        assert pick(tn.tensor([i, 4])).tolist() == [2 * i, 8]
+    with pytest.raises(DimError, match="index 5 is out of range for dim 0 of size 5"):
+        pick(tn.tensor([0, 5]))
+    assert pick(tn.tensor([-1, 0])).tolist() == [8, 0]
+
+
+def test_new_memory_inside():
+    weight = tn.ones(2)
+
+    @tn.jit
+    def f(x):
+        weight.data = x * 2
+
+    f(tn.ones(2))
+    with pytest.raises(RecordingError, match="other memory"):
+        f(tn.ones(2))
+
+
+def test_a_freed_tensor():
+    class Holder:
+        pass
+
+    holder = Holder()
+    holder.weight = tn.ones(2)
+    f = tn.jit(lambda x: x * holder.weight)
+    assert run(f, *[(tn.ones(2),)] * 3)
+    del holder.weight
+    with pytest.raises(AttributeError):
+        f(tn.ones(2))
+
+
+def test_the_tape_is_readable():
+    f = tn.jit(lambda x: (x * 2).sum())
+    assert f.tape is None
+    for x in numbers(3):
+        f(*x)
+    text = str(f.tape)
+    assert "bytes" in text
+    assert len(text.splitlines()) >= 2
+
+
+def test_no_memory_is_lost():
+    model, _, step = make_step()
+    watch = weakref.ref(model)
+    jitted = tn.jit(step)
+    for batch in batches(4):
+        jitted(*batch)
+    del model, step, jitted, _
+    gc.collect()
+    assert watch() is None
+
+
+def test_no_warnings_from_ordinary_training():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_same_training(n=30)
+
+
+def test_moved_to_another_device():
+    device = str(tn.zeros(()).device)
+    other = "cpu" if device != "cpu" else "opencl"
+    model = nn.Linear(2, 1)
+    predict = tn.jit(tn.no_grad()(lambda x: model(x)))
+    for _ in range(2):
+        for place in (device, other):
+            model.to(place)
+            x = tn.ones(1, 2, device=place)
+            expected = model(x).item()
+            for _ in range(3):
+                assert abs(predict(x).item() - expected) < 1e-5
+    mixed = tn.jit(lambda x, y: (x + 1, y + 1))
+    x, y = tn.ones(1, device=device), tn.ones(1, device=other)
+    mixed(x, y)
+    with pytest.raises(DeviceError, match="jit: the function uses tensors on"):
+        mixed(x, y)
