@@ -28,13 +28,14 @@ def main(arguments=None):
     model = make_model(MODELS.get(options.model, options.model)).to(options.device)
     optimizer = tn.optim.Adam(model.parameters(), lr=options.lr)
     loader = tn.data.DataLoader(train, options.batch_size, shuffle=True)
+    step = make_step(model, optimizer)
     print(f"{len(train):,} digits to train on, {len(test):,} to test on, device {options.device}")
     print(model)
 
     losses, accuracies = [], []
     for epoch in range(1, options.epochs + 1):
         start = time.perf_counter()
-        losses.append(train_epoch(model, loader, optimizer, f"Epoch {epoch}/{options.epochs}"))
+        losses.append(train_epoch(model, loader, step, f"Epoch {epoch}/{options.epochs}"))
         accuracies.append(measure_accuracy(model, test))
         print(
             f"Epoch {epoch}: loss {losses[-1]:.4f}, test accuracy {accuracies[-1]:.2%},"
@@ -68,16 +69,26 @@ def make_model(sizes):
     return nn.Sequential(*layers[:-1])
 
 
-def train_epoch(model, loader, optimizer, title):
-    """One pass over the training set; the mean of its batches' losses."""
-    model.train()
-    losses = []
-    for images, labels in tqdm(loader, title, leave=False, disable=not sys.stderr.isatty()):
+def make_step(model, optimizer):
+    """What is done with each batch; recorded once and replayed, unless its size is new."""
+
+    @tn.jit
+    def step(images, labels):
         loss = nn.functional.cross_entropy(model(images), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        losses.append(loss.detach())
+        return loss.detach()
+
+    return step
+
+
+def train_epoch(model, loader, step, title):
+    """One pass over the training set; the mean of its batches' losses."""
+    model.train()
+    losses = []
+    for images, labels in tqdm(loader, title, leave=False, disable=not sys.stderr.isatty()):
+        losses.append(step(images, labels))
     return tn.stack(losses).mean().item()
 
 

@@ -295,7 +295,7 @@ class Recording:
             return y
         if id(y) in positions:
             return _Result("input", positions[id(y)])
-        for i, (who, kind, place) in enumerate(self.new_grads):
+        for who, kind, place in self.new_grads:
             owner = None if type(who) is int else who()
             if kind == "kept" and owner is not None and owner.grad is y:
                 return _Result("kept", place)
@@ -314,6 +314,7 @@ class Recording:
         return self.leaks
 
     def leak_error(self) -> RecordingError:
+        """What to raise about them."""
         found = [r() for r in self.leaks[:3]]
         shapes = ", ".join([str(x.shape) for x in found if x is not None])
         return RecordingError(

@@ -52,7 +52,9 @@ class Numbers(dict[str, Any]):
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value of `key`, `default` where there is none."""
-        return self[key] if key in self else default
+        if key not in self:  # which is noted
+            return default
+        return self[key]
 
     def __contains__(self, key: object) -> bool:
         script = current.script

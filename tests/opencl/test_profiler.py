@@ -8,7 +8,8 @@ import pytest
 
 from tinynet import settings
 from tinynet.backends.opencl import discovery
-from tinynet.backends.opencl.profiler import KernelRun, counters, profile, table, trace
+from tinynet.backends.opencl.profiler import KernelRun, counters, table, trace
+from tinynet.inspection import profile
 from tinynet.errors import ArgumentError, DeviceError, StateError
 
 TEXT = """

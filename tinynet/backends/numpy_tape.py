@@ -396,7 +396,7 @@ class Tape:
         for i, (function, args) in self.patches:
             steps[i] = function, _filled(args, slots, numbers)
         try:
-            _context.run(self.run_timed if is_timing[0] else self.run_steps)
+            _context.run(self.run_timed if timing.depth else self.run_steps)
         finally:
             for i, step in self.patches:  # nothing of the caller's stays here
                 steps[i] = step
@@ -454,7 +454,13 @@ class Tape:
             yield text
 
 
-is_timing = [False]  # whether replays note how long each call takes; `tinynet.profile` sets it
+class Timing:
+    """`depth` says how many blocks of `tinynet.profile` want to know how long calls take."""
+
+    depth = 0
+
+
+timing = Timing()
 _context = QuietContext()
 
 

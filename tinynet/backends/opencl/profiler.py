@@ -189,18 +189,6 @@ class Profile:
             raise StateError("profile: its block has not ended, expected a `with` block before")
 
 
-def profile(path: str | os.PathLike[str] | None = None) -> Profile:
-    """A context manager that sees which kernels run; `path`: where to save a trace at the end.
-
-    >>> with profile() as seen:
-    ...     pass
-    >>> print(seen)
-    no kernels ran (on the device cpu NumPy computes)
-    wall time ... ms; 0 launches, 0 programs compiled, 0 allocations, 0 bytes written, 0 read
-    """
-    return Profile(path)
-
-
 def counters() -> Counters:
     """What all opened devices did until now."""
     each = [
