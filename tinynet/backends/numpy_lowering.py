@@ -15,9 +15,18 @@ Step = tuple[Callable[..., Any], tuple[Any, ...]]
 Place = Any  # where an array lies: `numpy_tape.Place`
 
 
-def lower(call: Any, backend: Any, resolve: Callable[[Place], Any]) -> list[Step]:
-    """The steps of a call whose arrays are places; `resolve` finds what stands for one."""
+def lower(
+    call: Any, backend: Any, resolve: Callable[[Place], Any], cell: Callable[[Number, Any], Array]
+) -> list[Step]:
+    """The steps of a call whose arrays are places; `resolve` finds what stands for one.
+
+    `cell` gives the 0-d array in which a number of a script comes.
+    """
     given = _resolved(call.args, resolve)
+    if call.method == "elementwise":
+        dtype = [x for x in call.args[1:] if hasattr(x, "reach")][-1].dtype
+        if dtype.kind == "f":
+            given = tuple([cell(x, dtype) if type(x) is Number else x for x in given])
     outs = [resolve(out) for out in call.outs]
     rule = _RULES.get(call.method)
     steps = None if rule is None else rule(call, given, outs[0])

@@ -339,7 +339,17 @@ class Tape:
             for call in plan.calls
         ]
         self.kept_places: tuple[Place, ...] = plan.place(tuple(kept))
-        self.outputs: tuple[Place, ...] = plan.place(tuple(outputs))
+        places: tuple[Place, ...] = plan.place(tuple(outputs))
+        storages = [place.storage for place in places]
+        self.outputs = [
+            (
+                place,
+                place.kind in ("buffer", "own")
+                and place.nbytes == place.reach
+                and storages.count(place.storage) == 1,
+            )
+            for place in places
+        ]
         self.seconds = [0.0] * len(self.calls)
         self.timed = 0
         self.bind()
@@ -351,16 +361,24 @@ class Tape:
         self.steps: list[Step] = []
         self.lines: list[int] = []  # for each step the call that it belongs to
         self.patches: list[tuple[int, Step]] = []  # steps whose arguments each replay brings
+        self.cells: dict[tuple[int, Any], Array] = {}  # numbers as 0-d arrays, for ufuncs
         for i, call in enumerate(self.calls):
-            for step in lowering.lower(call, self.backend, self.resolve):
+            for step in lowering.lower(call, self.backend, self.resolve, self.cell):
                 if _is_open(step[1]):
                     self.patches.append((len(self.steps), step))
                 self.steps.append(step)
                 self.lines.append(i)
         self.kept = [self.resolve(place) for place in self.kept_places]
         blocks: list[Any] = [buffer.base for buffer in self.own]
-        self.watched = [*blocks, *self.own, *self.kept]
+        self.watched = [*blocks, *self.kept]  # what views of the kept arrays refer to
         self.alone: list[int] = []
+
+    def cell(self, number: Number, dtype: Any) -> Array:
+        """The 0-d array that holds a number in replays: quicker than a Python number."""
+        key = number.slot, dtype
+        if key not in self.cells:
+            self.cells[key] = np.empty((), dtype)
+        return self.cells[key]
 
     def resolve(self, place: Place) -> Any:
         """The array at a place, or the slot that it comes in."""
@@ -396,19 +414,24 @@ class Tape:
         for i, (function, args) in self.patches:
             steps[i] = function, _filled(args, slots, numbers)
         try:
-            _context.run(self.run_timed if timing.depth else self.run_steps)
+            _context.run(self.run_timed if timing.depth else self.run_steps, numbers)
         finally:
             for i, step in self.patches:  # nothing of the caller's stays here
                 steps[i] = step
         return self.give(slots)
 
-    def run_steps(self) -> None:
+    def run_steps(self, numbers: list[Any]) -> None:
+        """All calls, one after the other."""
+        for (slot, _), cell in self.cells.items():
+            cell.fill(numbers[slot])
         for function, args in self.steps:
             function(*args)
 
-    def run_timed(self) -> None:
+    def run_timed(self, numbers: list[Any]) -> None:
         """`run_steps`, noting how long each call takes."""
         self.timed += 1
+        for (slot, _), cell in self.cells.items():
+            cell.fill(numbers[slot])
         for line, (function, args) in zip(self.lines, self.steps):
             start = time.perf_counter()
             function(*args)
@@ -418,11 +441,11 @@ class Tape:
         """The outputs. Those that share memory go on to do so."""
         copies: dict[int, Array] = {}
         given = []
-        for place in self.outputs:
+        for place, is_whole in self.outputs:
             array = self.resolve(place)
             if place.kind == "slot":
                 array = slots[array]
-            elif place.kind == "constant":
+            elif is_whole or place.kind == "constant":
                 array = array.copy("K")
             elif place.kind != "outside":
                 if place.storage not in copies:
