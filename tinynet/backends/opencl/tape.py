@@ -34,6 +34,7 @@ from tinynet.backends.opencl.array import (
 from tinynet.backends.opencl.bounds import union
 from tinynet.backends.opencl.device import Kernel
 from tinynet.backends.opencl.memory import Block, Pool
+from tinynet.backends.opencl.merging import merged
 from tinynet.backends.opencl.scheduler import fitted
 from tinynet.errors import RecordingError
 from tinynet.numbers import Number
@@ -54,6 +55,18 @@ class Launch:
         self.numbers = [(i, x.slot) for i, x in enumerate(args) if type(x) is Number]
         self.args = [x.value if type(x) is Number else x for x in args]
         self.run: Any = None  # of the last replay that was profiled
+
+    @classmethod
+    def of(cls, kernel: Kernel, parts: list[Launch]) -> Launch:
+        """The launch of a kernel that does what all parts do."""
+        args = [x for part in parts for x in part.args]
+        nbytes, flops = sum([p.nbytes for p in parts]), sum([p.flops for p in parts])
+        launch = cls(kernel, (1,), (1,), args, nbytes, flops)
+        start = 0
+        for part in parts:
+            launch.numbers += [(start + i, slot) for i, slot in part.numbers]
+            start += len(part.args)
+        return launch
 
 
 class Place:
@@ -303,7 +316,7 @@ class Tape:
     def __init__(self, recorder: Recorder, outputs: list[Array], kept: list[Array]) -> None:
         self.backend = recorder.backend
         self.device = recorder.device
-        self.launches = recorder.launches
+        self.launches = merged(self.device, recorder.launches, Launch.of)
         self.minds_bounds = recorder.minds_bounds
         self.constants = recorder.constants
         self.nbytes = recorder.pool.used + recorder.pool.held
