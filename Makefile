@@ -2,6 +2,7 @@
 # make test    runs the tests
 # make lint    checks style, types and layers
 # make parity  compares with PyTorch, which it installs
+# make bench   times training steps beside PyTorch, which it installs
 # make kernels  tests the OpenCL kernels one by one, then in a simulator that finds wrong accesses
 # make clean   removes what the others made
 #
@@ -27,7 +28,7 @@ ifneq ($(IS_GOOD),yes)
 $(shell rm -f .venv/ready)
 endif
 
-.PHONY: mnist test lint parity kernels clean
+.PHONY: mnist test lint parity bench kernels clean
 
 mnist: .venv/installed-examples
 	@$(RUN) examples/mnist.py $(ARGS)
@@ -44,6 +45,9 @@ lint: .venv/installed-dev
 parity: .venv/installed-parity
 	@$(PYTEST) tests/parity $(ARGS)
 
+bench: .venv/installed-parity
+	@$(RUN) -m benchmarks $(ARGS)
+
 kernels: .venv/installed-oclgrind
 	@$(PYTEST) tests/kernels $(ARGS)
 	@TINYNET_KERNEL_PLATFORM=Oclgrind $(PYTEST) tests/kernels $(ARGS)
@@ -51,7 +55,7 @@ kernels: .venv/installed-oclgrind
 clean:
 	rm -rf .venv build dist tinynet.egg-info .coverage .hypothesis .pytest_cache .mypy_cache \
 		.ruff_cache .import_linter_cache runs
-	find tinynet tests examples -name __pycache__ -prune -exec rm -rf {} +
+	find tinynet tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/installed-%: setup.py .venv/ready
 	@echo "Installing what tinynet[$*] needs into .venv, this once ..."

@@ -9,8 +9,8 @@ changes, a file) is not seen.
 from __future__ import annotations
 
 import dis
+import functools
 import types
-from functools import cache
 from typing import Any
 
 from tinynet.nn import module as modules
@@ -55,6 +55,8 @@ class Guards:
         self.seen.add(id(item))
         if isinstance(item, Tensor):
             self.tensors.add(id(item))
+        elif isinstance(item, functools.partial):
+            self.visit([item.func, *item.args, *item.keywords.values()], names)
         elif isinstance(item, types.FunctionType):
             self.visit_function(item)
         elif isinstance(item, modules.Module):
@@ -146,7 +148,7 @@ def _is_users(item: Any) -> bool:
     return package not in ("tinynet", "numpy", "builtins", "pyopencl")
 
 
-@cache
+@functools.cache
 def names_in(code: types.CodeType) -> tuple[frozenset[str], frozenset[str]]:
     """The globals and the attributes that code uses, functions inside it too."""
     found = [(i.opname, i.argval) for i in dis.get_instructions(code)]

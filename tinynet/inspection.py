@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tinynet.backends import numpy_tape, open_backend
-from tinynet.backends.opencl.discovery import DeviceInfo, describe, list_devices
 from tinynet.backends.opencl import profiler
+from tinynet.backends.opencl.discovery import DeviceInfo, describe, list_devices
 from tinynet.backends.opencl.profiler import Counters, counters
 
 __all__ = [

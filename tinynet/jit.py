@@ -46,6 +46,7 @@ from tinynet.tensor import Tensor
 
 MANY = 8  # recordings of one function after which it warns
 MOST_KEPT = 32  # recordings of one function that are kept
+MOST_SEEN = 4096  # signatures of one function that are remembered
 
 Callee = TypeVar("Callee", bound=Callable[..., Any])
 
@@ -69,7 +70,8 @@ class Jitted:
     """A function that is recorded. `tape` is what was recorded last, for people to print."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        functools.update_wrapper(self, function)
+        functools.update_wrapper(self, function, updated=())
+        self.__name__ = getattr(function, "__name__", type(function).__name__)
         self.function = function
         self.recordings: dict[Any, list[Recording]] = {}
         self.seen: set[Any] = set()
@@ -129,7 +131,14 @@ class Jitted:
         args = tuple([_with_tensors(x, arguments) for x in args])
         named = {name: _with_tensors(kwargs[name], arguments) for name in sorted(kwargs)}
         call = functools.partial(self.function, *args, **named)
+        if mode.enabled and any([x.node is not None for x in leaves]):
+            raise GradientError(
+                f"jit: an input of {self.__name__} has a graph, into which replays cannot reach; "
+                "detach() it, or compute it inside"
+            )
         if key not in self.seen:
+            if len(self.seen) > MOST_SEEN:
+                self.seen.clear()
             self.seen.add(key)
             result = call()
             _map_tensors(result, lambda y: _spent(y) if y.node is not None else y)
@@ -160,7 +169,7 @@ class Jitted:
         if self.count == MANY + 1:
             changed = self.why or _difference(self.last_key, key, self.function)
             warnings.warn(
-                f"jit: {self.__name__} is recorded for the {self.count}th time, because "  # type: ignore[attr-defined]
+                f"jit: {self.__name__} is recorded for the {self.count}th time, because "
                 f"{changed} keeps changing; pass it as a tensor, or keep it outside",
                 stacklevel=4,
             )
@@ -182,7 +191,7 @@ class _Method:
     """A function bound to an instance that it does not keep alive."""
 
     def __init__(self, function: Callable[..., Any], instance: Any) -> None:
-        functools.update_wrapper(self, function)
+        functools.update_wrapper(self, function, updated=())
         self.function = function
         self.instance = weakref.ref(instance)
 
@@ -254,7 +263,6 @@ class Recording:
         if self.leaks:
             return
         recorder = capture.recorders[backend]
-        del capture
         self.tape = recorder.finish(self.outputs, [x.array for x in kept])
         self.outputs.clear()
         self.kept = [wrap(array, x.dtype, backend) for array, x in zip(self.tape.kept, kept)]
@@ -277,6 +285,8 @@ class Recording:
                 self.new_grads.append((who, "none", None))
             elif after is before and change.was_read:
                 continue
+            elif id(after) in positions:
+                self.new_grads.append((who, "input", positions[id(after)]))
             elif "made_in" not in after.__dict__:
                 self.new_grads.append((who, "tensor", weakref.ref(after)))
             elif type(who) is int:
@@ -360,6 +370,8 @@ class Recording:
             x = leaves[who] if type(who) is int else who()
             if kind == "kept":
                 x.grad = self.kept[what]
+            elif kind == "input":
+                x.grad = leaves[what]
             elif kind == "output":
                 x.grad = wrap(arrays[what], x.dtype, self.backend)
             else:

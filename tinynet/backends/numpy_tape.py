@@ -199,6 +199,8 @@ class _Plan:
         self.outputs, self.kept = outputs, kept
         self.constants: set[int] = set()
         self.calls = self.needed(self.without_constants(recorder.calls))
+        if not all(self.storage(x) in self.made for x in kept):
+            raise RecordingError("jit: a .grad is set to a view of other memory; clone() it first")
         own = {self.storage(x): self.made[self.storage(x)].nbytes for x in kept}
         self.own = {key: i for i, key in enumerate(own)}
         self.own_sizes = list(own.values())
@@ -216,7 +218,7 @@ class _Plan:
     def without_constants(self, calls: list[Call]) -> list[Call]:
         """The calls, but for those that give the same each time, whose results are kept."""
         written = {self.storage(call.outs[0]) for call in calls if not call.is_new}
-        written |= {self.storage(x) for x in self.kept}
+        written |= {self.storage(x) for x in (*self.kept, *self.outputs)}
         rest = []
         for call in calls:
             reads = {self.storage(x) for x in call.reads}
@@ -264,9 +266,8 @@ class _Plan:
                 else:
                     self.buffers[key] = self.buffers[donor]
                     last[donor] = -1  # the buffer lives on
-            for key in {self.storage(x) for x in (*call.reads, *call.outs)}:
-                if last[key] == i and key in self.buffers:
-                    free.append(self.buffers[key])
+            used = {self.storage(x) for x in (*call.reads, *call.outs)}
+            free += [self.buffers[key] for key in used if last[key] == i and key in self.buffers]
 
     def donor(self, call: Call, i: int, last: dict[int, int]) -> int | None:
         """The storage of an operand that the result of a call may be written over."""

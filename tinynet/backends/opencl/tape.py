@@ -320,6 +320,8 @@ class Tape:
         self.minds_bounds = recorder.minds_bounds
         self.constants = recorder.constants
         self.nbytes = recorder.pool.used + recorder.pool.held
+        self.device.pool.used += self.nbytes
+        weakref.finalize(self, _give_back, self.device.pool, self.nbytes)
         sources = recorder.sources
         each: Any
         for each in sources.values():
@@ -515,6 +517,10 @@ def prepared(backend: Any, inputs: list[Array], needs_bounds: bool) -> list[Arra
             x.storage.value.bounds = int(numbers.min()), int(numbers.max())
         result.append(x)
     return result
+
+
+def _give_back(pool: Pool, nbytes: int) -> None:
+    pool.used -= nbytes
 
 
 def as_view(storage: Storage) -> Array:

@@ -1,0 +1,192 @@
+"""A training step of a workload, as each system would write it.
+
+A system is named by its library and how it runs the step, tinynet's also by a device:
+`tinynet:cpu`, `tinynet-jit:opencl`, `torch`, `torch-compile`, `jax`, `tinygrad`. Libraries are
+imported where they are used: a worker needs its own one and NumPy.
+"""
+
+import itertools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from benchmarks.workloads import Array, Workload
+
+
+class Trainer(NamedTuple):
+    """A network in training.
+
+    `put` takes an array to the device, `step(images, targets)` trains and gives the loss, `wait`
+    returns when a loss and the weights after it are computed.
+    """
+
+    put: Callable[[Array], Any]
+    step: Callable[[Any, Any], Any]
+    wait: Callable[[Any], None]
+
+
+def make_trainer(system: str, workload: Workload, rate: float) -> Trainer:
+    """The workload in this system, at its first weights."""
+    kind, _, device = system.partition(":")
+    if kind == "tinynet":
+        return tinynet_trainer(workload, rate, device, is_recorded=False)
+    if kind == "tinynet-jit":
+        return tinynet_trainer(workload, rate, device, is_recorded=True)
+    if kind == "torch":
+        return torch_trainer(workload, rate, is_compiled=False)
+    if kind == "torch-compile":
+        return torch_trainer(workload, rate, is_compiled=True)
+    return {"jax": jax_trainer, "tinygrad": tinygrad_trainer}[kind](workload, rate)
+
+
+def tinynet_trainer(workload: Workload, rate: float, device: str, is_recorded: bool) -> Trainer:
+    """By `tinynet`, eager or recorded by its jit."""
+    import tinynet as tn
+
+    model, loss_of, optimizer = _make_model(tn, workload, rate, device)
+
+    def train(images: Any, targets: Any) -> Any:
+        optimizer.zero_grad()
+        loss = loss_of(images, targets)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    def train_and_realize(images: Any, targets: Any) -> Any:
+        # what nobody asks for is never computed on OpenCL, and nothing else asks for the loss
+        return train(images, targets).realize()
+
+    def wait(loss: Any) -> None:
+        for x in (loss, *model.parameters()):
+            x.realize()
+        if device != "cpu":
+            loss.backend.device.queue.finish()
+
+    eager = train if device == "cpu" else train_and_realize
+    step = tn.jit(train) if is_recorded else eager
+    return Trainer(lambda array: tn.from_numpy(array).to(device), step, wait)
+
+
+def torch_trainer(workload: Workload, rate: float, is_compiled: bool) -> Trainer:
+    """By PyTorch on the CPU, eager or with `torch.compile` of loss and update."""
+    import torch
+
+    _, loss_of, optimizer = _make_model(torch, workload, rate, "cpu")
+
+    def update() -> None:
+        optimizer.step()
+
+    if is_compiled:
+        loss_of, update = torch.compile(loss_of), torch.compile(update)
+
+    def step(images: Any, targets: Any) -> Any:
+        optimizer.zero_grad()
+        loss = loss_of(images, targets)
+        loss.backward()
+        update()
+        return loss
+
+    return Trainer(torch.from_numpy, step, lambda loss: None)
+
+
+def _make_model(library: Any, workload: Workload, rate: float, device: str) -> tuple[Any, Any, Any]:
+    """The model, the function of its loss and the optimiser, in the names of PyTorch's API."""
+    nn = library.nn
+    activation = nn.Sigmoid if workload.is_nielsen else nn.ReLU
+    layers = []
+    for n_inputs, n_outputs in itertools.pairwise(workload.sizes):
+        layers += [nn.Linear(n_inputs, n_outputs), activation()]
+    model = nn.Sequential(*(layers if workload.is_nielsen else layers[:-1])).to(device)
+    with library.no_grad():
+        for parameter, values in zip(model.parameters(), workload.make_weights(), strict=True):
+            parameter.copy_(library.from_numpy(values))
+
+    def quadratic(images: Any, targets: Any) -> Any:
+        return ((model(images) - targets) ** 2).sum() / (2 * workload.batch)
+
+    def cross_entropy(images: Any, targets: Any) -> Any:
+        return nn.functional.cross_entropy(model(images), targets)
+
+    if workload.is_nielsen:
+        return model, quadratic, library.optim.SGD(model.parameters(), lr=rate)
+    return model, cross_entropy, library.optim.Adam(model.parameters(), lr=rate)
+
+
+def jax_trainer(workload: Workload, rate: float) -> Trainer:
+    """By JAX: one jitted function of the state, whose memory it may use again."""
+    import jax
+    from jax import numpy as jnp
+
+    def loss_of(weights: list[Any], x: Any, targets: Any) -> Any:
+        for i in range(0, len(weights), 2):
+            x = x @ weights[i].T + weights[i + 1]
+            if workload.is_nielsen:
+                x = jax.nn.sigmoid(x)
+            elif i + 2 < len(weights):
+                x = jax.nn.relu(x)
+        if workload.is_nielsen:
+            return ((x - targets) ** 2).sum() / (2 * workload.batch)
+        return -jnp.take_along_axis(jax.nn.log_softmax(x), targets[:, None], axis=1).mean()
+
+    def train(state: Any, images: Any, targets: Any) -> Any:
+        loss, grads = jax.value_and_grad(loss_of)(state[0], images, targets)
+        return update(state, grads), loss
+
+    def update(state: Any, grads: Any) -> Any:
+        if workload.is_nielsen:
+            return ([x - rate * grad for x, grad in zip(state[0], grads)],)
+        weights, means, squares, count = state
+        count = count + 1
+        means = [0.9 * mean + 0.1 * grad for mean, grad in zip(means, grads)]
+        squares = [0.999 * square + 0.001 * grad**2 for square, grad in zip(squares, grads)]
+        scale, root = rate / (1 - 0.9**count), jnp.sqrt(1 - 0.999**count)
+        weights = [
+            x - scale * mean / (jnp.sqrt(square) / root + 1e-8)
+            for x, mean, square in zip(weights, means, squares)
+        ]
+        return weights, means, squares, count
+
+    weights = [jnp.asarray(values) for values in workload.make_weights()]
+    zeros = [[jnp.zeros_like(x) for x in weights] for _ in range(2)]
+    state: Any = (weights,) if workload.is_nielsen else (weights, *zeros, jnp.zeros(()))
+    train = jax.jit(train, donate_argnums=0)
+
+    def step(images: Any, targets: Any) -> Any:
+        nonlocal state
+        state, loss = train(state, images, targets)
+        return loss
+
+    return Trainer(jnp.asarray, step, lambda loss: jax.block_until_ready((state, loss)))
+
+
+def tinygrad_trainer(workload: Workload, rate: float) -> Trainer:
+    """By tinygrad on its default device (DEV chooses one), the step in TinyJit."""
+    from tinygrad import Context, Device, Tensor, TinyJit, nn
+
+    weights = [Tensor(values).realize() for values in workload.make_weights()]
+    optimizer = (nn.optim.SGD if workload.is_nielsen else nn.optim.Adam)(weights, lr=rate)
+
+    def loss_of(x: Any, targets: Any) -> Any:
+        for i in range(0, len(weights), 2):
+            x = x.linear(weights[i].transpose(), weights[i + 1])
+            if workload.is_nielsen:
+                x = x.sigmoid()
+            elif i + 2 < len(weights):
+                x = x.relu()
+        if workload.is_nielsen:
+            return ((x - targets) ** 2).sum() / (2 * workload.batch)
+        return x.sparse_categorical_crossentropy(targets)
+
+    @TinyJit
+    def train(images: Any, targets: Any) -> Any:
+        optimizer.zero_grad()
+        loss = loss_of(images, targets).backward()
+        return loss.realize(*optimizer.schedule_step())
+
+    def step(images: Any, targets: Any) -> Any:
+        with Context(TRAINING=1):
+            return train(images, targets)
+
+    def wait(loss: Any) -> None:
+        Device[Device.DEFAULT].synchronize()
+
+    return Trainer(lambda array: Tensor(array).realize(), step, wait)
