@@ -1,4 +1,4 @@
-"""What a function does to tensors that it was not given: which it uses, writes, leaves gradients in.
+"""What a function does to tensors it was not given: which it uses, writes, gives gradients.
 
 While a `Capture` is open, `Variable.array` and `Variable.grad` are properties, so every use of a
 tensor is seen, whoever makes it. Only the thread that opened it is watched, and one at a time.
@@ -105,6 +105,7 @@ class Capture:
         return fields.get("made_in") is not self and threading.get_ident() == self.thread
 
     def get_array(self, x: Any) -> Any:
+        """What `x.array` is meanwhile."""
         fields = x.__dict__
         array = fields["array"]
         if id(x) not in self.tensors and self.is_outside(fields):
@@ -114,6 +115,7 @@ class Capture:
         return array
 
     def set_array(self, x: Any, array: Any) -> None:
+        """What `x.array = array` does meanwhile."""
         fields = x.__dict__
         if threading.get_ident() == self.thread:
             if "array" not in fields:
@@ -146,12 +148,14 @@ class Capture:
             )
 
     def get_grad(self, x: Any) -> Any:
+        """What `x.grad` is meanwhile."""
         grad = x.__dict__.get("grad")
         if self.is_outside(x.__dict__):
             self.grads.setdefault(id(x), GradChange(x, grad, True))
         return grad
 
     def set_grad(self, x: Any, grad: Any) -> None:
+        """What `x.grad = grad` does meanwhile."""
         if self.is_outside(x.__dict__):
             self.grads.setdefault(id(x), GradChange(x, x.__dict__.get("grad"), False))
         x.__dict__["grad"] = grad

@@ -127,6 +127,7 @@ class Guards:
         return True
 
     def fail(self, name: str) -> bool:
+        """Note what changed."""
         self.failed = name
         return False
 

@@ -12,7 +12,7 @@ from tinynet.backends.base import PutMode, Range
 from tinynet.backends.host import numpy_dtype
 from tinynet.backends.numpy_calls import ELEMENTWISE, UFUNCS, QuietContext, quiet, with_scalar
 from tinynet.backends.numpy_memory import keep_freed_memory
-from tinynet.backends.numpy_tape import Recorder
+from tinynet.backends.numpy_recorder import Recorder
 from tinynet.dtype import DType, Scalar
 from tinynet.errors import DeviceError, DimError
 from tinynet.shape import Shape

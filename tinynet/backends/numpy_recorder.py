@@ -1,0 +1,149 @@
+"""Recording on the CPU: the NumPy calls of a function, to be made again on buffers of their own.
+
+A `Recorder` stands in front of the backend's primitives while a function runs: each computes as
+ever, and is noted with the arrays it read and wrote. From the notes a `Tape` is made. What nobody
+needs is dropped, what never changes is computed once, results get buffers that are shared when
+lifetimes allow, and views of buffers are made once. What is left is a list of functions and
+arguments, and a replay is a loop over it. Memory from outside (inputs, weights) is read and written
+where it lies, in the order of the recording, so it may overlap as it likes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinynet.backends.numpy_calls import Array
+from tinynet.backends.numpy_plan import Call, owner_of
+from tinynet.backends.numpy_tape import Tape
+from tinynet.errors import RecordingError
+from tinynet.numbers import Number
+
+COMPUTED = (
+    "full arange random_bits elementwise cast copy reduce arg_reduce scan argsort matmul linalg"
+    " concatenate take"
+).split()  # give new arrays
+WRITTEN = ("assign", "put")  # change their first argument
+MOVED = "reshape permute expand slice strided".split()  # give views, if they can
+READ = {"to_numpy": "reads the values of a tensor", "nonzero": "gives a shape that values decide"}
+
+
+class Recorder:
+    """Notes what one thread asks of the backend, from `start` to `stop`."""
+
+    def __init__(self, backend: Any) -> None:
+        self.backend = backend
+        self.thread = threading.get_ident()
+        self.calls: list[Call] = []
+        self.inputs: list[Array] = []
+        self.fixed: dict[int, Array] = {}  # inputs that are used in other ways too
+        self.views: dict[int, tuple[Array, str, tuple[Any, ...]]] = {}  # by id of what they give
+        self.made: dict[int, Array] = {}  # memory that calls made, by id of its owner
+        self.is_inside = False
+
+    def start(self) -> None:
+        """Stand in front of the backend."""
+        stand_ins = {name: self.noting(name) for name in (*COMPUTED, *WRITTEN)}
+        stand_ins |= {name: self.viewing(name) for name in MOVED}
+        stand_ins |= {name: self.refusing(name, why) for name, why in READ.items()}
+        stand_ins["from_numpy"] = self.holding()
+        vars(self.backend).update(stand_ins)
+
+    def stop(self) -> None:
+        """Leave."""
+        vars(self.backend).clear()
+
+    @property
+    def is_used(self) -> bool:
+        """Whether anything was computed."""
+        return bool(self.calls)
+
+    def add_inputs(self, arrays: list[Array]) -> list[Array]:
+        """Arrays that are others in each replay."""
+        self.inputs = arrays
+        return arrays
+
+    def add_state(self, array: Array) -> None:
+        """`array` is from outside, and the same in each replay."""
+        self.fixed |= {i: array for i, x in enumerate(self.inputs) if x is array}
+
+    def is_mine(self) -> bool:
+        """Whether a call is to be noted: not those of other threads, nor calls inside calls."""
+        return not self.is_inside and threading.get_ident() == self.thread
+
+    def run(self, method: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        """Call a method of the backend on plain numbers."""
+        self.is_inside = True
+        try:
+            return method(*_plain(args))
+        finally:
+            self.is_inside = False
+
+    def noting(self, name: str) -> Callable[..., Any]:
+        method = getattr(self.backend, name)
+
+        def call(*args: Any, out: Array | None = None) -> Any:
+            if not self.is_mine():
+                return method(*args) if out is None else method(*args, out=out)
+            if out is not None:
+                self.run(lambda *given: method(*given, out=out), args)
+                self.calls.append(Call(name, args, (out,), False))
+                return out
+            result = self.run(method, args)
+            is_new = name not in WRITTEN
+            outs = result if type(result) is tuple else (result,) if is_new else (args[0],)
+            if is_new:
+                self.made.update({id(owner): owner for owner in map(owner_of, outs)})
+            self.calls.append(Call(name, args, outs, is_new))
+            return result
+
+        return call
+
+    def viewing(self, name: str) -> Callable[..., Any]:
+        method = getattr(self.backend, name)
+
+        def call(x: Array, *args: Any) -> Any:
+            if not self.is_mine():
+                return method(x, *args)
+            result = self.run(method, (x, *args))
+            if result.size and not np.may_share_memory(result, x):
+                self.made[id(owner_of(result))] = owner_of(result)
+                self.calls.append(Call(name, (x, *args), (result,), True))
+            else:
+                self.views[id(result)] = result, name, (x, *args)
+            return result
+
+        return call
+
+    def holding(self) -> Callable[[Array], Array]:
+        def from_numpy(array: Array) -> Array:
+            if self.is_mine():
+                self.made[id(owner_of(array))] = owner_of(array)
+                self.calls.append(Call("constant", (array.copy(),), (array,), True))
+            return array
+
+        return from_numpy
+
+    def refusing(self, name: str, why: str) -> Callable[..., Any]:
+        method = getattr(self.backend, name)
+
+        def call(*args: Any) -> Any:
+            if self.is_mine():
+                raise RecordingError.reading(why)
+            return method(*args)
+
+        return call
+
+    def finish(self, outputs: list[Array], kept: list[Array]) -> Tape:
+        """The tape, which gives `outputs`. `kept` are arrays that others go on to hold."""
+        return Tape(self, outputs, kept)
+
+
+def _plain(item: Any) -> Any:
+    """Arguments with numbers that are being recorded replaced by their values."""
+    if type(item) in (tuple, list):
+        return type(item)([_plain(part) for part in item])
+    return item.value if type(item) is Number else item

@@ -1,0 +1,216 @@
+"""Recording on OpenCL devices: what a whole function needs is computed when it has returned.
+
+While a function is recorded, formulas and matrix products wait until it has returned: only then is
+it known what of them anybody needs. The launches that compute outputs and memory from outside are
+made once and noted; a `Tape` makes them again. Their scratch memory comes from a pool of the
+recording's own, where blocks are shared as lifetimes allow: replays run in the same order, on the
+same queue.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import Any
+
+from tinynet.backends.opencl.array import Array, Value, View, as_array, row_major
+from tinynet.backends.opencl.bounds import union
+from tinynet.backends.opencl.device import Kernel
+from tinynet.backends.opencl.memory import Pool
+from tinynet.backends.opencl.tape import Launch, Size, Source, Tape, as_view, prepared
+from tinynet.errors import RecordingError
+from tinynet.numbers import Number
+
+
+class Recorder:
+    """Notes what one thread asks of a device, from `start` to `stop`; the rest is in `finish`."""
+
+    def __init__(self, backend: Any) -> None:
+        self.backend = backend
+        self.device = backend.device
+        self.thread = threading.get_ident()
+        self.launches: list[Launch] = []
+        self.sources: dict[int, Source] = {}  # by id of their storage
+        self.before: dict[int, Source] = {}  # by id of the value that they had
+        self.inputs: list[Array] = []
+        self.products: list[weakref.ref[Value]] = []
+        self.pool = Pool(self.device.context, self.device.name, self.device.pool.largest)
+        self.originals: list[Array] = []  # of the inputs
+        self.constants: list[Value] = []  # held, so that nothing is written over them
+        self.minds_bounds = False  # whether integers were used as indices
+        self.is_paused = False
+        self.is_used = False
+
+    def start(self) -> None:
+        self.backend.recorder = self.device.recorder = self.device.pool.recorder = self
+        planner = self.backend.scheduler.planner
+        self.patience = planner.patience
+        planner.patience = 0  # what is replayed is worth its compilation
+
+    def stop(self) -> None:
+        self.backend.scheduler.planner.patience = self.patience
+        self.backend.recorder = self.device.recorder = self.device.pool.recorder = None
+
+    def is_mine(self) -> bool:
+        """Whether a call is to be noted."""
+        return threading.get_ident() == self.thread and not self.is_paused
+
+    def add_inputs(self, arrays: list[Array]) -> list[Array]:
+        self.originals = arrays
+        self.is_paused = True
+        try:
+            self.inputs = prepared(self.backend, arrays, True)
+        finally:
+            self.is_paused = False
+        for x in self.inputs:
+            if 0 not in x.storage.value.shape:
+                self.add_source(x, True)
+        return self.inputs
+
+    def add_state(self, array: Array) -> None:
+        if 0 not in array.storage.value.shape:
+            self.add_source(array, False)
+
+    def add_source(self, array: Array, is_input: bool) -> None:
+        storage = array.storage
+        if id(storage) in self.sources:
+            self.sources[id(storage)].is_state |= not is_input
+            return
+        self.is_paused = True
+        try:
+            self.backend.memory(array)
+        finally:
+            self.is_paused = False
+        source = self.sources[id(storage)] = Source(storage, is_input)
+        self.before[id(storage.value)] = source
+        if is_input and source.bounds is not None:
+            key = (array.shape, array.dtype)
+            source.bounds = union(source.bounds, self.backend.seen_bounds.get(key, source.bounds))
+            storage.value.bounds = source.bounds
+
+    # asked by the backend
+    def read(self, index: Array) -> bool:
+        """Whether values that were there before the recording can be read; they are a condition."""
+        return id(index.storage) in self.sources
+
+    def narrow(self, index: Array) -> None:
+        """Make it a condition that integers from outside stay within the bounds they have."""
+        source = self.sources[id(index.storage)]
+        source.bounds = index.storage.value.bounds
+
+    def postpone(self, product: Value) -> None:
+        """Note a product, whose factors may still be formulas."""
+        self.products.append(weakref.ref(product))
+        self.is_used = True
+
+    def hold(self, value: Value) -> None:
+        """Note a constant."""
+        self.constants.append(value)
+
+    def may_donate(self, value: Value, to: Value) -> bool:
+        """Whether the memory of `value` may become that of `to`: from outside, only in place."""
+        source = self.before.get(id(value))
+        if source is None or source.before() is not value:
+            return True
+        return source.storage.value is to
+
+    def note(
+        self, kernel: Kernel, size: Size, group: Size, args: tuple[Any, ...], nbytes: int,
+        flops: int,
+    ) -> list[Any]:  # fmt: skip
+        """Note a launch; returns its arguments with plain numbers."""
+        launch = Launch(kernel, size, group, list(args), nbytes, flops)
+        self.launches.append(launch)
+        self.is_used = True
+        return launch.args
+
+    # the end
+    def finish(self, outputs: list[Array], kept: list[Array]) -> Tape:
+        """Compute what is needed, and make the tape."""
+        self.start()
+        try:
+            self.compute_products()
+            given = [self.settled(x, outputs) for x in outputs]
+            held = [self.settled(x, [], True) for x in kept]
+            self.write_sources()
+        finally:
+            self.stop()
+        return Tape(self, given, held)
+
+    def compute_products(self) -> None:
+        """In their order, the factors of all products that somebody needs."""
+        scheduler = self.backend.scheduler
+        for reference in self.products:
+            product = reference()
+            if product is not None and product.op == "matmul":
+                for i in range(2):
+                    scheduler.compute(product.args[i].value)
+            del product
+
+    def settled(self, x: Array, others: list[Array], is_kept: bool = False) -> Array:
+        """An output, computed into memory of its own, unless it is a view from outside.
+
+        What shares memory with `others` goes on to do so. What `is_kept` is always in memory.
+        """
+        backend = self.backend
+        value = x.storage.value
+        is_same = value.op == "full" and type(value.params) is not Number and not is_kept
+        if id(x.storage) in self.sources or 0 in x.shape or is_same:
+            return x
+        del value
+        if sum([y.storage is x.storage for y in others]) > 1:
+            whole = self.settled(as_view(x.storage), [])
+            x.storage.value = whole.storage.value
+            return x
+        value = backend.elements(x)
+        if x.steps is None and x.storage.value is value and self.is_made(value):
+            return x
+        copied = backend.loaded(value)
+        backend.scheduler.compute(copied)
+        return as_array(copied)
+
+    def is_made(self, value: Value) -> bool:
+        """Whether a noted launch writes a value, so that each replay makes it anew."""
+        assert value.block is not None
+        buffer = value.block.buffer
+        is_outside = any(source.place.block.buffer is buffer for source in self.sources.values())
+        is_used = any(x is buffer for launch in self.launches for x in launch.args)
+        return is_used and not is_outside and not any(value is x for x in self.constants)
+
+    def write_sources(self) -> None:
+        """Compute the new values of memory from outside, and bring them there."""
+        backend = self.backend
+        changed = [s for s in self.sources.values() if s.storage.value is not s.before()]
+        for original, x in zip(self.originals, self.inputs):
+            sources = [self.sources.get(id(y.storage)) for y in (original, x)]
+            if (
+                original.storage is not x.storage
+                and None not in sources
+                and not {*changed}.isdisjoint(sources)
+            ):
+                raise RecordingError(
+                    f"jit: an input of shape {x.shape} is a view of a tensor that the function "
+                    "uses too, and one of them is written; pass a clone()"
+                )
+        for source in changed:
+            backend.memory(as_view(source.storage))
+        for source in changed:
+            value = source.storage.value
+            source.place.written = True
+            source.place.bounds = value.bounds
+            assert value.block is not None
+            if value.block.buffer is not source.place.block.buffer:
+                there = Value("memory", value.dtype, value.shape, bounds=value.bounds)
+                there.block = source.place.block
+                if source.before() is not None:  # somebody outside has yet to read it
+                    self.is_paused = True
+                    there.block = self.device.pool.allocate(source.place.block.nbytes)
+                    source.place.moved = there.block
+                    self.is_paused = False
+                window = View(there, value.shape, row_major(value.shape), 0)
+                backend.scheduler.compute(backend.loaded(value), window)
+                source.storage.value = there
+        self.is_paused = True
+        for original, x in zip(self.originals, self.inputs):
+            if original.storage is not x.storage and self.sources[id(x.storage)].place.written:
+                backend.assign(original, x)
