@@ -26,7 +26,7 @@ from tinynet.dtype import (
     uint16, uint32, uint64, uint8,
 )
 from tinynet.io import load, save
-from tinynet.jit import jit
+from tinynet.jitted import jit
 from tinynet.ops.arithmetic import (
     add, addcdiv, addcmul, allclose, atan2, bitwise_and, left_shift as bitwise_left_shift,
     bitwise_or, right_shift as bitwise_right_shift, bitwise_xor, clamp, clamp as clip, copysign,

@@ -9,8 +9,8 @@ import pytest
 from tinynet import settings
 from tinynet.backends.opencl import discovery
 from tinynet.backends.opencl.profiler import KernelRun, counters, table, trace
-from tinynet.inspection import profile
 from tinynet.errors import ArgumentError, DeviceError, StateError
+from tinynet.inspection import profile
 
 TEXT = """
 __kernel void scale(__global float *x, float factor) { x[get_global_id(0)] *= factor; }
