@@ -91,6 +91,9 @@ class Capture:
         del Variable.array
         Variable.grad = None
         self.close()
+        if error is not None:
+            for recorder in self.recorders.values():
+                recorder.abandon()
 
     def close(self) -> None:
         """Give everything back."""

@@ -10,15 +10,24 @@ from __future__ import annotations
 
 import dis
 import functools
+import sys
 import types
+from collections.abc import Mapping
 from typing import Any
 
 from tinynet.nn import module as modules
+from tinynet.nn.hooks import Hooks
 from tinynet.numbers import SIMPLE, Numbers
 from tinynet.tensor import Tensor
 
-MOST = 2000  # values that are watched at most
+MOST = 2000  # values that are looked at
 CONTAINERS = (list, tuple, set, dict)
+SPECIAL = ("__call__", "__getitem__", "__iter__", "__len__", "__enter__", "__exit__")
+OWN = frozenset(["tinynet", "numpy", "pyopencl", "builtins"])
+LIBRARIES = OWN | sys.stdlib_module_names - {"__main__"}
+
+Names = frozenset[str]
+_NONE: Names = frozenset()
 _MISSING = object()
 
 
@@ -30,29 +39,31 @@ class Guards:
     """
 
     def __init__(self, function: Any, owner: Any, arguments: list[Any]) -> None:
-        self.places: list[tuple[dict[str, Any], str, Any]] = []
+        self.places: list[tuple[Mapping[str, Any], str, Any]] = []
         self.cells: list[tuple[Any, str, Any]] = []
+        self.keys: list[tuple[dict[Any, Any], tuple[Any, ...]]] = []  # of dicts of hooks
         self.parts: list[tuple[dict[str, Any], str, Any]] = []  # attributes of modules
+        self.part_keys: list[tuple[dict[Any, Any], tuple[Any, ...]]] = []
         self.changes = modules.changes[0]
         self.failed = ""
-        self.seen: set[int] = set()
+        self.seen: set[Any] = set()
         self.tensors: set[int] = set()
-        self.visit(function, frozenset())
-        code = getattr(function, "__code__", None)
-        names = frozenset() if code is None else names_in(code)[1]
+        names = names_of(function)
+        self.visit(function, _NONE)
         self.visit(owner, names)
         reached = set(self.tensors)
         self.visit(arguments, names)
         self.tensors = reached
 
-    def visit(self, item: Any, names: frozenset[str]) -> None:
+    def visit(self, item: Any, names: Names) -> None:
         """Watch what can be reached from a value; `names` are those that the code uses."""
         if isinstance(item, types.MethodType):
             self.visit(item.__func__, names)
-            item = item.__self__
-        if id(item) in self.seen or len(self.seen) > MOST or isinstance(item, SIMPLE[:-2]):
+            names, item = names | names_of(item), item.__self__
+        key = (id(item), names)
+        if key in self.seen or len(self.seen) > MOST or isinstance(item, SIMPLE[:-2]):
             return
-        self.seen.add(id(item))
+        self.seen.add(key)
         if isinstance(item, Tensor):
             self.tensors.add(id(item))
         elif isinstance(item, functools.partial):
@@ -66,7 +77,9 @@ class Guards:
         elif isinstance(item, CONTAINERS) and not isinstance(item, Numbers):
             for part in item.values() if isinstance(item, dict) else item:
                 self.visit(part, names)
-        elif not isinstance(item, (types.ModuleType, type)) and _is_users(type(item)):
+        elif isinstance(item, (type, types.ModuleType)):
+            self.visit_space(item, names)
+        elif type(item).__module__.partition(".")[0] not in OWN:
             self.visit_object(item, names)
 
     def visit_function(self, function: types.FunctionType) -> None:
@@ -80,50 +93,88 @@ class Guards:
             self.visit(_contents(cell), attributes)
         for name in names_in(code)[0]:
             value = space.get(name, _MISSING)
-            if value is not _MISSING and not isinstance(value, (types.ModuleType, type)):
+            if value is not _MISSING:
                 self.places.append((space, name, value))
                 self.visit(value, attributes)
+        self.cells.append((function, "default arguments", function.__defaults__))
+        for value in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
+            self.visit(value, attributes)
         self.visit(getattr(function, "__wrapped__", None), attributes)
 
-    def visit_object(self, item: Any, names: frozenset[str]) -> None:
-        """Watch those attributes of an object that the code names, and its methods."""
-        fields = getattr(item, "__dict__", {})
-        known = list(names)
-        for name in known:  # which grows meanwhile
-            if name in fields:
+    def visit_space(self, space: types.ModuleType | type, names: Names) -> None:
+        """Watch those attributes of a Python module or class that the code names."""
+        fields = vars(space)
+        if _is_users(space):
+            for name in names & fields.keys():
                 self.places.append((fields, name, fields[name]))
                 self.visit(fields[name], names)
-                continue
-            method = getattr(type(item), name, None)
-            if isinstance(method, types.FunctionType) and _is_users(method):
+
+    def visit_object(self, item: Any, names: Names) -> None:
+        """Watch those attributes of an object that the code names, and its methods."""
+        fields = getattr(item, "__dict__", {})
+        names = self.visit_methods(type(item), names)
+        for name in names:
+            value = fields.get(name, _MISSING)
+            for kind in type(item).__mro__ if value is _MISSING else ():
+                if name in vars(kind) and _is_users(kind):
+                    self.places.append((vars(kind), name, vars(kind)[name]))
+                    value = vars(kind)[name]
+                    break
+            if name in fields or value is not _MISSING:
+                self.places.append((fields, name, fields.get(name, _MISSING)))
+            if value is not _MISSING and not isinstance(value, types.FunctionType):
+                self.visit(value, names)
+
+    def visit_methods(self, kind: type, names: Names) -> Names:
+        """Look at the methods and properties that the code names; returns the names they add."""
+        known = [*names, *SPECIAL]
+        for name in known:  # which grows meanwhile
+            for method in _methods(kind, name):
                 self.visit(method, names)
-                known += [n for n in names_in(method.__code__)[1] if n not in known]
+                known += [n for n in names_of(method) if n not in known]
+        return frozenset(known) - frozenset(SPECIAL)
 
     def visit_module(self, root: modules.Module) -> None:
         """Watch all attributes of a module and its parts."""
         for module in root.modules():
-            self.seen.add(id(module))
+            if (id(module), None) in self.seen:
+                continue
+            self.seen.add((id(module), None))
             fields = vars(module)
+            self.part_keys.append((fields, tuple(fields)))
+            names = self.visit_methods(type(module), frozenset(["forward"]))
             for name, value in fields.items():
                 self.parts.append((fields, name, value))
-                if not isinstance(value, modules.Module):
-                    self.visit(value, frozenset())
-            self.visit(type(module).forward, frozenset())
+                if isinstance(value, Hooks):
+                    self.keys += [(hooks, tuple(hooks)) for hooks in vars(value).values()]
+                elif not isinstance(value, modules.Module):
+                    self.visit(value, names)
 
     def holds(self) -> bool:
         """Whether everything is as it was."""
         for fields, name, value in self.places:
-            if fields.get(name, _MISSING) is not value and not _is_equal(fields.get(name), value):
+            now = fields.get(name, _MISSING)
+            if now is not value and not _is_equal(now, value):
                 return self.fail(name)
         for cell, name, value in self.cells:
-            if _contents(cell) is not value and not _is_equal(_contents(cell), value):
+            now = _contents(cell)
+            if now is not value and not _is_equal(now, value):
                 return self.fail(name)
-        if self.changes != modules.changes[0]:
-            for fields, name, value in self.parts:
-                now = fields.get(name, _MISSING)
-                if now is not value and not _is_equal(now, value):
-                    return self.fail(name)
-            self.changes = modules.changes[0]
+        for found, keys in self.keys:
+            if tuple(found) != keys:
+                return self.fail("hooks")
+        return self.changes == modules.changes[0] or self.modules_hold()
+
+    def modules_hold(self) -> bool:
+        """Whether the modules' attributes are as they were."""
+        for fields, name, value in self.parts:
+            now = fields.get(name, _MISSING)
+            if now is not value and not _is_equal(now, value):
+                return self.fail(name)
+        for fields, keys in self.part_keys:
+            if tuple(fields) != keys:
+                return self.fail("an attribute of a module")
+        self.changes = modules.changes[0]
         return True
 
     def fail(self, name: str) -> bool:
@@ -133,6 +184,9 @@ class Guards:
 
 
 def _contents(cell: Any) -> Any:
+    """What a cell holds, or the default arguments of a function."""
+    if isinstance(cell, types.FunctionType):
+        return cell.__defaults__
     try:
         return cell.cell_contents
     except ValueError:  # not set yet
@@ -140,17 +194,35 @@ def _contents(cell: Any) -> Any:
 
 
 def _is_equal(now: Any, before: Any) -> bool:
-    return isinstance(before, SIMPLE) and type(now) is type(before) and bool(now == before)
+    """Whether plain values are the same, types and signs of zeros included."""
+    return isinstance(before, SIMPLE) and type(now) is type(before) and repr(now) == repr(before)
 
 
 def _is_users(item: Any) -> bool:
     """Whether code is none of tinynet's, nor of the libraries beneath it."""
-    package = str(getattr(item, "__module__", None) or "").partition(".")[0]
-    return package not in ("tinynet", "numpy", "builtins", "pyopencl")
+    name = item.__name__ if isinstance(item, types.ModuleType) else getattr(item, "__module__", "")
+    return str(name or "").partition(".")[0] not in LIBRARIES
+
+
+def _methods(kind: type, name: str) -> list[types.FunctionType]:
+    """The functions that an attribute of a class stands for, if a user wrote them."""
+    for base in kind.__mro__:
+        if name in vars(base):
+            value = vars(base)[name]
+            found = [value.fget] if isinstance(value, property) else [value]
+            found = [getattr(function, "__func__", function) for function in found]
+            return [f for f in found if isinstance(f, types.FunctionType) and _is_users(f)]
+    return []
+
+
+def names_of(function: Any) -> Names:
+    """The attributes that a function's code uses; none if it has no code."""
+    code = getattr(function, "__code__", None)
+    return _NONE if code is None else names_in(code)[1]
 
 
 @functools.cache
-def names_in(code: types.CodeType) -> tuple[frozenset[str], frozenset[str]]:
+def names_in(code: types.CodeType) -> tuple[Names, Names]:
     """The globals and the attributes that code uses, functions inside it too."""
     found = [(i.opname, i.argval) for i in dis.get_instructions(code)]
     spaces = {name for op, name in found if op in ("LOAD_GLOBAL", "LOAD_NAME")}

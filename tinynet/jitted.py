@@ -213,7 +213,7 @@ def _describe(item: Any, leaves: list[Tensor]) -> Any:
         return (kind, *[_describe(part, leaves) for part in item])
     if kind is dict:
         return (kind, *[(name, _describe(part, leaves)) for name, part in item.items()])
-    return kind, item
+    return kind, repr(item) if kind is float else item  # 0.0 is not -0.0
 
 
 def _with_tensors(item: Any, leaves: Any) -> Any:

@@ -10,10 +10,11 @@ is none, and the function is recorded again. So nothing that is read here goes s
 
 from __future__ import annotations
 
+import math
 import operator
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 PLAIN = (int, float)  # what arithmetic is noted for; other values may not change between calls
@@ -68,11 +69,65 @@ class Numbers(dict[str, Any]):
             script.expect(self, dict.__len__)
         return dict.__len__(self)
 
+    def __iter__(self) -> Iterator[str]:
+        script = current.script
+        if script is not None:
+            script.expect(self, _keys)
+        return dict.__iter__(self)
+
     def __setitem__(self, key: str, value: Any) -> None:
         script = current.script
         if script is not None:
             value = script.write(self, key, value)
         dict.__setitem__(self, key, value)
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """The value of `key`, which becomes `default` where there is none."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def update(self, *others: Any, **named: Any) -> None:
+        """Take over the items of others."""
+        for key, value in dict(*others, **named).items():
+            self[key] = value
+
+    def keys(self) -> Any:
+        """The keys."""
+        return [*self] if current.script is not None else dict.keys(self)
+
+    def values(self) -> Any:
+        """The values."""
+        return [self[key] for key in self] if current.script is not None else dict.values(self)
+
+    def items(self) -> Any:
+        """Pairs of keys and values."""
+        if current.script is not None:
+            return [(key, self[key]) for key in self]
+        return dict.items(self)
+
+    def copy(self) -> Numbers:
+        """Another dict of the same items."""
+        return Numbers(self.items())
+
+    def __delitem__(self, key: str) -> None:
+        script = current.script
+        if script is not None:
+            script.remove(self, key)
+        dict.__delitem__(self, key)
+
+    def pop(self, key: str, *default: Any) -> Any:
+        """Remove a key; its value."""
+        if key not in self and default:
+            return default[0]
+        value = self[key]
+        del self[key]
+        return value
+
+    def clear(self) -> None:
+        """Remove all keys."""
+        for key in [*self]:
+            del self[key]
 
 
 class Number:
@@ -90,7 +145,7 @@ class Number:
 
     def fixed(self) -> Any:
         """The plain value, on condition that it is the same in replays."""
-        self.script.conditions[self.slot] = self.value
+        self.script.demand(self)
         return self.value
 
     def __bool__(self) -> bool:
@@ -111,8 +166,39 @@ class Number:
     def __repr__(self) -> str:
         return repr(self.value)
 
+    def __str__(self) -> str:
+        return str(self.fixed())
+
     def __format__(self, spec: str) -> str:
-        return format(self.value, spec)
+        return format(self.fixed(), spec)
+
+    def __round__(self, digits: int | None = None) -> Any:
+        if digits is None:
+            return self.script.apply(round, self)
+        return self.script.apply(round, self, digits)
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
+    def __pos__(self) -> Any:
+        return self.script.apply(operator.pos, self)
+
+    def __invert__(self) -> Any:
+        return self.script.apply(operator.invert, self)
+
+    def __trunc__(self) -> int:
+        return int(self.fixed())
+
+    def __floor__(self) -> int:
+        whole: int = math.floor(self.fixed())
+        return whole
+
+    def __ceil__(self) -> int:
+        whole: int = math.ceil(self.fixed())
+        return whole
 
     def __neg__(self) -> Any:
         return self.script.apply(operator.neg, self)
@@ -159,16 +245,17 @@ for _name in "eq ne lt le gt ge".split():
 class Script:
     """What a recorded function did with numbers, as steps on a list of values.
 
-    `run` does it again. `conditions`: slots, and what they must hold for the recording to be of
-    use. `reads` and `writes` are places in `Numbers`, held weakly.
+    `run` does it again. A step computes a slot from one or two others, or is a condition: what a
+    slot must hold for the recording to be of use. `reads` and `writes` are places in `Numbers`,
+    held weakly.
     """
 
     def __init__(self) -> None:
         self.values: list[Any] = []
-        self.steps: list[tuple[Callable[..., Any], int, int, int]] = []
+        self.steps: list[tuple[Callable[..., Any] | None, int, Any, int]] = []
         self.reads: list[tuple[weakref.ref[Numbers], str, int, type]] = []
         self.writes: dict[tuple[int, str], tuple[weakref.ref[Numbers], str, int]] = {}
-        self.conditions: dict[int, Any] = {}
+        self.demanded: set[int] = set()  # slots with conditions
         self.expected: dict[Any, tuple[weakref.ref[Numbers], Callable[..., Any], Any, Any]] = {}
         self.known: dict[Any, Number] = {}
         self.failed = ""
@@ -183,7 +270,8 @@ class Script:
         """What a recorded function sees of a value in `owner`."""
         place = (id(owner), key)
         if place in self.writes or (place in self.known and self.known[place].value is value):
-            return self.known.get(place, value)
+            number = self.known[place]
+            return number if type(value) in PLAIN else value
         if type(value) not in PLAIN:
             if not hasattr(value, "shape"):  # tensors are watched by themselves
                 self.expect(owner, dict.get, key)
@@ -198,14 +286,17 @@ class Script:
         if type(value) is Number:
             self.known[place] = value
             slot, plain = value.slot, value.value
-        elif type(value) in PLAIN:
-            self.known[place] = Number(self, self.slot(value), value)
-            slot, plain = self.known[place].slot, value
         else:
-            self.known.pop(place, None)
-            return value
+            slot, plain = self.slot(value), value
+            self.known[place] = Number(self, slot, value)
         self.writes[place] = weakref.ref(owner), key, slot
         return plain
+
+    def remove(self, owner: Numbers, key: str) -> None:
+        """Note that a recorded function removes a key from `owner`."""
+        place = (id(owner), key)
+        self.known.pop(place, None)
+        self.writes[place] = weakref.ref(owner), key, -1
 
     def expect(self, owner: Numbers, question: Callable[..., Any], *args: Any) -> None:
         """Make it a condition that a question about `owner` has the same answer in replays."""
@@ -227,7 +318,7 @@ class Script:
 
     def constant(self, value: Any) -> int:
         """The slot of a plain number."""
-        key = (type(value), value)
+        key = (type(value), repr(value))  # 0.0 is not -0.0
         if key not in self.known:
             self.known[key] = Number(self, self.slot(value), value)
         return self.known[key].slot
@@ -235,8 +326,14 @@ class Script:
     def decide(self, function: Callable[..., Any], *operands: Any) -> bool:
         """A yes or no, on condition that it is the same in replays."""
         answer = self.apply(function, *operands)
-        self.conditions[answer.slot] = answer.value
+        self.demand(answer)
         return bool(answer.value)
+
+    def demand(self, number: Number) -> None:
+        """Make it a condition that a number is the same in replays."""
+        if number.slot not in self.demanded:
+            self.demanded.add(number.slot)
+            self.steps.append((None, number.slot, number.value, -1))
 
     def close(self) -> None:
         """Forget what only recording needs."""
@@ -252,22 +349,26 @@ class Script:
             if type(value) is not kind:
                 return self.fail(key)
             values[slot] = value
-        for function, a, b, result in self.steps:
-            values[result] = function(values[a]) if b < 0 else function(values[a], values[b])
-        for slot, wanted in self.conditions.items():
-            if values[slot] != wanted:
-                return self.fail(self.place_of(slot))
         for owner, question, args, answer in self.expected.values():
             place = owner()
             if place is None or not _is_same(question(place, *args), answer):
                 return self.fail(str(args[0]) if args else "state")
+        for function, a, b, result in self.steps:
+            if function is None:
+                found = values[a]
+                if found != b or (found == 0 and str(found) != str(b)):
+                    return self.fail(self.place_of(a))
+            else:
+                values[result] = function(values[a]) if b < 0 else function(values[a], values[b])
         return True
 
     def commit(self) -> None:
         """Store what the function stored."""
         for owner, key, slot in self.writes.values():
             place = owner()
-            if place is not None:
+            if place is not None and slot < 0:
+                dict.pop(place, key, None)
+            elif place is not None:
                 dict.__setitem__(place, key, self.values[slot])
 
     def fail(self, what: str) -> bool:
@@ -282,12 +383,19 @@ class Script:
         for number in seen:
             if number in names:
                 return names[number]
-            seen += [n for _, a, b, result in self.steps if result == number for n in (a, b)]
+            steps = [step for step in self.steps if step[3] == number and step[0] is not None]
+            seen += [n for _, a, b, _ in steps for n in (a, b)]
         return "a number"
 
 
+def _keys(owner: Numbers) -> tuple[str, ...]:
+    return tuple(dict.keys(owner))
+
+
 def _is_same(found: Any, wanted: Any) -> bool:
-    return found is wanted or (isinstance(wanted, SIMPLE) and bool(found == wanted))
+    if found is wanted:
+        return True
+    return isinstance(wanted, SIMPLE) and repr(found) == repr(wanted)
 
 
 def as_float(value: Any) -> Any:

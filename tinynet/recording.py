@@ -53,7 +53,7 @@ class Recording:
         self.first = [positions[key] for key in self.inputs]
         self.outputs: list[Any] = []  # arrays while this runs
         self.states = [
-            (weakref.ref(x), array)
+            (weakref.ref(x), array, x.needs_grad)
             for x, array, _ in capture.tensors.values()
             if id(x) not in positions
         ]
@@ -83,6 +83,7 @@ class Recording:
         self.leaks = [r for r in capture.made if r() is not None and id(r()) not in spared]
         self.script.close()
         if self.leaks:
+            capture.recorders[backend].abandon()
             return
         recorder = capture.recorders[backend]
         self.tape = recorder.finish(self.outputs, [x.array for x in kept])
@@ -158,8 +159,11 @@ class Recording:
     # replays
     def fits(self, leaves: list[Tensor]) -> bool:
         """Whether everything that the recording relied on holds."""
-        for state, array in self.states:
+        for state, array, needs_grad in self.states:
             x = state()
+            if x is not None and x.array is array and x.needs_grad is not needs_grad:
+                self.failed = "whether a tensor requires grad"
+                return False
             if x is None or x.array is not array:
                 self.is_alive = False
                 self.failed = "a tensor that it uses"

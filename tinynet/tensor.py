@@ -21,6 +21,7 @@ from tinynet.errors import (
     GradientError,
     ShapeError,
 )
+from tinynet.numbers import Number
 from tinynet.ops import (
     arithmetic,
     copying,
@@ -789,9 +790,17 @@ class Tensor(Variable):
     randint = staticmethod(random.randint)
 
 
+def zero_grad(x: Tensor) -> None:
+    """Make `x.grad`, which is there, zeros in place; cut off from the graph, if it has one."""
+    if x.grad is not None and x.grad.node is not None:
+        x.grad = x.grad.detach()
+    if x.grad is not None:
+        x.grad.requires_grad_(False).zero_()
+
+
 def _is_operand(value: object) -> bool:
     """Whether elements can be compared with it; None, strings and lists equal no tensor."""
-    return isinstance(value, (Variable, int, float)) or hasattr(value, "__array__")
+    return isinstance(value, (Variable, int, float, Number)) or hasattr(value, "__array__")
 
 
 def _on_array(kind: type[Tensor], array: Any, dtype: DType, device: str) -> Tensor:

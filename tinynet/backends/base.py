@@ -77,6 +77,9 @@ class Recorder(Protocol):
         If it is an input too, other inputs do not fit.
         """
 
+    def abandon(self) -> None:
+        """Called in place of `finish` where there is to be no tape."""
+
     def finish(self, outputs: list[Any], kept: list[Any]) -> Tape:
         """What was asked, as a tape that gives `outputs`, after `stop`.
 

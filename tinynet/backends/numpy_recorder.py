@@ -137,6 +137,9 @@ class Recorder:
 
         return call
 
+    def abandon(self) -> None:
+        """Nothing is left to do."""
+
     def finish(self, outputs: list[Array], kept: list[Array]) -> Tape:
         """The tape, which gives `outputs`. `kept` are arrays that others go on to hold."""
         return Tape(self, outputs, kept)

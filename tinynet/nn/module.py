@@ -13,7 +13,7 @@ from tinynet.dtype import DType, bfloat16, float16, float32, float64
 from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, PartError
 from tinynet.nn import hooks, state
 from tinynet.nn.parameter import Parameter
-from tinynet.tensor import Tensor
+from tinynet.tensor import Tensor, zero_grad
 
 changes = [0]  # how often an attribute of any module was set; `tinynet.jit` watches it
 
@@ -263,7 +263,7 @@ class Module:
             if set_to_none:
                 parameter.grad = None
             elif parameter.grad is not None:
-                parameter.grad = parameter.grad.detach().zero_()
+                zero_grad(parameter)
 
     def to(self: Self, *args: Any, **kwargs: Any) -> Self:
         """Move parameters and buffers: `to(device)`, `to(dtype)`, `to(device, dtype)`, `to(x)`.

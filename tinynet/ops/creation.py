@@ -23,6 +23,7 @@ from tinynet.dtype import (
     scalar_dtype,
 )
 from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
+from tinynet.numbers import Number
 from tinynet.ops.copying import to
 from tinynet.ops.movement import expand_to, reshape_to
 from tinynet.ops.operands import as_number, require_tensor
@@ -69,6 +70,8 @@ def as_array(op: str, data: Any, dtype: DType | None) -> tuple[Any, DType]:
 
 def _as_plain(data: Any, kinds: set[Any]) -> Any:
     """Nested lists of numbers and arrays; `kinds` takes in their dtypes or types."""
+    if type(data) is Number:
+        data = data.fixed()
     kind = type(data)
     if kind is float or kind is int:
         kinds.add(kind)

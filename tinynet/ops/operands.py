@@ -77,6 +77,8 @@ def as_number(op: str, name: str, value: Any) -> Any:
     """`value` as a Python number: NumPy's and 0-d tensors become one, anything else is an error."""
     if isinstance(value, (bool, int, float)):
         return value
+    if type(value) is Number:
+        return value.fixed()
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
         return value.item()
     raise ArgumentTypeError(f"{op}: {name} must be a number, got {value!r:.60}")

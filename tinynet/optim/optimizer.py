@@ -10,7 +10,7 @@ from typing import Any
 from tinynet.autograd.mode import enable_grad, no_grad
 from tinynet.errors import ArgumentError, ArgumentTypeError, StateError
 from tinynet.numbers import Numbers
-from tinynet.tensor import Tensor
+from tinynet.tensor import Tensor, zero_grad
 
 Group = Numbers
 
@@ -74,7 +74,7 @@ class Optimizer:
                 if set_to_none:
                     parameter.grad = None
                 elif parameter.grad is not None:
-                    parameter.grad = parameter.grad.detach().zero_()
+                    zero_grad(parameter)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Train more parameters, with options of their own."""

@@ -13,7 +13,7 @@ import threading
 import weakref
 from typing import Any
 
-from tinynet.backends.opencl.array import Array, Value, View, as_array, row_major
+from tinynet.backends.opencl.array import Array, Storage, Value, View, row_major
 from tinynet.backends.opencl.bounds import union
 from tinynet.backends.opencl.device import Kernel
 from tinynet.backends.opencl.memory import Pool
@@ -50,6 +50,10 @@ class Recorder:
     def stop(self) -> None:
         self.backend.scheduler.planner.patience = self.patience
         self.backend.recorder = self.device.recorder = self.device.pool.recorder = None
+
+    def is_here(self) -> bool:
+        """Whether this thread is the one that records."""
+        return threading.get_ident() == self.thread
 
     def is_mine(self) -> bool:
         """Whether a call is to be noted."""
@@ -137,6 +141,15 @@ class Recorder:
             self.stop()
         return Tape(self, given, held)
 
+    def abandon(self) -> None:
+        """There will be no tape: bring what was written to where it belongs."""
+        for original, x in zip(self.originals, self.inputs):
+            source = self.sources.get(id(x.storage))
+            if original.storage is x.storage or source is None:
+                continue
+            if x.storage.value is not source.before():
+                self.backend.assign(original, x)
+
     def compute_products(self) -> None:
         """In their order, the factors of all products that somebody needs."""
         scheduler = self.backend.scheduler
@@ -167,7 +180,8 @@ class Recorder:
             return x
         copied = backend.loaded(value)
         backend.scheduler.compute(copied)
-        return as_array(copied)
+        x.storage, x.steps, x.offset = Storage(copied), None, 0  # its old memory is the tape's
+        return x
 
     def is_made(self, value: Value) -> bool:
         """Whether a noted launch writes a value, so that each replay makes it anew."""

@@ -40,7 +40,7 @@ class Scheduler:
         if target is not None:
             key = (key, target.shape, target.strides, target.offset)
         recorder = self.device.recorder
-        is_recorded = recorder is not None and recorder.is_mine()
+        is_recorded = recorder is not None and recorder.is_here()
         plan = None if is_recorded else self.plans.get(key)
         if is_recorded:  # what takes over whose memory is a matter of this recording
             plan = self.planner.plan(graph, target, recorder.may_donate)
