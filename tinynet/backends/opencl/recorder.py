@@ -134,8 +134,8 @@ class Recorder:
         self.start()
         try:
             self.compute_products()
-            given = [self.settled(x, outputs) for x in outputs]
-            held = [self.settled(x, [], True) for x in kept]
+            given = [self.settled(x) for x in outputs]
+            held = [self.settled(x, True) for x in kept]
             self.write_sources()
         finally:
             self.stop()
@@ -160,27 +160,22 @@ class Recorder:
                     scheduler.compute(product.args[i].value)
             del product
 
-    def settled(self, x: Array, others: list[Array], is_kept: bool = False) -> Array:
-        """An output, computed into memory of its own, unless it is a view from outside.
+    def settled(self, x: Array, is_kept: bool = False) -> Array:
+        """An output, in memory that each replay makes anew, unless that is from outside.
 
-        What shares memory with `others` goes on to do so. What `is_kept` is always in memory.
+        What `is_kept` is all of its memory, whatever it was a view of.
         """
-        backend = self.backend
-        value = x.storage.value
-        is_same = value.op == "full" and type(value.params) is not Number and not is_kept
-        if id(x.storage) in self.sources or 0 in x.shape or is_same:
+        backend, storage = self.backend, x.storage
+        is_same = storage.value.op == "full" and type(storage.value.params) is not Number
+        if id(storage) in self.sources or 0 in x.shape or (is_same and not is_kept):
             return x
-        del value
-        if sum([y.storage is x.storage for y in others]) > 1:
-            whole = self.settled(as_view(x.storage), [])
-            x.storage.value = whole.storage.value
-            return x
-        value = backend.elements(x)
-        if x.steps is None and x.storage.value is value and self.is_made(value):
-            return x
-        copied = backend.loaded(value)
-        backend.scheduler.compute(copied)
-        x.storage, x.steps, x.offset = Storage(copied), None, 0  # its old memory is the tape's
+        if is_kept and x.steps is not None:
+            x.storage = storage = Storage(backend.elements(x))
+            x.steps, x.offset = None, 0
+        backend.memory(x)
+        if not self.is_made(storage.value):
+            storage.value = backend.loaded(storage.value)
+            backend.memory(x)
         return x
 
     def is_made(self, value: Value) -> bool:
