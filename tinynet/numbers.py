@@ -259,6 +259,7 @@ class Script:
         self.expected: dict[Any, tuple[weakref.ref[Numbers], Callable[..., Any], Any, Any]] = {}
         self.known: dict[Any, Number] = {}
         self.failed = ""
+        self.last: list[tuple[weakref.ref[Numbers], list[Any]]] = []
 
     # while recording
     def slot(self, value: Any) -> int:
@@ -342,6 +343,8 @@ class Script:
     # when replayed
     def run(self) -> bool:
         """Compute all values from what the places hold now. False if a condition does not hold."""
+        if self.is_unchanged():
+            return True
         values = self.values
         for owner, key, slot, kind in self.reads:
             place = owner()
@@ -360,7 +363,30 @@ class Script:
                     return self.fail(self.place_of(a))
             else:
                 values[result] = function(values[a]) if b < 0 else function(values[a], values[b])
+        if not self.writes:
+            self.remember()
         return True
+
+    def is_unchanged(self) -> bool:
+        """Whether all places hold what they held when this ran last, which saves the rest."""
+        if self.writes:
+            return False
+        for owner, found in self.last:
+            place = owner()
+            if place is None or [*map(id, dict.values(place))] != [*map(id, found)]:
+                break
+        else:
+            if self.last:
+                return True
+        self.last = []
+        return False
+
+    def remember(self) -> None:
+        """Note what the places hold."""
+        owners = {id(read[0]): read[0] for read in self.reads}
+        owners |= {id(item[0]): item[0] for item in self.expected.values()}
+        places = {id(place): owner for owner in owners.values() if (place := owner()) is not None}
+        self.last = [(owner, [*dict.values(owner() or {})]) for owner in places.values()]
 
     def commit(self) -> None:
         """Store what the function stored."""
