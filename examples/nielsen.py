@@ -46,8 +46,9 @@ class Network:
             score = f"{self.evaluate(test_data)} / {len(test_data)}" if test_data else "complete"
             print(f"Epoch {j}: {score}, took {time.perf_counter() - start:.2f} seconds", flush=True)
 
+    @tn.jit
     def update_mini_batch(self, x, y, eta):
-        """One step of gradient descent on the mean over the mini-batch."""
+        """One step of gradient descent on the mean over the mini-batch; recorded, then replayed."""
         cost = (self.feedforward(x) - y).square().sum() / (2 * len(x))
         cost.backward()
         with tn.no_grad():

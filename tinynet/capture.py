@@ -49,6 +49,7 @@ class Capture:
         self.tensors: dict[int, tuple[Tensor, Any, int]] = {}
         self.grads: dict[int, GradChange] = {}
         self.made: list[weakref.ref[Tensor]] = []
+        self.mark = object()  # that tensors made meanwhile bear
         self.replaced: list[tuple[Tensor, Any]] = []  # inputs, and the arrays they had
 
     def __enter__(self) -> Capture:
@@ -105,7 +106,11 @@ class Capture:
 
     def is_outside(self, fields: dict[str, Any]) -> bool:
         """Whether this thread touches a tensor that was there before."""
-        return fields.get("made_in") is not self and threading.get_ident() == self.thread
+        return fields.get("made_in") is not self.mark and threading.get_ident() == self.thread
+
+    def has_made(self, x: Tensor) -> bool:
+        """Whether a tensor was made meanwhile."""
+        return x.__dict__.get("made_in") is self.mark
 
     def get_array(self, x: Any) -> Any:
         """What `x.array` is meanwhile."""
@@ -122,9 +127,9 @@ class Capture:
         fields = x.__dict__
         if threading.get_ident() == self.thread:
             if "array" not in fields:
-                fields["made_in"] = self
+                fields["made_in"] = self.mark
                 self.made.append(weakref.ref(x))
-            elif fields.get("made_in") is not self:
+            elif fields.get("made_in") is not self.mark:
                 raise RecordingError(
                     f"jit: the function gives a tensor of shape {x.shape} other memory "
                     "(.data = ..., .to()), which replays cannot do; write into it with copy_()"

@@ -12,7 +12,7 @@ from tinynet import backends
 from tinynet.autograd.graph import Node, Variable, clock, wrap
 from tinynet.autograd.inplace import note_write
 from tinynet.autograd.operation import Function
-from tinynet.capture import Capture, GradChange, version
+from tinynet.capture import Capture, version
 from tinynet.errors import GradientError, RecordingError
 from tinynet.guards import Guards
 from tinynet.numbers import Number, Script, current
@@ -62,7 +62,7 @@ class Recording:
             for x, _, before in capture.tensors.values()
             if version(x) != before
         ]
-        kept = self.note_grads(capture.grads, positions)
+        kept = self.note_grads(capture, positions)
         self.made: dict[int, tuple[int, Any, Any]] = {}
         self.structure = _map(result, lambda y: self.note_output(y, capture, positions))
         backend = capture.backend
@@ -74,7 +74,7 @@ class Recording:
         self.backend = backend
         self.result = result
         for y in _tensors_in(result):
-            if "made_in" in y.__dict__:
+            if capture.has_made(y):
                 y.origin = None
                 if y.node is not None:
                     spent(y)
@@ -93,12 +93,12 @@ class Recording:
         _all.add(self)
 
     # what is noted
-    def note_grads(self, grads: dict[int, GradChange], positions: dict[int, int]) -> list[Tensor]:
+    def note_grads(self, capture: Capture, positions: dict[int, int]) -> list[Tensor]:
         """Which `.grad`s must be as they were, and what becomes of them; returns those to keep."""
         kept: list[Tensor] = []
         self.expected_grads: list[tuple[Any, Any]] = []
         self.new_grads: list[tuple[Any, str, Any]] = []  # tensor, kind, what it gets
-        for change in grads.values():
+        for change in capture.grads.values():
             x, before = change.tensor, change.before
             who = positions.get(id(x), weakref.ref(x))
             after = x.__dict__.get("grad")
@@ -110,7 +110,7 @@ class Recording:
                 continue
             elif id(after) in positions:
                 self.new_grads.append((who, "input", positions[id(after)]))
-            elif "made_in" not in after.__dict__:
+            elif not capture.has_made(after):
                 self.new_grads.append((who, "tensor", weakref.ref(after)))
             elif type(who) is int:
                 self.new_grads.append((who, "output", len(self.outputs)))
@@ -132,7 +132,7 @@ class Recording:
             owner = None if type(who) is int else who()
             if kind == "kept" and owner is not None and owner.grad is y:
                 return _Result("kept", place)
-        if "made_in" not in y.__dict__:
+        if not capture.has_made(y):  # type: ignore[arg-type]
             return _Result("tensor", weakref.ref(y))
         if id(y) not in self.made:
             node = _spent_node(y) if y.needs_grad else None  # type: ignore[arg-type]

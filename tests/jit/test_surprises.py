@@ -800,6 +800,34 @@ def test_new_memory_inside():
         f(tn.ones(2))
 
 
+def test_what_was_recorded_once_is_from_outside_later():
+    weight = tn.ones(2, requires_grad=True)
+
+    @tn.jit
+    def first(x):
+        weight.grad = None
+        (weight * x).sum().backward()
+        return weight.grad * 1
+
+    second = tn.jit(lambda x: (weight.grad + x, x))
+    for i in range(5):
+        gradient = first(tn.ones(2) * i)
+        total, same = second(gradient)
+        assert same is gradient
+        assert total.tolist() == [2 * i, 2 * i]
+
+
+def test_results_keep_nothing_else_alive():
+    f = tn.jit(lambda x: (x * 2).sum())
+    x = tn.ones(3)
+    results = [f(x) for _ in range(2)]
+    watch = weakref.ref(x)
+    del x, f
+    gc.collect()
+    assert watch() is None
+    assert [y.item() for y in results] == [6, 6]
+
+
 def test_a_freed_tensor():
     class Holder:
         pass

@@ -88,7 +88,7 @@ class Source:
     """Memory from outside: an input's or a tensor's storage, and its value when recording began."""
 
     def __init__(self, storage: Storage, is_input: bool) -> None:
-        self.storage = storage
+        self.storage: Any = storage
         self.is_input = is_input
         self.is_state = not is_input  # also reached in other ways than as an input
         value = storage.value
@@ -125,6 +125,9 @@ class Tape:
         self.fresh: list[tuple[Place, Value]] = []  # memory that each replay makes anew
         self.fresh_ids: dict[int, int] = {}
         self.outputs = [self.output(x, recorder) for x in outputs]
+        for source in self.inputs:
+            if source is not None and not source.is_state:
+                source.storage = None  # nothing of the recorded call's stays here
         self.kept_places = [self.place_of(x) for x in kept]
         self.kept_like = [(x.dtype, x.shape, x.storage.value.bounds) for x in kept]
         self.numbers = [
