@@ -328,7 +328,9 @@ def test_a_seed_set_inside():
         tn.manual_seed(5)
         return tn.randn(4)
 
-    assert len({str(values) for values in run(same, *[()] * 4)}) == 1
+    first, *others = run(same, *[()] * 4)
+    for other in others:  # a kernel that is compiled may round another way than one interpreted
+        np.testing.assert_allclose(other, first, rtol=1e-5)
 
 
 def test_weights_replaced_from_outside():
