@@ -12,7 +12,7 @@ from tinynet import backends
 from tinynet.autograd.graph import Node, Variable, clock, wrap
 from tinynet.autograd.inplace import note_write
 from tinynet.autograd.operation import Function
-from tinynet.capture import Capture, version
+from tinynet.capture import Capture, lock, version
 from tinynet.errors import GradientError, RecordingError
 from tinynet.guards import Guards
 from tinynet.numbers import Number, Script, current
@@ -37,14 +37,14 @@ class Recording:
         chosen = {x.backend for x in inputs} or set(backends.opened)
         recorders = {backend: backend.record() for backend in chosen}
         capture = Capture(inputs, self.guards.tensors, recorders)
-        self.n_inputs = len(inputs)
-        with _settled_again(), capture:
-            current.script = self.script
-            try:
-                result = call()
-            finally:
-                current.script = None
-        self.finish(capture, inputs, result)
+        with lock, _settled_again():
+            with capture:
+                current.script = self.script
+                try:
+                    result = call()
+                finally:
+                    current.script = None
+            self.finish(capture, inputs, result)
 
     def finish(self, capture: Capture, inputs: list[Tensor], result: Any) -> None:
         """Make the tape, and note what becomes of everything else."""
@@ -172,7 +172,8 @@ class Recording:
             self.failed = f"the value of {self.guards.failed!r}"
             return False
         for who, before in self.expected_grads:
-            if type(who) is not int and who().grad is not (None if before is None else before()):
+            x = leaves[who] if type(who) is int else who()
+            if x is None or x.grad is not (None if before is None else before()):
                 self.failed = "whether a tensor has a gradient"
                 return False
         if not self.tape.fits([leaves[i].array for i in self.first]):
@@ -194,6 +195,8 @@ class Recording:
             note_write(leaves[who] if type(who) is int else who())
         for who, kind, what in self.new_grads:
             x = leaves[who] if type(who) is int else who()
+            if x is None:  # nobody has it any more
+                continue
             if kind == "kept":
                 x.grad = self.kept[what]
             elif kind == "input":

@@ -426,6 +426,20 @@ def test_gradients_of_inputs():
         assert x.grad.tolist() == [2 * i, 2 * i]
 
 
+def test_gradients_of_inputs_add_up():
+    square = tn.jit(lambda x: (x * x).sum().backward())
+    x = tn.ones(2, requires_grad=True)
+    for i in range(1, 5):
+        square(x)
+        assert x.grad.tolist() == [2 * i, 2 * i]
+    for i in range(4):
+        y = (tn.ones(2) * i).requires_grad_()
+        square(y)
+        assert y.grad.tolist() == [2 * i, 2 * i]
+    square(x)
+    assert x.grad.tolist() == [10, 10]
+
+
 def test_gradients_by_grad():
     weight = tn.tensor(3.0, requires_grad=True)
 
