@@ -37,7 +37,7 @@ from tinynet.dtype import (
     uint64,
 )
 from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
-from tinynet.numbers import Number, Numbers
+from tinynet.numbers import Number, Numbers, is_recording
 from tinynet.ops.arithmetic import choose
 from tinynet.ops.movement import reshape_to
 from tinynet.ops.operands import as_number, cast_to, require_tensor
@@ -293,7 +293,13 @@ def _check_chance(op: str, p: Any) -> None:
 
 
 def _holds(x: Any, condition: Callable[[Any], Any]) -> bool:
-    """Whether a condition holds of a number, or of each element of a tensor."""
+    """Whether a condition holds of a number, or of each element of a tensor.
+
+    Of tensors whose values cannot be looked at, because a function is being recorded, it is taken
+    to hold, as it did in the call before.
+    """
+    if isinstance(x, Variable) and is_recording():
+        return True
     answer = condition(x)
     return bool(answer.all()) if isinstance(x, Variable) else bool(answer)
 
@@ -309,9 +315,9 @@ def multinomial(
     if shapes.as_integer("multinomial", "num_samples", num_samples) < 1:
         raise ArgumentError(f"multinomial: num_samples must be positive, got {num_samples}")
     rows = x.reshape(-1, x.shape[-1])
-    if not bool((rows >= 0).all()) or not bool(rows.isfinite().all()):
+    if not _holds(rows, lambda rows: (rows >= 0) & rows.isfinite()):
         raise ArgumentError("multinomial: weights must be finite and not negative")
-    if not bool((rows.sum(1) > 0).all()):
+    if not _holds(rows, lambda rows: rows.sum(1) > 0):
         raise ArgumentError("multinomial: every row needs a positive weight")
     if replacement:
         edges = rows.to(float64).cumsum(1)
@@ -321,8 +327,8 @@ def multinomial(
         goal = (draws * edges[:, -1:]).unsqueeze(2)
         found = (goal >= edges.unsqueeze(1)).to(int64).sum(2)
     else:
-        fewest = int((rows > 0).to(int64).sum(1).min())
-        if num_samples > fewest:
+        if not _holds(rows, lambda rows: (rows > 0).to(int64).sum(1) >= num_samples):
+            fewest = int((rows > 0).to(int64).sum(1).min())
             raise ArgumentError(
                 f"multinomial: cannot draw {num_samples} without replacement from {fewest} "
                 "positive weights"
