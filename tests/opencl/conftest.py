@@ -11,6 +11,7 @@ if not list_devices():
         "test_memory.py",
         "test_programs.py",
         "test_random_programs.py",
+        "test_tape.py",
     ]
 
 

@@ -1,0 +1,96 @@
+"""What a recorded function launches on an OpenCL device."""
+
+import gc
+
+import tinynet as tn
+from tinynet import nn
+from tinynet.backends.opencl.merging import MOST_ARGUMENTS
+
+
+def make_step():
+    tn.manual_seed(0)
+    model = nn.Sequential(nn.Linear(20, 30), nn.ReLU(), nn.Linear(30, 5)).to("opencl")
+    optimizer = tn.optim.Adam(model.parameters())
+
+    @tn.jit
+    def step(x, labels):
+        loss = nn.functional.cross_entropy(model(x), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    x = tn.rand(16, 20, device="opencl")
+    labels = tn.randint(5, (16,), device="opencl")
+    return step, x, labels
+
+
+def test_a_replay_launches_its_tape_and_nothing_else():
+    step, x, labels = make_step()
+    for _ in range(3):
+        step(x, labels)
+    before = tn.counters()
+    losses = [step(x, labels) for _ in range(5)]
+    after = tn.counters()
+    assert after.launches - before.launches == 5 * len(step.tape.launches)
+    assert after.compiled == before.compiled
+    assert after.bytes_read == before.bytes_read
+    assert losses[-1].item() < losses[0].item()
+
+
+def test_small_neighbours_are_one_launch():
+    step, x, labels = make_step()
+    for _ in range(3):
+        step(x, labels)
+    names = [launch.kernel.name for launch in step.tape.launches]
+    assert any(name.count("map") + name.count("rows") > 1 for name in names)
+    assert len(names) <= 10  # eager: 12 kernels, and more for the loss
+    assert all(len(launch.args) <= MOST_ARGUMENTS for launch in step.tape.launches)
+
+
+def test_a_long_run_of_small_kernels_is_cut():
+    weights = [tn.ones(3, device="opencl") for _ in range(40)]
+
+    @tn.jit
+    def step(x):
+        for weight in weights:
+            weight.add_(x)
+
+    for i in range(4):
+        step(tn.ones(3, device="opencl") * i)
+    assert [w.tolist() for w in weights] == [[7] * 3] * 40
+    assert 1 < len(step.tape.launches) < 10
+
+
+def test_times_in_the_list():
+    step, x, labels = make_step()
+    for _ in range(3):
+        step(x, labels)
+    assert " us" not in str(step.tape)
+    with tn.profile():
+        step(x, labels)
+    assert str(step.tape).count(" us") == len(step.tape.launches)
+
+
+def test_memory_of_tapes_is_counted_and_given_back():
+    gc.collect()
+    before = tn.memory("opencl").used
+    f = tn.jit(lambda x: ((x * 2) @ x).relu() @ x)
+    x = tn.ones(100, 100, device="opencl")
+    for _ in range(3):
+        f(x)
+    assert tn.memory("opencl").used - before >= f.tape.nbytes >= 40_000
+    del f, x
+    gc.collect()
+    assert tn.memory("opencl").used <= before
+
+
+def test_memory_stays_flat():
+    step, x, labels = make_step()
+    for _ in range(5):
+        step(x, labels)
+    before = tn.memory("opencl")
+    for _ in range(100):
+        step(x, labels)
+    after = tn.memory("opencl")
+    assert (after.used, after.held) == (before.used, before.held)
