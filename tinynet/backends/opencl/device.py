@@ -43,6 +43,7 @@ class Device:
         self.is_cpu = bool(cl_device.type & cl.device_type.CPU)
         self.cores = cl_device.max_compute_units
         extensions = cl_device.extensions.split()
+        self.can_clone = cl_device.version >= "OpenCL 2.1"  # kernel objects with their arguments
         self.has_fp64 = "cl_khr_fp64" in extensions
         self.context = cl.Context([cl_device])
         self.queue = cl.CommandQueue(self.context)

@@ -21,13 +21,15 @@ from tinynet.backends.opencl.merging import merged
 from tinynet.backends.opencl.scheduler import fitted
 from tinynet.numbers import Number
 
+PATIENCE = 4  # replays before launches get kernel objects of their own
+
 Size = tuple[int, ...]
 
 
 class Launch:
     """A kernel and its arguments, of which `numbers` says which are numbers of a script."""
 
-    __slots__ = ("args", "flops", "group", "kernel", "nbytes", "numbers", "run", "size")
+    __slots__ = ("args", "flops", "group", "kernel", "nbytes", "numbers", "own", "run", "size")
 
     def __init__(
         self, kernel: Kernel, size: Size, group: Size, args: list[Any], nbytes: int, flops: int
@@ -37,6 +39,13 @@ class Launch:
         self.numbers = [(i, x.slot) for i, x in enumerate(args) if type(x) is Number]
         self.args = [x.value if type(x) is Number else x for x in args]
         self.run: Any = None  # of the last replay that was profiled
+        self.own: Any = None  # a kernel object that keeps these arguments
+
+    def set_buffer(self, i: int, buffer: Any) -> None:
+        """Change an argument."""
+        self.args[i] = buffer
+        if self.own is not None:
+            self.own.set_arg(i, buffer)
 
     @classmethod
     def of(cls, kernel: Kernel, parts: list[Launch]) -> Launch:
@@ -61,7 +70,7 @@ class Place:
     def __init__(self, block: Block) -> None:
         self.block = block  # as recorded, then the last one used
         self.moved: Block | None = None  # where it was written to, while others read the old one
-        self.uses: list[tuple[list[Any], int]] = []
+        self.uses: list[tuple[Launch, int]] = []
         self.written = False
         self.bounds: Bounds = None
 
@@ -69,7 +78,7 @@ class Place:
         """Note where the launches use the recorded buffers."""
         buffers = [block.buffer for block in (self.block, self.moved) if block is not None]
         self.uses = [
-            (launch.args, i)
+            (launch, i)
             for launch in launches
             for i, x in enumerate(launch.args)
             if any(x is buffer for buffer in buffers)
@@ -80,8 +89,8 @@ class Place:
         """Have the launches use another block."""
         if block is not self.block:
             self.block = block
-            for args, i in self.uses:
-                args[i] = block.buffer
+            for launch, i in self.uses:
+                launch.set_buffer(i, block.buffer)
 
 
 class Source:
@@ -130,6 +139,8 @@ class Tape:
                 source.storage = None  # nothing of the recorded call's stays here
         self.kept_places = [self.place_of(x) for x in kept]
         self.kept_like = [(x.dtype, x.shape, x.storage.value.bounds) for x in kept]
+        self.replays = 0
+        self.unbound = [launch for launch in self.launches if not launch.numbers]
         self.numbers = [
             (launch.args, i, slot, _ctype(launch.kernel.types[i]))
             for launch in self.launches
@@ -247,8 +258,12 @@ class Tape:
         queue, enqueue, watch = device.queue, cl.enqueue_nd_range_kernel, device.watch
         with device.lock:
             device.launches += len(self.launches)
+            self.bind_arguments()
             for launch in self.launches:
                 kernel = launch.kernel
+                if launch.own is not None and watch is None:
+                    enqueue(queue, launch.own, launch.size, launch.group)
+                    continue
                 kernel.set_args(*launch.args)
                 if watch is None:
                     enqueue(queue, kernel.cl_kernel, launch.size, launch.group)
@@ -256,6 +271,18 @@ class Tape:
                     launch.run = watch.launch(
                         kernel, launch.size, launch.group, launch.nbytes, launch.flops
                     )
+
+    def bind_arguments(self) -> None:
+        """Give one more launch a kernel object of its own, which saves half of a launch's time.
+
+        It takes 0.2 ms (PoCL), so a tape does so once it has been replayed a few times, launch by
+        launch; those with numbers set their arguments anyway.
+        """
+        self.replays += 1
+        if self.replays > PATIENCE and self.unbound and self.device.can_clone:
+            launch = self.unbound.pop()
+            launch.kernel.set_args(*launch.args)
+            launch.own = launch.kernel.cl_kernel.clone()
 
     def new_storage(self, place: Place, known: Value) -> Storage:
         """Memory for outputs of the replay that is about to begin."""
