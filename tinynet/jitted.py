@@ -25,7 +25,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -42,8 +42,6 @@ from tinynet.tensor import Tensor
 MANY = 8  # recordings of one function after which it warns
 MOST_KEPT = 32  # recordings of one function that are kept
 MOST_SEEN = 4096  # signatures of one function that are remembered
-
-Callee = TypeVar("Callee", bound=Callable[..., Any])
 
 
 def jit(function: Callable[..., Any]) -> Jitted:
@@ -111,12 +109,13 @@ class Jitted:
                 candidates = self.recordings.get(key)
             except TypeError:
                 raise self.unhashable(args, kwargs) from None
+            self.why = ""
+            for recording in candidates or ():
+                if recording.fits(leaves):
+                    self.last = recording
+                    return recording.replay(leaves)
+                self.why = recording.failed
             if candidates:
-                for recording in candidates:
-                    if recording.fits(leaves):
-                        self.last = recording
-                        return recording.replay(leaves)
-                self.why = candidates[-1].failed
                 candidates[:] = [x for x in candidates if x.is_alive]
             return self.run(key, args, kwargs, leaves)
 

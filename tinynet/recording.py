@@ -15,7 +15,8 @@ from tinynet.autograd.operation import Function
 from tinynet.capture import Capture, lock, version
 from tinynet.errors import GradientError, RecordingError
 from tinynet.guards import Guards
-from tinynet.numbers import Number, Script, current
+from tinynet.numbers import Number, current
+from tinynet.script import Script
 from tinynet.tensor import Tensor
 
 
@@ -49,8 +50,7 @@ class Recording:
     def finish(self, capture: Capture, inputs: list[Tensor], result: Any) -> None:
         """Make the tape, and note what becomes of everything else."""
         positions = {id(x): i for i, x in reversed([*enumerate(inputs)])}
-        self.inputs = [*dict.fromkeys(map(id, inputs))]
-        self.first = [positions[key] for key in self.inputs]
+        self.first = [positions[key] for key in dict.fromkeys(map(id, inputs))]
         self.outputs: list[Any] = []  # arrays while this runs
         self.states = [
             (weakref.ref(x), array, x.needs_grad)

@@ -15,7 +15,8 @@ import pytest
 import tinynet as tn
 from tinynet import nn
 from tinynet.guards import Guards, names_in
-from tinynet.numbers import Number, Numbers, Script, current
+from tinynet.numbers import Number, Numbers, current
+from tinynet.script import Script
 
 
 def recorded(body, **numbers):

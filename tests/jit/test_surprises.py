@@ -867,6 +867,15 @@ def test_the_tape_is_readable():
     assert len(text.splitlines()) >= 2
 
 
+def test_printing_a_tape_changes_nothing():
+    _, _, step = make_step()
+    jitted = tn.jit(step)
+    for batch in batches(6):
+        jitted(*batch)
+        assert "object at" not in str(jitted.tape)
+    assert jitted.count == 1
+
+
 def test_no_memory_is_lost():
     model, _, step = make_step()
     watch = weakref.ref(model)

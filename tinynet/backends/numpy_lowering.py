@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,7 +12,45 @@ from tinynet.backends.numpy_calls import ELEMENTWISE, UFUNCS, Array, as_element
 from tinynet.numbers import Number
 
 Step = tuple[Callable[..., Any], tuple[Any, ...]]
-Place = Any  # where an array lies: `numpy_tape.Place`
+
+
+class Call(NamedTuple):
+    """A primitive that was called: `outs` are the arrays that it wrote, new memory if `is_new`."""
+
+    method: str
+    args: tuple[Any, ...]
+    outs: tuple[Array, ...]
+    is_new: bool
+
+    @property
+    def reads(self) -> list[Array]:
+        """The arrays among the arguments."""
+        return list(_arrays_in(self.args))
+
+
+class Place:
+    """Where an array of a tape lies.
+
+    `kind`: "slot" (comes with each replay), "buffer", "own" (a buffer that others hold too),
+    "outside" or "constant" (both are in `array`); `number` of the slot or buffer. `storage` tells
+    memory apart, of which there are `reach` bytes.
+    """
+
+    kind = ""
+    number = offset = storage = reach = 0
+    array: Array | None = None
+
+    def __init__(self, array: Array) -> None:
+        self.shape, self.dtype, self.strides = array.shape, array.dtype, array.strides
+        self.nbytes = array.nbytes
+        self.is_contiguous = array.flags.c_contiguous
+
+    def view(self, memory: Array) -> Array:
+        """The array on this memory."""
+        return np.ndarray(self.shape, self.dtype, memory, self.offset, self.strides)
+
+    def __repr__(self) -> str:
+        return f"{self.dtype}{list(self.shape)}"
 
 
 def lower(
@@ -24,7 +62,7 @@ def lower(
     """
     given = _resolved(call.args, resolve)
     if call.method == "elementwise":
-        dtype = [x for x in call.args[1:] if hasattr(x, "reach")][-1].dtype
+        dtype = [x for x in call.args[1:] if isinstance(x, Place)][-1].dtype
         if dtype.kind == "f":
             given = tuple([cell(x, dtype) if type(x) is Number else x for x in given])
     outs = [resolve(out) for out in call.outs]
@@ -49,7 +87,7 @@ def spared(args: tuple[Any, ...]) -> list[Array]:
 
 def places_in(item: Any) -> Iterator[Place]:
     """The places among arguments."""
-    if hasattr(item, "reach"):
+    if isinstance(item, Place):
         yield item
     elif type(item) is tuple:
         for part in item:
@@ -69,13 +107,13 @@ def title(call: Any) -> str:
 def _resolved(item: Any, resolve: Callable[[Place], Any]) -> Any:
     if type(item) is tuple:
         return tuple([_resolved(part, resolve) for part in item])
-    return resolve(item) if hasattr(item, "reach") else item
+    return resolve(item) if isinstance(item, Place) else item
 
 
 # Each rule gives the steps of one primitive, or None where the backend's own method must do it.
 def _elementwise(call: Any, given: Any, out: Any) -> list[Step] | None:
     op, *operands = given
-    places = [x for x in call.args[1:] if hasattr(x, "reach")]
+    places = [x for x in call.args[1:] if isinstance(x, Place)]
     dtype = places[-1].dtype
     if dtype.kind == "V" and any(type(x) is Number for x in operands):
         return None
@@ -185,3 +223,11 @@ def _copy_into(outs: Any, method: Any, args: tuple[Any, ...]) -> None:
     results = method(*args)
     for out, result in zip(outs, results if type(results) is tuple else (results,)):
         np.copyto(out, result)
+
+
+def _arrays_in(item: Any) -> Iterator[Array]:
+    if isinstance(item, np.ndarray):
+        yield item
+    elif type(item) in (tuple, list):
+        for part in item:
+            yield from _arrays_in(part)

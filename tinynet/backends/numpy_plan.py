@@ -2,54 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from tinynet.backends import numpy_lowering as lowering
 from tinynet.backends.numpy_calls import Array
+from tinynet.backends.numpy_lowering import Call, Place
 from tinynet.errors import RecordingError
 from tinynet.numbers import Number
-
-
-class Call(NamedTuple):
-    """A primitive that was called: `outs` are the arrays that it wrote, new memory if `is_new`."""
-
-    method: str
-    args: tuple[Any, ...]
-    outs: tuple[Array, ...]
-    is_new: bool
-
-    @property
-    def reads(self) -> list[Array]:
-        """The arrays among the arguments."""
-        return list(_arrays_in(self.args))
-
-
-class Place:
-    """Where an array of a tape lies.
-
-    `kind`: "slot" (comes with each replay), "buffer", "own" (a buffer that others hold too),
-    "outside" or "constant" (both are in `array`); `number` of the slot or buffer. `storage` tells
-    memory apart, of which there are `reach` bytes.
-    """
-
-    kind = ""
-    number = offset = storage = reach = 0
-    array: Array | None = None
-
-    def __init__(self, array: Array) -> None:
-        self.shape, self.dtype, self.strides = array.shape, array.dtype, array.strides
-        self.nbytes = array.nbytes
-        self.is_contiguous = array.flags.c_contiguous
-
-    def view(self, memory: Array) -> Array:
-        """The array on this memory."""
-        return np.ndarray(self.shape, self.dtype, memory, self.offset, self.strides)
-
-    def __str__(self) -> str:
-        return f"{self.dtype}{list(self.shape)}"
 
 
 class Plan:
@@ -185,14 +147,6 @@ class Plan:
         place.offset = address_of(array) - address_of(self.made[key])
         place.reach = self.made[key].nbytes
         return place
-
-
-def _arrays_in(item: Any) -> Iterator[Array]:
-    if isinstance(item, np.ndarray):
-        yield item
-    elif type(item) in (tuple, list):
-        for part in item:
-            yield from _arrays_in(part)
 
 
 def _has_number(item: Any) -> bool:

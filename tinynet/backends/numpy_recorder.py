@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from tinynet.backends.numpy_calls import Array
-from tinynet.backends.numpy_plan import Call, owner_of
+from tinynet.backends.numpy_lowering import Call
+from tinynet.backends.numpy_plan import owner_of
 from tinynet.backends.numpy_tape import Tape
 from tinynet.errors import RecordingError
 from tinynet.numbers import Number
@@ -51,10 +52,12 @@ class Recorder:
         stand_ins |= {name: self.refusing(name, why) for name, why in READ.items()}
         stand_ins["from_numpy"] = self.holding()
         vars(self.backend).update(stand_ins)
+        self.stand_ins = [*stand_ins]
 
     def stop(self) -> None:
         """Leave."""
-        vars(self.backend).clear()
+        for name in self.stand_ins:
+            del vars(self.backend)[name]
 
     @property
     def is_used(self) -> bool:

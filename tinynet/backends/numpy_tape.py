@@ -11,8 +11,8 @@ import numpy as np
 
 from tinynet.backends import numpy_lowering as lowering
 from tinynet.backends.numpy_calls import Array, QuietContext
-from tinynet.backends.numpy_lowering import Step
-from tinynet.backends.numpy_plan import Call, Place, Plan, address_of
+from tinynet.backends.numpy_lowering import Call, Place, Step
+from tinynet.backends.numpy_plan import Plan, address_of
 from tinynet.numbers import Number
 
 ALIGNMENT = 64  # bytes
@@ -171,7 +171,8 @@ class Tape:
             out = call.outs[0]
             shapes = ", ".join([str(x) for x in lowering.operands(call.args)])
             text = f"{i:>4}  {lowering.title(call):<14} {shapes} -> {out}"
-            nbytes = sum([x.nbytes for x in (*lowering.places_in(call.args), *call.outs)])
+            places: list[Any] = [*lowering.places_in(call.args), *call.outs]
+            nbytes = sum([x.nbytes for x in places])
             text = f"{text:<72} {nbytes:>12,} bytes"
             if self.timed:
                 text += f" {self.seconds[i] / self.timed * 1e6:>9.1f} us"

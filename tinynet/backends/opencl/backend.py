@@ -502,7 +502,7 @@ class OpenCLBackend:
     def read_bounds_recorded(self, recorder: Recorder, index: Array, size: int, dim: int) -> None:
         """The same while recording: only of what comes from outside, and as a condition."""
         value = index.storage.value
-        if not recorder.read(index) or value.op != "memory" or value.shape != index.shape:
+        if not recorder.can_read(index) or value.op != "memory" or value.shape != index.shape:
             raise RecordingError(
                 f"index: whether indices are in range for dim {dim} of size {size} depends on "
                 "values that jit cannot read while it records; clamp() them, or pass them in"

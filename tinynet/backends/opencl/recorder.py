@@ -93,7 +93,7 @@ class Recorder:
             storage.value.bounds = source.bounds
 
     # asked by the backend
-    def read(self, index: Array) -> bool:
+    def can_read(self, index: Array) -> bool:
         """Whether values that were there before the recording can be read; they are a condition."""
         return id(index.storage) in self.sources
 

@@ -211,13 +211,20 @@ class Tape:
         if self.pattern_of(inputs) != self.pattern:
             return False
         if self.minds_bounds:
-            for x, source in zip(prepared(self.backend, inputs, True), self.inputs):
-                if source is not None and not _is_inside(x.storage.value, source.bounds):
+            for i, source in enumerate(self.inputs):
+                if source is not None and not self.is_inside(inputs[i], source.bounds):
                     return False
             for state in self.states:
                 if not _is_inside(state.storage.value, state.bounds):
                     return False
         return True
+
+    def is_inside(self, x: Array, bounds: Bounds) -> bool:
+        """Whether an input's integers lie within bounds; they are read only if that is unknown."""
+        if _is_inside(x.storage.value, bounds):
+            return True
+        (x,) = prepared(self.backend, [x], True)
+        return _is_inside(x.storage.value, bounds)
 
     def replay(self, inputs: list[Array], numbers: list[Any]) -> list[Array]:
         """Launch everything again. Returns the outputs."""

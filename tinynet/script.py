@@ -1,0 +1,191 @@
+"""What a recorded function did with `Numbers`: its arithmetic and decisions, to be done again."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from tinynet.numbers import PLAIN, SIMPLE, Number, Numbers, keys_of
+
+
+class Script:
+    """What a recorded function did with numbers, as steps on a list of values.
+
+    `run` does it again. A step computes a slot from one or two others, or is a condition: what a
+    slot must hold for the recording to be of use. `reads` and `writes` are places in `Numbers`,
+    held weakly.
+    """
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self.steps: list[tuple[Callable[..., Any] | None, int, Any, int]] = []
+        self.reads: list[tuple[weakref.ref[Numbers], str, int, type]] = []
+        self.writes: dict[tuple[int, str], tuple[weakref.ref[Numbers], str, int]] = {}
+        self.demanded: set[int] = set()  # slots with conditions
+        self.expected: dict[Any, tuple[weakref.ref[Numbers], Callable[..., Any], Any, Any]] = {}
+        self.known: dict[Any, Number] = {}
+        self.failed = ""
+        self.last: list[tuple[weakref.ref[Numbers], tuple[str, ...], list[Any]]] = []
+
+    # while recording
+    def slot(self, value: Any) -> int:
+        """A new slot that holds `value`."""
+        self.values.append(value)
+        return len(self.values) - 1
+
+    def read(self, owner: Numbers, key: str, value: Any) -> Any:
+        """What a recorded function sees of a value in `owner`."""
+        place = (id(owner), key)
+        if place in self.writes or (place in self.known and self.known[place].value is value):
+            number = self.known[place]
+            return number if type(value) in PLAIN else value
+        if type(value) not in PLAIN:
+            if not hasattr(value, "shape"):  # tensors are watched by themselves
+                self.expect(owner, dict.get, key)
+            return value
+        number = self.known[place] = Number(self, self.slot(value), value)
+        self.reads.append((weakref.ref(owner), key, number.slot, type(value)))
+        return number
+
+    def write(self, owner: Numbers, key: str, value: Any) -> Any:
+        """Note what a recorded function stores in `owner`; returns the plain value."""
+        place = (id(owner), key)
+        if type(value) is Number:
+            self.known[place] = value
+            slot, plain = value.slot, value.value
+        else:
+            slot, plain = self.slot(value), value
+            self.known[place] = Number(self, slot, value)
+        self.writes[place] = weakref.ref(owner), key, slot
+        return plain
+
+    def remove(self, owner: Numbers, key: str) -> None:
+        """Note that a recorded function removes a key from `owner`."""
+        place = (id(owner), key)
+        self.known.pop(place, None)
+        self.writes[place] = weakref.ref(owner), key, -1
+
+    def expect(self, owner: Numbers, question: Callable[..., Any], *args: Any) -> None:
+        """Make it a condition that a question about `owner` has the same answer in replays."""
+        place = (id(owner), question, *args)
+        if place not in self.expected and place[::2] not in self.writes:
+            answer = question(owner, *args)
+            self.expected[place] = weakref.ref(owner), question, args, answer
+
+    def apply(self, function: Callable[..., Any], *operands: Any) -> Number:
+        """The result of arithmetic, noted."""
+        slots = [x.slot if type(x) is Number else self.constant(x) for x in operands]
+        key = (function, *slots)
+        found = self.known.get(key)
+        if found is None:
+            value = function(*[x.value if type(x) is Number else x for x in operands])
+            found = self.known[key] = Number(self, self.slot(value), value)
+            self.steps.append((function, slots[0], slots[1] if slots[1:] else -1, found.slot))
+        return found
+
+    def constant(self, value: Any) -> int:
+        """The slot of a plain number."""
+        key = (type(value), repr(value))  # 0.0 is not -0.0
+        if key not in self.known:
+            self.known[key] = Number(self, self.slot(value), value)
+        return self.known[key].slot
+
+    def decide(self, function: Callable[..., Any], *operands: Any) -> bool:
+        """A yes or no, on condition that it is the same in replays."""
+        answer = self.apply(function, *operands)
+        self.demand(answer)
+        return bool(answer.value)
+
+    def demand(self, number: Number) -> None:
+        """Make it a condition that a number is the same in replays."""
+        if number.slot not in self.demanded:
+            self.demanded.add(number.slot)
+            self.steps.append((None, number.slot, number.value, -1))
+
+    def close(self) -> None:
+        """Forget what only recording needs."""
+        self.known.clear()
+
+    # when replayed
+    def run(self) -> bool:
+        """Compute all values from what the places hold now. False if a condition does not hold."""
+        if self.is_unchanged():
+            return True
+        values = self.values
+        for owner, key, slot, kind in self.reads:
+            place = owner()
+            value = None if place is None else dict.get(place, key)
+            if type(value) is not kind:
+                return self.fail(key)
+            values[slot] = value
+        for owner, question, args, answer in self.expected.values():
+            place = owner()
+            if place is None or not _is_same(question(place, *args), answer):
+                return self.fail(str(args[0]) if args else "state")
+        for function, a, b, result in self.steps:
+            if function is None:
+                found = values[a]
+                if found != b or (found == 0 and str(found) != str(b)):
+                    return self.fail(self.place_of(a))
+            else:
+                values[result] = function(values[a]) if b < 0 else function(values[a], values[b])
+        if not self.writes:
+            self.remember()
+        return True
+
+    def is_unchanged(self) -> bool:
+        """Whether all places hold what they held when this ran last, which saves the rest."""
+        if self.writes:
+            return False
+        for owner, keys, values in self.last:
+            place = owner()
+            if place is None or keys_of(place) != keys:
+                break
+            if [*map(id, dict.values(place))] != [*map(id, values)]:
+                break
+        else:
+            if self.last:
+                return True
+        self.last = []
+        return False
+
+    def remember(self) -> None:
+        """Note what the places hold."""
+        owners = {id(owner()): owner for owner, *_ in (*self.reads, *self.expected.values())}
+        self.last = [
+            (owner, keys_of(place), [*dict.values(place)])
+            for owner in owners.values()
+            if (place := owner()) is not None
+        ]
+
+    def commit(self) -> None:
+        """Store what the function stored."""
+        for owner, key, slot in self.writes.values():
+            place = owner()
+            if place is not None and slot < 0:
+                dict.pop(place, key, None)
+            elif place is not None:
+                dict.__setitem__(place, key, self.values[slot])
+
+    def fail(self, what: str) -> bool:
+        """Note which number does not fit."""
+        self.failed = what
+        return False
+
+    def place_of(self, slot: int) -> str:
+        """The key of a number that the one in `slot` was made of."""
+        names = {read: key for _, key, read, _ in self.reads}
+        seen = [slot]
+        for number in seen:
+            if number in names:
+                return names[number]
+            steps = [step for step in self.steps if step[3] == number and step[0] is not None]
+            seen += [n for _, a, b, _ in steps for n in (a, b)]
+        return "a number"
+
+
+def _is_same(found: Any, wanted: Any) -> bool:
+    if found is wanted:
+        return True
+    return isinstance(wanted, SIMPLE) and repr(found) == repr(wanted)
