@@ -144,6 +144,29 @@ def test_an_input_that_is_also_state():
         assert step(x).tolist() == [value, value]
 
 
+def test_state_that_is_an_input_when_recorded():
+    weight, other = tn.ones(2), tn.ones(2)
+
+    @tn.jit
+    def step(x):
+        weight.mul_(2)
+        return x + weight
+
+    expected = [(weight, 4), (weight, 8), (other, 9), (weight, 32), (other, 33), (weight, 128)]
+    for x, value in expected:
+        assert step(x).tolist() == [value, value]
+
+
+def test_the_result_over_an_operand():
+    f = tn.jit(lambda x: (lambda y: (y + y.T, (y - y.flip(0)).sigmoid()))(x * 2))
+    for i in range(4):
+        x = tn.arange(9.0).reshape(3, 3) * i
+        both, gap = f(x)
+        y = np.asarray(x) * 2
+        np.testing.assert_allclose(both.tolist(), y + y.T)
+        np.testing.assert_allclose(gap.tolist(), 1 / (1 + np.exp(y[::-1] - y)), 1e-5)
+
+
 def test_assignment_to_an_input():
     @tn.jit
     def fill(x, y):
