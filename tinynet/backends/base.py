@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from tinynet.dtype import DType, Scalar
 from tinynet.shape import Shape
+from tinynet.windows import Windows
 
 Operand = Any  # an Array of the backend, or a Python scalar (weak: it takes the others' dtype)
 PutMode = Literal["set", "add", "mul", "max", "min"]
@@ -203,6 +204,37 @@ class Backend(Protocol):
         """`numpy.matmul` for numbers in arrays of at least 1 dim.
 
         float16 and bfloat16 accumulate in float32 and are rounded once.
+        """
+
+    # windows (`tinynet.windows`): x is (batch, channels, *input), y (batch, channels, *output)
+    def convolve(self, x: Any, weight: Any, windows: Windows, groups: int) -> Any:
+        """y: sums over each window and its group's channels, times (out, in / groups, *kernel)."""
+
+    def convolve_input(self, y: Any, weight: Any, windows: Windows, groups: int) -> Any:
+        """x: the transpose of `convolve` as a function of x (a gradient, or an upsampling)."""
+
+    def convolve_weight(self, x: Any, y: Any, windows: Windows, groups: int) -> Any:
+        """Of the shape of `weight`: the transpose of `convolve` as a function of weight.
+
+        Numbers of any dtype come to these three; float16 and bfloat16 accumulate in float32.
+        """
+
+    def pool_max(self, x: Any, windows: Windows) -> tuple[Any, Any]:
+        """y: the largest element of each window, the first one of these, or the last NaN;
+        and as int32 which tap that is, counted row by row over the kernel.
+
+        Every window covers something.
+        """
+
+    def pick(self, x: Any, taps: Any, windows: Windows) -> Any:
+        """y: of each window the element at its tap."""
+
+    def spread(self, y: Any, taps: Any, windows: Windows) -> Any:
+        """x: the transpose of `pick`. Sums where windows overlap, zeros where no window picks."""
+
+    def fold(self, parts: Any, windows: Windows) -> Any:
+        """x: the sums of (batch, channels, *kernel, *output), each at its place; what is outside
+        of the input is left out.
         """
 
     def linalg(self, op: str, *operands: Any) -> tuple[Any, ...]:
