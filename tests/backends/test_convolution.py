@@ -5,40 +5,41 @@ import itertools
 import numpy as np
 import pytest
 
-from tests.backends.arrays import NUMBERS, each, in_layouts, numbers, same
+from tests.backends.arrays import FLOATS, each, in_layouts, numbers, same
 from tinynet import dtype as dtypes
 from tinynet.windows import Windows
 
 # input, output, kernel, stride, padding (before), dilation; what lies behind follows from them
+# (few kernel widths and strides, so that few kernels are compiled)
 GEOMETRY = {
     "plain": Windows((5, 6), (3, 4), (3, 3), (1, 1), (0, 0), (1, 1)),
     "padded": Windows((5, 6), (5, 6), (3, 3), (1, 1), (1, 1), (1, 1)),
     "one by one": Windows((4, 5), (4, 5), (1, 1), (1, 1), (0, 0), (1, 1)),
-    "strides": Windows((7, 9), (4, 4), (3, 2), (2, 3), (1, 0), (1, 1)),
-    "strides larger than the kernel": Windows((8, 11), (3, 3), (2, 1), (3, 5), (0, 0), (1, 1)),
-    "dilation": Windows((7, 9), (5, 4), (3, 2), (1, 2), (2, 0), (2, 3)),
+    "strides": Windows((7, 9), (4, 4), (2, 3), (3, 2), (1, 0), (1, 1)),
+    "strides larger than the kernel": Windows((8, 12), (3, 3), (2, 1), (3, 5), (0, 0), (1, 1)),
+    "dilation": Windows((7, 9), (5, 4), (2, 3), (1, 2), (2, 0), (3, 2)),
     "strides that dilations share factors with": Windows(
-        (9, 13), (4, 3), (3, 4), (2, 6), (3, 5), (2, 4)
+        (13, 9), (3, 4), (4, 3), (6, 2), (5, 3), (4, 2)
     ),
     "padding only behind": Windows((4, 5), (5, 7), (2, 3), (1, 1), (0, 0), (1, 1)),
     "padding only before": Windows((4, 5), (5, 6), (3, 3), (1, 1), (3, 3), (1, 1)),
-    "hanging over the end": Windows((4, 5), (3, 3), (3, 3), (2, 3), (0, 1), (1, 1)),
-    "far beyond the end": Windows((3, 4), (4, 6), (2, 2), (2, 2), (0, 0), (1, 1)),
-    "far before the beginning": Windows((3, 4), (5, 9), (2, 2), (1, 1), (3, 6), (1, 1)),
+    "hanging over the end": Windows((4, 5), (3, 3), (3, 3), (3, 2), (0, 1), (1, 1)),
+    "far beyond the end": Windows((3, 4), (4, 6), (2, 3), (2, 2), (0, 0), (1, 1)),
+    "far before the beginning": Windows((3, 4), (5, 9), (2, 3), (1, 1), (3, 6), (1, 1)),
     "not reaching the end": Windows((9, 12), (2, 3), (2, 3), (2, 2), (0, 1), (1, 1)),
-    "one window": Windows((3, 4), (1, 1), (3, 4), (1, 1), (0, 0), (1, 1)),
+    "one window": Windows((4, 3), (1, 1), (4, 3), (1, 1), (0, 0), (1, 1)),
     "one place": Windows((1, 1), (3, 3), (3, 3), (1, 1), (2, 2), (1, 1)),
-    "wide": Windows((2, 70), (2, 70), (1, 5), (1, 1), (0, 2), (1, 1)),
-    "one dim": Windows((11,), (6,), (4,), (2,), (2,), (1,)),
+    "wide": Windows((2, 70), (2, 70), (1, 3), (1, 1), (0, 1), (1, 1)),
+    "one dim": Windows((11,), (6,), (3,), (2,), (2,), (1,)),
     "one dim, wide kernel": Windows((20,), (12,), (9,), (1,), (0,), (1,)),
     "three dims": Windows((4, 3, 5), (2, 3, 5), (3, 2, 3), (2, 1, 1), (1, 0, 1), (1, 1, 1)),
     "three dims, dilation": Windows(
-        (5, 4, 6), (3, 2, 4), (2, 2, 2), (1, 2, 1), (0, 1, 0), (2, 3, 2)
+        (5, 4, 8), (3, 2, 4), (2, 2, 3), (1, 2, 1), (0, 1, 0), (2, 3, 2)
     ),
-}  # fmt: skip
+}
 in_geometry = pytest.mark.parametrize("name", GEOMETRY)
 # images, channels of x, channels of y, groups
-SIZES = [(3, 4, 6, 2), (1, 3, 2, 1), (2, 3, 3, 3), (5, 2, 6, 2), (17, 1, 1, 1)]
+SIZES = [(3, 4, 6, 2), (1, 3, 2, 1), (2, 3, 3, 3), (2, 2, 6, 2), (33, 1, 5, 1)]
 in_sizes = pytest.mark.parametrize("sizes", SIZES, ids=str)
 KINDS = ["convolve", "convolve_input", "convolve_weight"]
 each_kind = pytest.mark.parametrize("kind", KINDS)
@@ -49,32 +50,34 @@ TOLERANCE = {
 
 @each_kind
 @in_geometry
-@in_sizes
-def test_geometry(backend, kind, name, sizes):
-    check(backend, kind, dtypes.float32, GEOMETRY[name], sizes)
+def test_geometry(backend, kind, name):
+    check(backend, kind, dtypes.float32, GEOMETRY[name], SIZES[0])
 
 
 @each_kind
-@each(NUMBERS)
+@in_sizes
+def test_sizes(backend, kind, sizes):
+    check(backend, kind, dtypes.float32, GEOMETRY["padded"], sizes)
+
+
+@each_kind
+@each([dtypes.uint8, dtypes.int16, dtypes.int64, *FLOATS])
 def test_dtypes(backend, kind, dtype):
     """Integers wrap around; 16-bit floats are summed as float32."""
-    for name, sizes in [("padded", SIZES[0]), ("strides", SIZES[1]), ("one dim", SIZES[2])]:
-        check(backend, kind, dtype, GEOMETRY[name], sizes)
+    check(backend, kind, dtype, GEOMETRY["strides"], SIZES[0])
 
 
 @each_kind
 @in_layouts
 def test_layouts(backend, kind, layout):
-    for name in ("padded", "strides", "one by one", "one dim", "three dims"):
-        for sizes in SIZES[:3]:
-            check(backend, kind, dtypes.float32, GEOMETRY[name], sizes, layout, layout)
+    for name in ("strides", "three dims"):
+        check(backend, kind, dtypes.float32, GEOMETRY[name], SIZES[0], layout, layout)
 
 
 @each_kind
 @in_layouts
 def test_layouts_of_the_second(backend, kind, layout):
-    for name in ("padded", "strides", "three dims"):
-        check(backend, kind, dtypes.float32, GEOMETRY[name], SIZES[0], second=layout)
+    check(backend, kind, dtypes.float32, GEOMETRY["strides"], SIZES[0], second=layout)
 
 
 @each_kind
@@ -95,7 +98,7 @@ def test_repeated_elements(backend, kind):
 def test_many_channels_and_places(backend, kind):
     """Several tiles in each direction, the last ones cut off."""
     windows = Windows((9, 19), (9, 19), (3, 3), (1, 1), (1, 1), (1, 1))
-    for sizes in [(9, 35, 37, 1), (2, 70, 20, 1), (33, 3, 5, 1), (2, 38, 38, 2)]:
+    for sizes in [(9, 35, 37, 1), (2, 76, 76, 2)]:
         check(backend, kind, dtypes.float32, windows, sizes)
 
 
