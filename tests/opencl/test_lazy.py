@@ -114,6 +114,30 @@ def test_a_product_takes_bias_and_activation_along(count):
         assert count(lambda: layer(x).relu().realize()) == 1
 
 
+@pytest.mark.parametrize("style", ["cpu", "accelerator"])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_convolution_takes_bias_and_activation_along(backend, style, transposed, monkeypatch):
+    """What is made of its elements launches nothing more than the convolution does."""
+    monkeypatch.setattr(backend.device, "is_cpu", style == "cpu")
+    backend.scheduler.plans.clear()
+    x, weight, bias = values(3, 4, 9, 9), values(4, 4, 3, 3, seed=1), values(4, seed=2)
+    convolve = tn.conv_transpose2d if transposed else tn.conv2d
+    device = backend.device
+
+    def launches(function):
+        before = device.launches
+        found = function().realize()
+        return device.launches - before, np.asarray(found)
+
+    alone, plain = launches(lambda: convolve(x, weight, stride=2))
+    fused, found = launches(lambda: convolve(x, weight, bias, stride=2).relu())
+    backend.scheduler.plans.clear()
+    assert fused == alone
+    assert alone == 1 if style == "accelerator" else alone <= 3  # CPUs pack both operands before
+    wanted = np.maximum(plain + np.asarray(bias)[:, None, None], 0)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+
+
 def test_another_rate_and_a_smaller_batch_compile_nothing():
     model = nn.Sequential(nn.Linear(20, 30), nn.ReLU(), nn.Linear(30, 5))
     optimizer = tn.optim.Adam(model.parameters())

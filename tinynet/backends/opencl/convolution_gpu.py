@@ -20,6 +20,7 @@ from tinynet.dtype import DType
 FEW_ROWS = 8  # of a group with one channel, which share too little for a tile
 GROUPS = 4  # of items for each core: others work while some wait for memory
 LEAST_STEPS = 256  # in a part of a sum
+FEW_ITEMS = 64  # in a group, for a core that computes in step what so many items do
 ITEMS = 256  # in a group that could have any size
 
 
@@ -197,7 +198,8 @@ def candidates(device: Device, dtype: DType, product: Product) -> list[Tile]:
         local_reads = 1 / tile.rows + 1 / tile.columns
         sums = tile.block_rows * tile.block_columns * (1 + local_reads)
         loads = 16 * (tile.block_rows + tile.block_columns)
-        return float(max(blocks, device.cores / most_parts) * (sums + loads))
+        idle = max(1, FEW_ITEMS / prod(tile.group))
+        return float(max(blocks, device.cores / most_parts) * (sums + loads) * idle)
 
     return sorted(filter(fits, TILES), key=cost)
 

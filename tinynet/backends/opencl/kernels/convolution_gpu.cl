@@ -12,22 +12,23 @@
 //   done once for each column, and from step to step digits are counted on with carries.
 // TASK, the kernel:
 //   TILES: a group of items shares tiles of W and X in local memory. An item has ROWS x COLUMNS
-//     sums. Its rows are neighbours, which are read as vectors that all items along a row share;
-//     its columns lie a group's width apart, so that reads of local memory meet no conflicts of
-//     banks and stores coalesce. W_STEP_FIRST, X_STEP_FIRST: neighbours in a group load neighbours
-//     along steps, not along lines. With IS_WEIGHT and parts > 1 each part of all steps is summed
-//     by groups of its own into scratch memory, as (part, row, column), and SUM adds up parts, in order.
-//   DIRECT: an item for each element of the result; for one channel in a group, where nothing that
-//     local memory could hold is read by two items but x, which caches hold. With IS_WEIGHT a group
-//     for each, whose items share the steps.
+//     sums. Its rows are neighbours, so that it reads them as vectors, the same ones as others in
+//     its line; its columns lie a group's width apart, so that neither reads of local memory meet
+//     at a bank nor stores spread. X is loaded along the width of images, which is along columns,
+//     or with X_STEP_FIRST along steps; W along rows, or with W_STEP_FIRST along steps. With
+//     IS_PART a group sums `share` steps only, and leaves sums in scratch memory as (part, row,
+//     column).
+//   SUM: adds up parts, always in the same order.
+//   DIRECT: an item for each element of the result; for one channel in a group, where items would
+//     share nothing in local memory. With IS_WEIGHT a group for each, whose items share the steps.
 //   With TRANSPOSED places of one residue modulo the stride in each dim (a phase) have the same
-//   taps, APART[d] apart; TILES gives a group one phase, so that none is multiplied in vain.
+//   taps, some taps apart; in TILES a group has one phase, so that it multiplies none in vain.
 // Work size: TILES: (groups * BLOCK_COLUMNS / COLUMNS, BLOCK_ROWS / ROWS), a group for each block
 //   of BLOCK_ROWS x BLOCK_COLUMNS; blocks of rows fastest, which read the same of x, then groups of
 //   channels, phases, blocks of columns, parts. DIRECT, SUM: items in groups of ITEMS.
 // Limits: ROWS divides BLOCK_ROWS, COLUMNS divides BLOCK_COLUMNS, ITEMS >= DEPTH; ITEMS is a power
-//   of 2 for DIRECT weights. All addresses and numbers of elements, columns and steps fit INDEX (int
-//   or long); coordinates are less than 2^29.
+//   of 2 for DIRECT weights. All addresses and numbers of elements, columns and steps fit INDEX,
+//   int or long; coordinates are less than 2^29.
 // W is what sums are held in: C, or an unsigned integer of at least 32 bits, which wraps around.
 // Names that end in a digit are the epilogue's.
 
@@ -43,7 +44,8 @@
 
 #define LONGS(x) const long x##_depth, const long x##_height, const long x##_width
 #define DIMS(x) {x##_depth, x##_height, x##_width}
-// What all but SUM know. `x` and `w` are sizes and strides, `paces` what a digit's step is in x.
+// What all but SUM know. The first `x` are its sizes; column_stride and step_stride are those of
+// outer digits in memory, paces those of the others in coordinates. y: the sizes of the result.
 #define GEOMETRY                                                                           \
     const long groups, const long rows, const long x_offset, const long x_group, LONGS(x), \
         LONGS(x_stride), const long w_offset, const long w_group, const long w_row,        \
@@ -121,7 +123,7 @@ static inline int taps_of(const int residue, const int kernel_size, const int pa
     const int paddings[] = DIMS(padding), strides[] = DIMS(stride), dilations[] = DIMS(dilation); \
     const int aparts[] = DIMS(apart), kernel_sizes[] = DIMS(steps);                              \
     int taps[3], begin[3], first[3];                                                             \
-    for (int i = 0; i < 3; i++)                                                                  \
+    _Pragma("unroll") for (int i = 0; i < 3; i++)                                                \
         first[i] = taps_of(residues[i], kernel_sizes[i], paddings[i], strides[i], dilations[i],  \
                            aparts[i], taps + i, begin + i);                                      \
     const INDEX total = (INDEX)steps_outer * taps[0] * taps[1] * taps[2];                        \
