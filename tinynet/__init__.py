@@ -81,13 +81,13 @@ from tinynet.ops.sorting import argsort, bincount, median, sort, topk, unique
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from tinynet import data
+    from tinynet import data, viz
     from tinynet.inspection import counters, devices, memory, profile
 
 def __getattr__(name: str) -> Any:
     """What takes long to import, or is seldom used, is imported when it is first used."""
-    if name == "data":
-        return import_module("tinynet.data")
+    if name in ("data", "viz"):
+        return import_module(f"tinynet.{name}")
     if name in ("counters", "devices", "memory", "profile"):
         function = getattr(import_module("tinynet.inspection"), name)
         globals()[name] = function
@@ -127,6 +127,6 @@ __all__ = [  # noqa: RUF022 (plain alphabetical order)
     "take_along_dim", "tan", "tanh", "tensor", "tensor_split", "tensordot", "tile", "topk",
     "trace", "transpose", "tril", "tril_indices", "triu", "triu_indices", "true_divide",
     "trunc", "uint16", "uint32", "uint64", "uint8", "unbind", "unflatten", "uniform", "unique",
-    "unsqueeze", "var", "var_mean", "vstack", "where", "zeros", "zeros_like",
+    "unsqueeze", "var", "var_mean", "viz", "vstack", "where", "zeros", "zeros_like",
 ]
 # fmt: on
