@@ -29,10 +29,10 @@ def draw_images(images: Mapping[str, NDArray[Any]], columns: int | None = None) 
         )
     rows = -(-n // columns)
     figure = _make_figure("draw_images", rows, columns)
-    all_axes = figure.subplots(rows, columns, squeeze=False).flat
-    for axes in all_axes:
+    all_axes = figure.subplots(rows, columns, squeeze=False)
+    for axes in all_axes.flat:
         axes.set_axis_off()
-    for axes, (title, image) in zip(all_axes, images.items()):
+    for axes, (title, image) in zip(all_axes.flat, images.items()):
         axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         axes.set_title(title)
     return figure
