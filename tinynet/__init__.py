@@ -35,6 +35,9 @@ from tinynet.ops.arithmetic import (
     mul, mul as multiply, nan_to_num, ne, pow, relu, remainder, sub, sub as subtract, div as
     true_divide, where,
 )
+from tinynet.ops.convolution import (
+    conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d,
+)
 from tinynet.ops.copying import clone
 from tinynet.ops.creation import (
     arange, as_tensor, asarray, empty, empty_like, eye, from_dlpack, from_numpy, full,
@@ -102,7 +105,8 @@ __all__ = [  # noqa: RUF022 (plain alphabetical order)
     "atan", "atan2", "atanh", "autograd", "baddbmm", "bernoulli", "bfloat16", "bincount",
     "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift",
     "bitwise_xor", "bmm", "bool", "broadcast_to", "cat", "ceil", "chunk", "clamp", "clip",
-    "clone", "concat", "concatenate", "copysign", "cos", "cosh", "count_nonzero", "counters",
+    "clone", "concat", "concatenate", "conv1d", "conv2d",
+    "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "copysign", "cos", "cosh", "count_nonzero", "counters",
     "cummax", "cummin", "cumprod", "cumsum", "data", "device", "devices", "diag", "diag_embed",
     "diagonal", "div", "divide", "dot", "double", "dtype", "einsum", "empty", "empty_like",
     "enable_grad", "eq", "equal", "erf", "errors", "exp", "exp2", "expm1", "eye", "finfo",

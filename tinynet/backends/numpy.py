@@ -8,6 +8,7 @@ from numpy import ndarray
 from numpy.typing import NDArray
 
 from tinynet.backends import host
+from tinynet.backends import numpy_convolution as convolution
 from tinynet.backends.base import PutMode, Range
 from tinynet.backends.host import numpy_dtype
 from tinynet.backends.numpy_calls import ELEMENTWISE, UFUNCS, QuietContext, quiet, with_scalar
@@ -16,6 +17,7 @@ from tinynet.backends.numpy_recorder import Recorder
 from tinynet.dtype import DType, Scalar
 from tinynet.errors import DeviceError, DimError
 from tinynet.shape import Shape
+from tinynet.windows import Windows
 
 Array = NDArray[Any]
 
@@ -138,6 +140,15 @@ class NumPyBackend:
             rows: Array = quiet.run(np.dot, a.reshape(-1, a.shape[-1]) if a.size else a, b)
             return rows.reshape(*a.shape[:-1], b.shape[1])
         return np.asarray(quiet.run(np.matmul, a, b))
+
+    def convolve(self, x: Array, weight: Array, windows: Windows, groups: int) -> Array:
+        return convolution.run(convolution.convolve, x, weight, windows, groups)
+
+    def convolve_input(self, y: Array, weight: Array, windows: Windows, groups: int) -> Array:
+        return convolution.run(convolution.convolve_input, y, weight, windows, groups)
+
+    def convolve_weight(self, x: Array, y: Array, windows: Windows, groups: int) -> Array:
+        return convolution.run(convolution.convolve_weight, x, y, windows, groups)
 
     def linalg(self, op: str, *operands: Array) -> tuple[Array, ...]:
         return host.linalg(op, *operands)

@@ -27,12 +27,26 @@ from tinynet.nn.functional.losses import (
     nll_loss,
     smooth_l1_loss,
 )
+from tinynet.ops.convolution import (
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+)
 from tinynet.ops.elementwise import sigmoid, tanh
 from tinynet.ops.linear import linear
 
 __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cross_entropy",
     "dropout",
     "elu",
