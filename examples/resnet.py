@@ -59,6 +59,7 @@ class Block(nn.Module):
         self.n_new = n_outputs - n_inputs
 
     def forward(self, x):
+        """From (n, n_inputs, h, w) to (n, n_outputs, h / stride, w / stride), sizes rounded up."""
         y = F.relu(self.norm1(self.conv1(x)))
         y = self.norm2(self.conv2(y))
         return F.relu(y + self.shorten(x))
