@@ -233,6 +233,9 @@ def test_reconstruct_refuses():
         viz.reconstruct(model, x, "0.0", position=(0, 0))
     with pytest.raises(ArgumentError, match=r"is \(0, 28\), expected one in maps of \(28, 28\)"):
         viz.reconstruct(model, x, "0.0", channel=0, position=(0, 28))
+    norm = nn.BatchNorm2d(1, track_running_stats=False)
+    with pytest.raises(ArgumentError, match=r"BatchNorm2d.* has no running statistics to scale by"):
+        viz.reconstruct(nn.Sequential(norm), x, "0")
     with pytest.raises(ArgumentError, match="reconstruct: channel is 6, expected one of 6"):
         viz.reconstruct(model, x, "0.0", channel=6, position=(0, 0))
 
@@ -262,6 +265,14 @@ def test_models_that_are_not_sequential_are_refused():
     with pytest.raises(ArgumentTypeError, match="order in which Backwards runs its layers is unk"):
         viz.receptive_field(Backwards(nn.ReLU()), "0")
     assert viz.reconstruct(model.features, x, model.features[2]).shape == x.shape
+
+
+def test_other_padding_is_refused():
+    model = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular"))
+    with pytest.raises(ArgumentError, match=r"receptive_field: .* pads with 'circular', expected"):
+        viz.receptive_field(model, "0")
+    with pytest.raises(ArgumentError, match=r"reconstruct: .* pads with 'circular', expected padd"):
+        viz.reconstruct(model, tn.rand(1, 1, 4, 4), "0")
 
 
 # receptive fields

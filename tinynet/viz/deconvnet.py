@@ -17,8 +17,7 @@ from tinynet.errors import ArgumentError, ArgumentTypeError, ShapeError
 from tinynet.nn import Module, functional
 from tinynet.ops.creation import arange, tensor, zeros_like
 from tinynet.tensor import Tensor
-from tinynet.viz.layers import Unit, as_channel, evaluating, list_path, strongest
-from tinynet.windows import as_padding, as_sizes
+from tinynet.viz.layers import Unit, as_channel, evaluating, list_path, read_windows, strongest
 
 OP = "reconstruct"
 
@@ -86,11 +85,8 @@ def _filter(module: Any, input: Tensor, signal: Tensor) -> Tensor:
 
     The padding is cut off here, since with padding="same" it may differ before and behind.
     """
+    kernel, stride, dilation, (before, behind) = read_windows(OP, module)
     height, width = input.shape[2:]
-    stride = as_sizes(OP, "stride", module.stride, 2)
-    dilation = as_sizes(OP, "dilation", module.dilation, 2)
-    kernel = module.weight.shape[2:]
-    before, behind = as_padding(OP, module.padding, kernel, stride, dilation)
     rest = [
         (n + p + q - d * (k - 1) - 1) % s
         for n, p, q, d, k, s in zip((height, width), before, behind, dilation, kernel, stride)
@@ -123,6 +119,8 @@ def _unpool(module: Any, input: Tensor, signal: Tensor) -> Tensor:
 
 def _scale(module: Any, input: Tensor, signal: Tensor) -> Tensor:
     """What a batch norm, in evaluation mode, multiplies with."""
+    if module.running_var is None:
+        raise ArgumentError(f"{OP}: {module!r} has no running statistics to scale by")
     scale = (module.running_var + module.eps).rsqrt()
     if module.weight is not None:
         scale = scale * module.weight

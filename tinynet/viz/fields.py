@@ -12,8 +12,7 @@ from tinynet import nn
 from tinynet.errors import ArgumentTypeError
 from tinynet.nn import Module
 from tinynet.shape import Shape
-from tinynet.viz.layers import Unit, list_path
-from tinynet.windows import as_padding, as_sizes
+from tinynet.viz.layers import Unit, list_path, read_windows
 
 # What gives each unit from the one at the same place: the field stays as it is.
 POINTWISE = (
@@ -74,10 +73,7 @@ def _look_through(module: Module, field: ReceptiveField) -> ReceptiveField:
             f"{op}: what a unit of {module!r} sees is unknown, expected a convolution, a pool of "
             "fixed size or a layer that works unit by unit"
         )
-    kernel = as_sizes(op, "kernel_size", module.kernel_size, 2)
-    stride = as_sizes(op, "stride", module.stride, 2)
-    dilation = as_sizes(op, "dilation", getattr(module, "dilation", 1), 2)
-    padding, _ = as_padding(op, module.padding, kernel, stride, dilation)
+    kernel, stride, dilation, (padding, _) = read_windows(op, module)
     return ReceptiveField(
         tuple(
             [n + (k - 1) * d * s for n, k, d, s in zip(field.size, kernel, dilation, field.stride)]

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 from tinynet.errors import ArgumentError, ArgumentTypeError, ShapeError
 from tinynet.nn.containers import Sequential
 from tinynet.nn.module import Module
+from tinynet.shape import Shape
 from tinynet.tensor import Tensor
+from tinynet.windows import as_padding, as_sizes
 
 
 class Unit(NamedTuple):
@@ -119,6 +121,17 @@ def _walk(op: str, model: Module) -> Iterator[Module]:
             "Sequential; pass one that is part of the model"
         )
     yield model
+
+
+def read_windows(op: str, module: Any) -> tuple[Shape, Shape, Shape, tuple[Shape, Shape]]:
+    """Kernel, stride, dilation and padding, before and behind, of a 2-d convolution or pool."""
+    mode = getattr(module, "padding_mode", "zeros")
+    if mode != "zeros":
+        raise ArgumentError(f"{op}: {module!r} pads with {mode!r}, expected padding_mode='zeros'")
+    kernel = as_sizes(op, "kernel_size", module.kernel_size, 2)
+    stride = as_sizes(op, "stride", module.stride, 2)
+    dilation = as_sizes(op, "dilation", getattr(module, "dilation", 1), 2)
+    return kernel, stride, dilation, as_padding(op, module.padding, kernel, stride, dilation)
 
 
 @contextmanager
