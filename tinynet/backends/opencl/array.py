@@ -58,6 +58,7 @@ class Value:
 
 
 READY = frozenset(["memory", "full", "iota"])
+PRODUCTS = frozenset(["matmul", "convolve"])  # of two factors, which must be in memory
 
 
 class Storage:

@@ -30,6 +30,7 @@ from tinynet.backends.opencl.array import (
     row_major,
 )
 from tinynet.backends.opencl.bounds import bounds_of, limits, union
+from tinynet.backends.opencl.convolution import Task
 from tinynet.backends.opencl.device import Device
 from tinynet.backends.opencl.planner import merged_batch
 from tinynet.backends.opencl.primitives import QUESTIONS
@@ -50,6 +51,7 @@ from tinynet.dtype import (
 )
 from tinynet.errors import DeviceError, DimError, RecordingError
 from tinynet.shape import Shape
+from tinynet.windows import Windows
 
 HEAVIEST = 40
 EXTREMES: dict[str, Any] = {"sum": 0, "prod": 1, "any": False, "all": True}
@@ -330,20 +332,45 @@ class OpenCLBackend:
             a = self.expand(a, (*batch, *a.shape[-2:]))
             b = self.expand(b, (*batch, *b.shape[-2:]))
         factors = self.factors(a, b)
-        product = Value("matmul", a.dtype, shape, factors, a.dtype, 1)
+        return self.product(Value("matmul", a.dtype, shape, factors, a.dtype, 1))
+
+    def convolve(self, x: Array, weight: Array, windows: Windows, groups: int) -> Array:
+        shape = (x.shape[0], weight.shape[0], *windows.output)
+        return self.convolution(Task("convolve", windows, groups), x, weight, shape)
+
+    def convolve_input(self, y: Array, weight: Array, windows: Windows, groups: int) -> Array:
+        shape = (y.shape[0], weight.shape[1] * groups, *windows.input)
+        return self.convolution(Task("convolve_input", windows, groups), y, weight, shape)
+
+    def convolve_weight(self, x: Array, y: Array, windows: Windows, groups: int) -> Array:
+        shape = (y.shape[1], x.shape[1] // groups, *windows.kernel)
+        return self.convolution(Task("convolve_weight", windows, groups), x, y, shape)
+
+    def convolution(self, task: Task, a: Array, b: Array, shape: Shape) -> Array:
+        """One of the three."""
+        if a.dtype in (float16, bfloat16):
+            wide = self.convolution(task, self.cast(a, float32), self.cast(b, float32), shape)
+            return self.cast(wide, a.dtype)
+        factors = self.factor(a), self.factor(b)
+        return self.product(Value("convolve", a.dtype, shape, factors, task, 1))
+
+    def product(self, product: Value) -> Array:
+        """An array of a new product, whose factors are in memory unless it is recorded."""
         if self.recorder is not None and self.is_recorded:
             self.recorder.postpone(product)
         return as_array(product)
 
+    def factor(self, x: Array) -> View:
+        """A factor of a product: in memory, or while recording a formula that will be."""
+        if not self.is_recorded:
+            self.memory(x)
+        elif x.storage.value.op in ("full", "iota"):
+            x.storage.value = self.loaded(x.storage.value)
+        return View(x.storage.value, x.shape, x.strides, x.offset)
+
     def factors(self, a: Array, b: Array) -> tuple[View, View]:
-        """Both factors of a product in memory, in a layout that its kernels take."""
-        views = []
-        for x in (a, b):
-            if not self.is_recorded:
-                self.memory(x)
-            elif x.storage.value.op in ("full", "iota"):
-                x.storage.value = self.loaded(x.storage.value)
-            views.append(View(x.storage.value, x.shape, x.strides, x.offset))
+        """Both factors of a matrix product, in a layout that its kernels take."""
+        views = [self.factor(a), self.factor(b)]
         if len(a.shape) > 4 and len(merged_batch(a.shape[:-2], *views)[0]) > 2:
             views = []
             for x in (a, b):

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
-from tinynet.backends.opencl.array import READY, Value, View, row_major
+from tinynet.backends.opencl.array import PRODUCTS, READY, Value, View, row_major
 from tinynet.backends.opencl.ctypes import computed
 from tinynet.dtype import float32
 from tinynet.shape import Shape
@@ -161,7 +161,7 @@ class Formula:
                 node = self.leaf(value, value.shape, row_major(value.shape), 0, dims)
             elif value.op == "reduce":
                 node = self.visit_reduction(value, dims)
-            elif value.op == "matmul":
+            elif value.op in PRODUCTS:
                 node = self.visit_product(value, dims)
             elif self.is_costly(value, dims):
                 node = self.later(value)
@@ -253,7 +253,7 @@ class Formula:
         computed together with that.
         """
         before = self.first[-1]
-        if before.op == "matmul" or before is self.along:
+        if before.op in PRODUCTS or before is self.along:
             others = [x for x in value.args if x is not before and type(x) in OPERANDS]
             ready = [(x if type(x) is Value else x.value).op in READY for x in others]
             is_alone = len(others) < len([x for x in value.args if type(x) in OPERANDS])
@@ -275,7 +275,7 @@ class Formula:
         return len(self.nodes) - 1
 
     def visit_product(self, value: Value, dims: Dims) -> int:
-        """The node of a matrix product that this formula is computed from, element by element."""
+        """The node of a product that this formula is computed from, element by element."""
         for factor in value.args:
             if factor.value.op != "memory":
                 return self.later(factor.value)

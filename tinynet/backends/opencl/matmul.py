@@ -59,15 +59,16 @@ class Tile(NamedTuple):
 
 
 class Pack(NamedTuple):
-    """A kernel that copies an operand to `nbytes` of scratch memory, which then stands for it."""
+    """A kernel that makes `nbytes` of scratch memory of operands, which then stands for one."""
 
-    operand: int  # 0 or 1
+    operands: tuple[int, ...]  # of 0 and 1
+    result: int  # the one that it stands for
     nbytes: int
     text: str
     name: str
     size: tuple[int, ...]
     group: tuple[int, ...]
-    scalars: tuple[int, ...]  # arguments behind the operand and the scratch memory
+    scalars: tuple[int, ...]  # arguments behind the operands and the scratch memory
     types: tuple[Any, ...]
 
 
@@ -147,9 +148,9 @@ def pack(device: Device, planned: Plan, a: Any, b: Any) -> tuple[list[Any], list
     for task in planned.packs:
         block = device.pool.allocate(task.nbytes)
         ready = _build(device, "", task.text, task.name, task.types)
-        operand = factors[task.operand]
-        device.launch(ready, task.size, task.group, operand, block.buffer, *task.scalars)
-        factors[task.operand] = block.buffer
+        operands = [factors[i] for i in task.operands]
+        device.launch(ready, task.size, task.group, *operands, block.buffer, *task.scalars)
+        factors[task.result] = block.buffer
         scratch.append(block)
     return factors, scratch
 
@@ -298,8 +299,10 @@ def _pack(
     batch = parts * -(-count // lines) * size
     packed = _Lines(0, inner * batch if outer > 1 else 0, batch if inner > 1 else 0, 0, 0)
     block = -(-PACKED_LINES // lines) * lines
+    operand = int(is_first == problem.swap)
     pack = Pack(
-        int(is_first == problem.swap),
+        (operand,),
+        operand,
         outer * inner * batch * problem.dtype.itemsize,
         _text("matmul_cpu", **defines),
         "pack",

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from math import prod
 from typing import Any, NamedTuple
 
-from tinynet.backends.opencl import codegen, interpreter, matmul
+from tinynet.backends.opencl import codegen, convolution, interpreter, matmul
 from tinynet.backends.opencl.array import Value, View, row_major
 from tinynet.backends.opencl.device import HEAD, Device, Kernel
 from tinynet.backends.opencl.fusion import Formula, Graph, Leaf
@@ -463,30 +463,33 @@ class Planner:
         epilogue = self.epilogues.get(spec)
         if epilogue is None:
             epilogue = self.epilogues[spec] = codegen.write_epilogue(spec)
-        planned = self.matrix_plan(product)
+        planned, work = self.product_plan(product)
         kernel = matmul.kernel(self.device, HEAD + epilogue.program, planned, epilogue.types)
         factors = tuple([formula.graph.places[id(factor.value)] for factor in product.args])
-        k = product.args[0].shape[-1]
         return self.launch(
             formula, results, spec, tail, kernel, planned.size, planned.group, factors=factors,
-            product=planned, flops=2 * prod(product.shape) * k,
+            product=planned, flops=work,
             read=sum([prod(factor.shape) for factor in product.args]) * product.dtype.itemsize,
         )  # fmt: skip
 
     def product_space(self, formula: Formula, results: list[Result]) -> Space | None:
-        """The space of a product as batch, row and column; None if batches cannot be merged."""
+        """The space of a product as batch, row and column; None if dims of one cannot be merged."""
         ndim = len(formula.shape)
-        *batch, m, n = formula.shape
         accesses: list[Leaf | Result] = [*formula.leaves, *results]
         padded = [[*a.strides, *[0] * (ndim - len(a.strides))] for a in accesses]
-        sizes: list[int] = []
-        strides: list[Strides] = [[] for _ in accesses]
-        for d, size in enumerate(batch):
-            append_dim(sizes, strides, padded, d, size, 0)
-        if len(sizes) > 1:
-            return None
-        merged = [[*(s or [0]), *p[-2:]] for s, p in zip(strides, padded)]
-        return Space([prod(batch), m, n], 2, merged)
+        space = Space([], 2, [[] for _ in accesses])
+        assert formula.product is not None
+        for dims in _product_dims(formula.product):
+            sizes: list[int] = []
+            strides: list[Strides] = [[] for _ in accesses]
+            for d in dims:
+                append_dim(sizes, strides, padded, d, formula.shape[d], 0)
+            if len(sizes) > 1:
+                return None
+            space.sizes.append(prod(sizes))
+            for merged, own in zip(space.strides, strides):
+                merged += own or [0]
+        return space
 
     def is_slow_epilogue(self, formula: Formula) -> bool:
         """Whether a CPU is quicker with a map afterwards: its loops become vector code, an epilogue
@@ -495,6 +498,15 @@ class Planner:
         is_called = any(node[0] in VECTOR for node in formula.nodes)
         is_long = _count_operations(formula.nodes) > LONGEST_EPILOGUE
         return self.device.is_cpu and (is_called or is_long) and prod(formula.shape) > SMALL // 4
+
+    def product_plan(self, product: Value) -> tuple[matmul.Plan, int]:
+        """The kernel of a product, but for its epilogue, and how many operations it takes."""
+        a, b = product.args
+        if product.op == "matmul":
+            return self.matrix_plan(product), 2 * prod(product.shape) * a.shape[-1]
+        operands = [convolution.Operand(x.shape, x.strides, x.offset) for x in (a, b)]
+        planned = convolution.plan(self.device, product.dtype, product.params, *operands)
+        return planned, convolution.flops(product.params, a.shape, b.shape)
 
     def matrix_plan(self, product: Value) -> matmul.Plan:
         """The kernel of a matrix product, but for its epilogue."""
@@ -524,6 +536,16 @@ class Planner:
             return matmul.measure(device, dtype, shape, factors, product.args, tile)
 
         return self.tuner.choose(key, candidates, measure)
+
+
+def _product_dims(product: Value) -> tuple[range, range, range]:
+    """The dims of a product that are its kernel's batch, rows and columns."""
+    ndim = len(product.shape)
+    if product.op == "matmul":
+        return range(ndim - 2), range(ndim - 2, ndim - 1), range(ndim - 1, ndim)
+    is_weight = product.params.kind == "convolve_weight"
+    first = 0 if is_weight else 1
+    return range(first), range(first, first + 1), range(first + 1, ndim)
 
 
 def append_dim(

@@ -13,7 +13,7 @@ import threading
 import weakref
 from typing import Any
 
-from tinynet.backends.opencl.array import Array, Storage, Value, View, row_major
+from tinynet.backends.opencl.array import PRODUCTS, Array, Storage, Value, View, row_major
 from tinynet.backends.opencl.bounds import union
 from tinynet.backends.opencl.device import Kernel
 from tinynet.backends.opencl.memory import Pool
@@ -155,7 +155,7 @@ class Recorder:
         scheduler = self.backend.scheduler
         for reference in self.products:
             product = reference()
-            if product is not None and product.op == "matmul":
+            if product is not None and product.op in PRODUCTS:
                 for i in range(2):
                     scheduler.compute(product.args[i].value)
             del product
