@@ -121,7 +121,7 @@ def _scale(module: Any, input: Tensor, signal: Tensor) -> Tensor:
     """What a batch norm, in evaluation mode, multiplies with."""
     if module.running_var is None:
         raise ArgumentError(f"{OP}: {module!r} has no running statistics to scale by")
-    scale = (module.running_var + module.eps).rsqrt()
+    scale: Tensor = (module.running_var + module.eps).rsqrt()
     if module.weight is not None:
         scale = scale * module.weight
     return signal * scale.reshape(1, -1, 1, 1)

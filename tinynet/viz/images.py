@@ -35,8 +35,8 @@ def filters(layer: Module) -> Image:
 def stretch(images: Tensor | NDArray[Any], is_signed: bool = False) -> Image:
     """Each of the images, along the first dim, scaled to [0, 1].
 
-    Its least number becomes 0, its largest 1. With `is_signed` zero becomes 0.5, and the number
-    farthest from it 0 or 1. An image that is the same everywhere becomes 0, or 0.5 if signed.
+    Its least number becomes 0, its largest 1; an image that is the same everywhere becomes 0. With
+    `is_signed` zero becomes 0.5, and the number farthest from it 0 or 1.
 
     >>> stretch(np.array([[[0, 2], [4, 8]], [[3, 3], [3, 3]]]))
     array([[[0.  , 0.25],
@@ -48,12 +48,11 @@ def stretch(images: Tensor | NDArray[Any], is_signed: bool = False) -> Image:
     if values.ndim < 2 or 0 in values.shape:
         raise ShapeError(f"stretch: the images are {values.shape}, expected (n, height, width)")
     dims = tuple(range(1, values.ndim))
-    if is_signed:
-        most = np.abs(values).max(axis=dims, keepdims=True)
-        return 0.5 + 0.5 * values / np.where(most == 0, 1, most)
-    least = values.min(axis=dims, keepdims=True)
-    span = values.max(axis=dims, keepdims=True) - least
-    return (values - least) / np.where(span == 0, 1, span)
+    high = (np.abs(values) if is_signed else values).max(axis=dims, keepdims=True)
+    low = -high if is_signed else values.min(axis=dims, keepdims=True)
+    flat = np.full_like(values, 0.5 if is_signed else 0)
+    scaled: Image = np.divide(values - low, high - low, out=flat, where=high > low)
+    return scaled
 
 
 def tile(
