@@ -145,7 +145,7 @@ def make_deep():
 @pytest.mark.parametrize("n_layers", range(1, 13))
 def test_reconstruct_is_backpropagation_but_for_relus(device, n_layers):
     model = make_deep().to(device)
-    x = tn.randn(1, 2, 31, 30, device=device)
+    x = tn.randn(1, 2, 33, 30, device=device)
     maps = viz.feature_maps(model, x, str(n_layers - 1))
     [strongest] = viz.strongest(maps)
     expected = differentiate(model, x, strongest, n_layers)
@@ -196,13 +196,22 @@ def test_reconstruct_where_windows_share_a_maximum():
 
 
 def test_reconstruct_takes_each_image_by_itself():
-    model = make_lenet()[0].train()
+    model = make_lenet()[0]
     x = tn.rand(4, 1, 28, 28)
     pixels = viz.reconstruct(model, x, "5")
     assert not pixels.requires_grad
     for i in range(4):
         assert tn.allclose(viz.reconstruct(model, x[i : i + 1], "5")[0], pixels[i], atol=1e-6)
     assert viz.reconstruct(model, x[:0], "5").shape == (0, 1, 28, 28)
+
+
+def test_reconstruct_of_a_model_in_training():
+    model = make_deep()
+    x = tn.randn(2, 2, 33, 30)
+    expected = viz.reconstruct(model, x, "11")
+    mean = model[1].running_mean.clone()
+    assert tn.equal(viz.reconstruct(model.train(), x, "11"), expected)
+    assert tn.equal(model[1].running_mean, mean)
     assert all(module.training for module in model.modules())
 
 
@@ -288,7 +297,7 @@ def test_receptive_field_is_where_gradients_are(n_layers):
     with tn.no_grad():
         for name, parameter in [*model.named_parameters(), *model.named_buffers()]:
             parameter.fill_(0 if "bias" in name or "mean" in name else 1)
-    x = tn.rand(128, 2, 31, 30).pow(30).requires_grad_()
+    x = tn.rand(128, 2, 33, 30).pow(30).requires_grad_()
     maps = model(x)
     field = viz.receptive_field(model, model)
     height, width = maps.shape[2:]
@@ -297,7 +306,7 @@ def test_receptive_field_is_where_gradients_are(n_layers):
         rows, columns = field.slices((row, column))
         seen = bound(grad.abs().sum((0, 1)))
         assert seen == (
-            slice(rows.start, min(rows.stop, 31)),
+            slice(rows.start, min(rows.stop, 33)),
             slice(columns.start, min(columns.stop, 30)),
         )
 
@@ -342,6 +351,13 @@ def test_occlusion_is_one_place_after_the_other(device, size, stride):
             assert scores[i, j].item() == pytest.approx(model(hidden[None])[0, 3].item(), abs=1e-6)
     assert not scores.requires_grad
     assert scores.dtype is tn.float32
+
+
+def test_occlusion_evaluates():
+    model = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(16, 2))
+    x = tn.rand(1, 4, 4)
+    scores = viz.occlusion(model, x, 0, 2)
+    assert tn.equal(scores, viz.occlusion(model.eval(), x, 0, 2))
 
 
 def test_occlusion_fills_with_a_color_and_batches():
