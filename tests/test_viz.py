@@ -290,25 +290,41 @@ def bound(pixels):
     return tuple(slice(min(places), max(places) + 1) for places in np.nonzero(pixels.numpy()))
 
 
+def differentiate_units(model, x):
+    """For the first, a middle and the last unit: it, and the pixels with a gradient, as slices.
+
+    Every pixel counts in one of many images: pools let the few bright ones through.
+    """
+    with tn.no_grad():
+        for name, values in [*model.named_parameters(), *model.named_buffers()]:
+            values.fill_(0 if "bias" in name or "mean" in name else 1)
+    x = x.pow(30).requires_grad_()
+    maps = model(x)
+    height, width = maps.shape[2:]
+    for unit in {(0, 0), (height // 2, width // 2), (height - 1, width - 1)}:
+        [grad] = tn.autograd.grad(maps[(slice(None), 0, *unit)].sum(), x, retain_graph=True)
+        yield unit, bound(grad.abs().sum((0, 1)))
+
+
 @pytest.mark.parametrize("n_layers", range(1, 13))
 def test_receptive_field_is_where_gradients_are(n_layers):
-    """Every pixel counts in one of many images: pools let the few bright ones through."""
     model = make_deep()[:n_layers]
-    with tn.no_grad():
-        for name, parameter in [*model.named_parameters(), *model.named_buffers()]:
-            parameter.fill_(0 if "bias" in name or "mean" in name else 1)
-    x = tn.rand(128, 2, 33, 30).pow(30).requires_grad_()
-    maps = model(x)
     field = viz.receptive_field(model, model)
-    height, width = maps.shape[2:]
-    for row, column in {(0, 0), (height // 2, width // 2), (height - 1, width - 1)}:
-        [grad] = tn.autograd.grad(maps[:, 0, row, column].sum(), x, retain_graph=True)
-        rows, columns = field.slices((row, column))
-        seen = bound(grad.abs().sum((0, 1)))
-        assert seen == (
-            slice(rows.start, min(rows.stop, 33)),
-            slice(columns.start, min(columns.stop, 30)),
-        )
+    for unit, (rows, columns) in differentiate_units(model, tn.rand(128, 2, 31, 30)):
+        assert (rows.start, columns.start) == tuple(x.start for x in field.slices(unit))
+        assert rows.stop == min(field.slices(unit)[0].stop, 31)
+        assert columns.stop == min(field.slices(unit)[1].stop, 30)
+
+
+@pytest.mark.parametrize("n_layers", [4, 8, 12])
+def test_receptive_field_past_a_rest(n_layers):
+    """Strides leave a row over, and a later layer pads there: at the end a unit sees less."""
+    model = make_deep()[:n_layers]
+    field = viz.receptive_field(model, model)
+    for unit, (rows, columns) in differentiate_units(model, tn.rand(128, 2, 33, 33)):
+        assert (rows.start, columns.start) == tuple(x.start for x in field.slices(unit))
+        assert rows.stop <= field.slices(unit)[0].stop
+        assert columns.stop <= field.slices(unit)[1].stop
 
 
 def test_receptive_field_of_lenet():

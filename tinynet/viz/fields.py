@@ -26,7 +26,8 @@ class ReceptiveField:
     """Where the units of a feature map look; pairs are for rows and columns, in pixels.
 
     Unit i of a dim sees the `size` pixels from `start + i * stride` on. Those before 0, and those
-    past the end of the image, are padding.
+    past the end of the image, are padding. At the end a unit may see less: where strides leave a
+    rest, the maps of later layers end before the image does, and what these layers pad is zeros.
     """
 
     size: Shape = (1, 1)
