@@ -201,15 +201,28 @@ OUTLINED void multiply(U *restrict sums, global const U *restrict x, global cons
     for (int r = 0; r < ROWS; r++)
 #pragma unroll
         for (int q = 0; q < COLUMNS; q++) c[r][q] = (VECTOR)(0);
-#define TAP(xs, ws)                                                       \
-    {                                                                     \
-        VECTOR y[COLUMNS];                                                \
-        _Pragma("unroll") for (int q = 0; q < COLUMNS; q++) y[q] = X_TAP(xs, q); \
-        _Pragma("unroll") for (int r = 0; r < ROWS; r++) {                \
-            const U weight = (ws)[r];                                     \
-            _Pragma("unroll") for (int q = 0; q < COLUMNS; q++) c[r][q] += weight * y[q]; \
-        }                                                                 \
+    // what is fewer, rows or columns, stays in registers with the sums
+#if ROWS < COLUMNS
+#define TAP(xs, ws)                                                                      \
+    {                                                                                    \
+        U weight[ROWS];                                                                  \
+        _Pragma("unroll") for (int r = 0; r < ROWS; r++) weight[r] = (ws)[r];            \
+        _Pragma("unroll") for (int q = 0; q < COLUMNS; q++) {                            \
+            const VECTOR y = X_TAP(xs, q);                                               \
+            _Pragma("unroll") for (int r = 0; r < ROWS; r++) c[r][q] += weight[r] * y;   \
+        }                                                                                \
     }
+#else
+#define TAP(xs, ws)                                                                      \
+    {                                                                                    \
+        VECTOR y[COLUMNS];                                                               \
+        _Pragma("unroll") for (int q = 0; q < COLUMNS; q++) y[q] = X_TAP(xs, q);         \
+        _Pragma("unroll") for (int r = 0; r < ROWS; r++) {                               \
+            const U weight = (ws)[r];                                                    \
+            _Pragma("unroll") for (int q = 0; q < COLUMNS; q++) c[r][q] += weight * y[q]; \
+        }                                                                                \
+    }
+#endif
     for (int i = 0; i < channels; i++, x += x_channel, w += w_channel)
         for (int d = 0; d < depth; d++)
             for (int h = 0; h < height; h++) {
