@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinynet.backends import numpy_convolution
 from tinynet.backends.numpy_calls import ELEMENTWISE, UFUNCS, Array, as_element
 from tinynet.numbers import Number
 
@@ -185,6 +186,13 @@ def _matmul(call: Any, given: Any, out: Any) -> list[Step] | None:
     return [(np.matmul, (x, y, out))]
 
 
+def _convolution(call: Any, given: Any, out: Any) -> list[Step] | None:
+    dtype = call.args[0].dtype
+    if dtype.itemsize == 2 and dtype.kind not in "iu":
+        return None
+    return [(getattr(numpy_convolution, call.method), (*given, out))]
+
+
 def _concatenate(call: Any, given: Any, out: Any) -> list[Step]:
     arrays, dim = given
     return [(partial(_join, dim, out), tuple(arrays))]
@@ -206,6 +214,9 @@ _RULES: dict[str, Callable[[Any, Any, Any], list[Step] | None]] = {
     "full": _full,
     "reduce": _reduce,
     "matmul": _matmul,
+    "convolve": _convolution,
+    "convolve_input": _convolution,
+    "convolve_weight": _convolution,
     "concatenate": _concatenate,
     "assign": _assign,
 }

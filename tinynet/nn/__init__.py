@@ -1,7 +1,7 @@
 """Networks and their parts, made of Tensor operations alone.
 
 `module` has `Module`, the base of all, with its `hooks`, its `state` and `parameter`; `containers`,
-`layers`, `activations` and `losses` are modules, thin around `functional`; `init` fills weights;
+`layers`, `convolution`, `activations` and `losses` are modules, thin around `functional`; `init` fills weights;
 `utils` clips gradients.
 """
 
@@ -21,6 +21,14 @@ from tinynet.nn.activations import (
     Tanh,
 )
 from tinynet.nn.containers import ModuleList, Sequential
+from tinynet.nn.convolution import (
+    Conv1d,
+    Conv2d,
+    Conv3d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+)
 from tinynet.nn.layers import Dropout, Flatten, Identity, Linear, Unflatten
 from tinynet.nn.losses import (
     BCELoss,
@@ -40,6 +48,12 @@ __all__ = [
     "SELU",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",
