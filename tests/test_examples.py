@@ -133,9 +133,9 @@ def test_mnist_cnn(few, tmp_path, capsys):
 
 def test_mnist_cnn_learning_rate_rises_and_falls():
     scale_rate = load_example("mnist_cnn").scale_rate
-    rates = [scale_rate(number, 4, 8) for number in range(1, 9)]
-    assert rates == pytest.approx([0.25, 0.5, 0.75, 1, 0.8, 0.6, 0.4, 0.2])
-    assert [scale_rate(number, 2, 2) for number in (1, 2)] == [0.5, 1]
+    rates = [scale_rate(number, 10) for number in range(1, 11)]
+    assert rates == pytest.approx([1 / 2, 1, *[n / 9 for n in range(8, 0, -1)]])
+    assert scale_rate(1, 1) == 1
 
 
 def test_resnet(few, tmp_path, capsys):
