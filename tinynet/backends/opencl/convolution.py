@@ -21,6 +21,7 @@ from tinynet.dtype import DType
 from tinynet.windows import Windows
 
 Sizes = tuple[int, ...]
+SMALL = 2**25  # operations that are not worth a kernel of their own
 CLOSE = 24 * 1024  # bytes of the nearest cache that a band of places may fill
 SHARES = 8  # items that a core gets, so that the last one to finish is not waited for long
 
@@ -115,6 +116,8 @@ class _Work:
         self.places = -(-(windows.input if self.is_transposed else windows.output)[2] // steps[2])
         self.in_step = 1 if self.is_transposed else windows.stride[2]
         self.strips, self.strip = self.cut()
+        task = Task(kind, windows, groups)
+        self.is_small = flops(task, first.shape, second.shape) < SMALL
         self.blocks = -(-self.images * self.strips // self.lanes)
 
     def cut(self) -> tuple[int, int]:
@@ -180,6 +183,8 @@ class _Work:
 
     def tile(self, rows: int, columns: int) -> Tile:
         """The tile that wastes least of its registers' work, and loads least."""
+        if self.is_small:
+            return Tile(4, self.registers // 4)
 
         def cost(tile: Tile) -> float:
             down, across = -(-rows // tile.rows), -(-columns // tile.columns)
@@ -228,6 +233,7 @@ class _Work:
             total, share,
         )  # fmt: skip
         nbytes = total * channels * self.windows.taps * tile.rows * self.dtype.itemsize
+        tile = Tile(tile.rows, 1)
         return self.pack(1, "PACK_WEIGHT", nbytes, -(-total // share), scalars, tile)
 
     def pack(
@@ -284,14 +290,12 @@ class _Work:
         """The kernel's text, which is the same for as many shapes as can be."""
         defines = {
             "TASK": task, "LANES": self.lanes, "ROWS": tile.rows, "COLUMNS": tile.columns,
-            "TRANSPOSED": 0, "IN_STEP": 1, "TAPS": 0,
+            "TRANSPOSED": int(task == "CONVOLVE" and self.is_transposed), "IN_STEP": 0, "TAPS": 0,
         }  # fmt: skip
-        if task == "CONVOLVE":
-            kernel = self.windows.kernel[2]
-            defines |= {"TRANSPOSED": int(self.is_transposed), "IN_STEP": self.in_step}
-            defines["TAPS"] = kernel if kernel <= 7 else 0
-        elif task == "WEIGHTS":
-            defines["IN_STEP"] = self.in_step
+        if not self.is_small and task in ("CONVOLVE", "WEIGHTS"):
+            defines["IN_STEP"] = self.in_step if self.in_step <= 2 else 0
+        if not self.is_small and task == "CONVOLVE" and self.windows.kernel[2] in (3, 5):
+            defines["TAPS"] = self.windows.kernel[2]
         unsigned = macros(self.dtype)["U"]
         return _text(self.dtype, VECTOR=f"{unsigned}{self.lanes}", **defines)
 
