@@ -7,7 +7,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import NDArray
 
-from tinynet.backends import host
+from tinynet.backends import host, numpy_windows
 from tinynet.backends.base import PutMode, Range
 from tinynet.backends.host import numpy_dtype
 from tinynet.backends.numpy_calls import ELEMENTWISE, UFUNCS, QuietContext, quiet, with_scalar
@@ -16,6 +16,7 @@ from tinynet.backends.numpy_recorder import Recorder
 from tinynet.dtype import DType, Scalar
 from tinynet.errors import DeviceError, DimError
 from tinynet.shape import Shape
+from tinynet.windows import Windows
 
 Array = NDArray[Any]
 
@@ -138,6 +139,19 @@ class NumPyBackend:
             rows: Array = quiet.run(np.dot, a.reshape(-1, a.shape[-1]) if a.size else a, b)
             return rows.reshape(*a.shape[:-1], b.shape[1])
         return np.asarray(quiet.run(np.matmul, a, b))
+
+    def pool_max(self, x: Array, windows: Windows) -> tuple[Array, Array]:
+        pooled: tuple[Array, Array] = quiet.run(numpy_windows.pool_max, x, windows)
+        return pooled
+
+    def pick(self, x: Array, taps: Array, windows: Windows) -> Array:
+        return numpy_windows.pick(x, taps, windows)
+
+    def spread(self, y: Array, taps: Array, windows: Windows) -> Array:
+        return quiet.run(numpy_windows.spread, y, taps, windows)
+
+    def fold(self, parts: Array, windows: Windows) -> Array:
+        return quiet.run(numpy_windows.fold, parts, windows)
 
     def linalg(self, op: str, *operands: Array) -> tuple[Array, ...]:
         return host.linalg(op, *operands)
