@@ -33,8 +33,7 @@ class Windows(NamedTuple):
     def behind(self) -> Shape:
         """How far the last windows reach past the end of the input; negative where they do not."""
         return tuple(
-            (o - 1) * s - p + (k - 1) * d + 1 - n
-            for n, o, k, s, p, d in zip(*self, strict=True)
+            (o - 1) * s - p + (k - 1) * d + 1 - n for n, o, k, s, p, d in zip(*self, strict=True)
         )
 
 

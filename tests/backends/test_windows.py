@@ -6,7 +6,16 @@ import itertools
 import numpy as np
 import pytest
 
-from tests.backends.arrays import FLOATS, NUMBERS, NUMPY, contiguous, each, in_layouts, numbers, same
+from tests.backends.arrays import (
+    FLOATS,
+    NUMBERS,
+    NUMPY,
+    contiguous,
+    each,
+    in_layouts,
+    numbers,
+    same,
+)
 from tinynet import dtype as dtypes
 from tinynet.windows import Windows, place
 

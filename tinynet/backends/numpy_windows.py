@@ -159,7 +159,8 @@ def _spread_part(y: Array, taps: Array, windows: Windows, x: Array) -> None:
 
 def fold(parts: Array, windows: Windows, out: Array | None = None) -> Array:
     """The sums of (batch, channels, *kernel, *output), each at its place."""
-    one = parts[(EVERYTHING, EVERYTHING, *(0,) * len(windows.kernel))]
+    index: Any = (EVERYTHING, EVERYTHING, *(0,) * len(windows.kernel))
+    one = parts[index]
     x = out
     if x is None:
         x = np.empty_like(one, shape=(*parts.shape[:2], *windows.input))
@@ -168,8 +169,8 @@ def fold(parts: Array, windows: Windows, out: Array | None = None) -> Array:
         total = np.empty_like(x[part], np.float32) if _is_narrow(x) else x[part]
         total.fill(0)
         for tap in taps_of(windows):
-            source = parts[part][(EVERYTHING, EVERYTHING, *tap.index, *tap.outer[2:])]
-            target = total[tap.inner]
+            index = (EVERYTHING, EVERYTHING, *tap.index, *tap.outer[2:])
+            source, target = parts[part][index], total[tap.inner]
             if is_apart:
                 np.copyto(target, source)
             else:
@@ -181,9 +182,7 @@ def fold(parts: Array, windows: Windows, out: Array | None = None) -> Array:
 
 def _are_apart(windows: Windows) -> bool:
     """Whether no two windows have an element in common."""
-    return all(
-        (k - 1) * d < s for k, s, d in zip(windows.kernel, windows.stride, windows.dilation)
-    )
+    return all((k - 1) * d < s for k, s, d in zip(windows.kernel, windows.stride, windows.dilation))
 
 
 def _parts(x: Array) -> Iterator[Slices]:

@@ -81,7 +81,7 @@ def fold(
     ndim = len(windows.input)
     aligned = [0] * (NDIM - ndim)
     steps = (*strides[:2], *aligned, *strides[2 : 2 + ndim], *aligned, *strides[2 + ndim :])
-    sizes = (units, share, shape[1], offset, cltypes.make_long8(*steps), *_geometry(windows))
+    sizes = (units, share, shape[1], offset, _vector(steps, cltypes.long8), *_geometry(windows))
     sources = (parts,) if taps is None else (parts, taps)
     device.launch(kernel, size, group, *sources, x.buffer, *sizes, nbytes=2 * x.nbytes)
     return x
@@ -107,5 +107,10 @@ def _geometry(windows: Windows) -> tuple[Any, ...]:
     empty = (1, 1, 1, 1, 0, 1)  # in dims that are missing
     missing = NDIM - len(windows.input)
     return tuple(
-        [cltypes.make_int4(*(n,) * missing, *sizes, 0) for sizes, n in zip(windows, empty)]
+        [_vector((*(n,) * missing, *sizes, 0), cltypes.int4) for sizes, n in zip(windows, empty)]
     )
+
+
+def _vector(numbers: tuple[int, ...], dtype: Any) -> Any:
+    """Numbers as a vector of OpenCL's."""
+    return np.array(numbers, np.int64 if dtype is cltypes.long8 else np.int32).view(dtype)[0]
