@@ -54,6 +54,8 @@ def setting_of(name, number):
         arguments["stride"] = sizes(choice, ndim, [1, 2, 3])
     arguments["ceil_mode"] = choice.random() < 0.5
     kernel = arguments["kernel_size"]
+    if name == "lp_pool1d" and isinstance(kernel, tuple):  # which PyTorch fails at
+        arguments["kernel_size"] = kernel[0]
     smallest = min(kernel) if isinstance(kernel, tuple) else kernel
     if name.startswith("lp"):
         arguments["norm_type"] = choice.choice([2, 1, 3.0, 2.5])
@@ -89,7 +91,9 @@ def check(call, x, order=1):
     mine = converted(x)
     try:
         expected = run(torch, call, x, order)
-    except (RuntimeError, ValueError, TypeError, IndexError):
+    except (RuntimeError, ValueError, TypeError, IndexError, ZeroDivisionError) as error:
+        if "smaller than kernel size" in str(error):  # what only avg_pool3d minds
+            return
         with pytest.raises((TinynetError, TypeError)):
             run(tn, call, mine, order)
         return
@@ -358,7 +362,7 @@ MODULES = [
 def test_modules_read_and_keep_what_pytorch_s_do(name, args, kwargs):
     expected, got = (getattr(module.nn, name)(*args, **kwargs) for module in (torch, tn))
     assert repr(got) == repr(expected)
-    for attribute in expected.__constants__:
+    for attribute in getattr(expected, "__constants__", ()):
         assert getattr(got, attribute) == getattr(expected, attribute)
 
 

@@ -383,6 +383,8 @@ def _max_unpool(
     size = _unpooled_size(op, x.shape[-ndim:], kernel, steps, before, output_size)
     count = prod(size)
     rows = (prod(x.shape[:-ndim]), prod(x.shape[-ndim:]))
+    if not count:
+        return reshape_to(reshape_to(x, rows).narrow(1, 0, 0).clone(), (*x.shape[:-ndim], *size))
     index = reshape_to(places, rows) & (2**63 - 1)  # negative ones become too large
     zeros = x.new_zeros((rows[0], count))
     try:
