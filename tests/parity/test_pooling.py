@@ -368,10 +368,13 @@ def test_modules_read_and_keep_what_pytorch_s_do(name, args, kwargs):
 
 def test_top_level_names():
     x = draw((2, 3, 8), torch.float64, 1)
-    for name, arguments in [("max_pool1d", (2,)), ("avg_pool1d", (3, 2)),
-                            ("adaptive_avg_pool1d", (3,)), ("adaptive_max_pool1d", (3,))]:  # fmt: skip
-        expected, got = (
-            getattr(torch, name)(x, *arguments),
-            getattr(tn, name)(converted(x), *arguments),
-        )
-        assert not differences(expected, got)
+    calls = [
+        lambda t, x: t.max_pool1d(x, 2),
+        lambda t, x: t.avg_pool1d(x, 3, 2),
+        lambda t, x: t.adaptive_avg_pool1d(x, 3),
+        lambda t, x: t.adaptive_max_pool1d(x, 3),
+        lambda t, x: t.max_pool2d(x, 2, ceil_mode=True),
+        lambda t, x: t.max_pool3d(x[None], (1, 2, 3)),
+    ]
+    for call in calls:
+        assert not differences(call(torch, x), call(tn, converted(x)))

@@ -25,10 +25,10 @@ EVERYTHING = slice(None)
 
 
 class Tap(NamedTuple):
-    """Tap `number`, at `index` in the kernel: where it is in x for the windows `outer` of y."""
+    """Tap `number`, at `place` in the kernel: where it is in x for the windows `outer` of y."""
 
     number: int
-    index: Shape
+    place: Shape
     inner: Slices
     outer: Slices
 
@@ -37,12 +37,12 @@ class Tap(NamedTuple):
 def taps_of(windows: Windows) -> tuple[Tap, ...]:
     """The taps that lie inside of the input for any window, in order."""
     found = []
-    for number, index in enumerate(np.ndindex(*windows.kernel)):
-        ranges = [_range_of(*sizes) for sizes in zip(*windows, index, strict=True)]
+    for number, place in enumerate(np.ndindex(*windows.kernel)):
+        ranges = [_range_of(*sizes) for sizes in zip(*windows, place, strict=True)]
         if all(outer.start < outer.stop for _, outer in ranges):
             inner, outer = zip(*ranges, strict=True) if ranges else ((), ())
-            places = (EVERYTHING, EVERYTHING)
-            found.append(Tap(number, index, (*places, *inner), (*places, *outer)))
+            batch = (EVERYTHING, EVERYTHING)
+            found.append(Tap(number, place, (*batch, *inner), (*batch, *outer)))
     return tuple(found)
 
 
@@ -169,7 +169,7 @@ def fold(parts: Array, windows: Windows, out: Array | None = None) -> Array:
         total = np.empty_like(x[part], np.float32) if _is_narrow(x) else x[part]
         total.fill(0)
         for tap in taps_of(windows):
-            index = (EVERYTHING, EVERYTHING, *tap.index, *tap.outer[2:])
+            index = (EVERYTHING, EVERYTHING, *tap.place, *tap.outer[2:])
             source, target = parts[part][index], total[tap.inner]
             if is_apart:
                 np.copyto(target, source)
