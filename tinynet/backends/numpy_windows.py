@@ -2,13 +2,15 @@
 
 One tap of all windows is a strided view of the input, clipped to the windows whose tap lies inside,
 so each primitive is a loop over taps, of NumPy calls on whole views. Results keep the order of dims
-in memory that the operands have, and the work is done in parts of a batch (or of channels) that
-stay in a core's cache from one tap to the next.
+in memory that the operands have. The work is done in parts of a batch (or of channels) that stay in
+a core's cache from one tap to the next. NumPy takes as long to begin a run along memory as for some
+50 elements of it, so where runs would be rows of a small image, parts are copied to have batch and
+channels innermost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -19,6 +21,8 @@ from tinynet.shape import Shape
 from tinynet.windows import Windows
 
 PART = 1 << 19  # bytes of the input that are worked on together
+SHORT = 100  # elements of a row of windows that are worth no run of their own
+LINE = 64  # bytes of a line of the cache
 
 Slices = tuple[slice, ...]
 EVERYTHING = slice(None)
@@ -76,12 +80,11 @@ def pool_max(x: Array, windows: Windows, out: tuple[Array, Array] | None = None)
     if out is None:
         y = empty_like(x, windows)
         out = y, np.empty_like(y, np.int32)
-    for part in _parts(x):
-        _pool_part(x[part], windows, out[0][part], out[1][part])
+    _in_parts(_pool_part, windows, x, (x,), out)
     return out
 
 
-def _pool_part(x: Array, windows: Windows, y: Array, taps: Array) -> None:
+def _pool_part(windows: Windows, x: Array, y: Array, taps: Array) -> None:
     """`pool_max` of a part. Tap numbers grow, so that the latest is the largest."""
     best = np.empty_like(y, np.uint8 if windows.taps <= 256 else np.int32)
     np.copyto(best, first_taps(windows), "unsafe")
@@ -117,72 +120,97 @@ def _pool_with_nan(x: Array, windows: Windows, y: Array, best: Array) -> None:
 def pick(x: Array, taps: Array, windows: Windows, out: Array | None = None) -> Array:
     """The element of each window at its tap."""
     y = empty_like(x, windows) if out is None else out
-    for part in _parts(x):
-        source, target, numbers = x[part], y[part], taps[part]
-        target.fill(0)
-        for tap in taps_of(windows):
-            is_here = numbers[tap.outer] == tap.number
-            np.copyto(target[tap.outer], source[tap.inner], where=is_here)
+    _in_parts(_pick_part, windows, x, (x, taps), (y,))
     return y
+
+
+def _pick_part(windows: Windows, x: Array, taps: Array, y: Array) -> None:
+    y.fill(0)
+    for tap in taps_of(windows):
+        is_here = taps[tap.outer] == tap.number
+        np.copyto(y[tap.outer], x[tap.inner], where=is_here)
 
 
 def spread(y: Array, taps: Array, windows: Windows, out: Array | None = None) -> Array:
     """The transpose of `pick`."""
     x = np.empty_like(taps, y.dtype, shape=(*y.shape[:2], *windows.input)) if out is None else out
-    for part in _parts(x):
-        if _is_narrow(x):
-            wide = np.empty_like(x[part], np.float32)
-            _spread_part(y[part].astype(np.float32), taps[part], windows, wide)
-            np.copyto(x[part], wide, "unsafe")
-        else:
-            _spread_part(y[part], taps[part], windows, x[part])
+    _in_parts(_spread_part, windows, x, (y, taps), (x,))
     return x
 
 
-def _spread_part(y: Array, taps: Array, windows: Windows, x: Array) -> None:
+def _spread_part(windows: Windows, y: Array, taps: Array, x: Array) -> None:
     """`spread` of a part. Elements are kept or dropped as bits: infinity times 0 is NaN."""
-    x.fill(0)
     is_apart = _are_apart(windows)
+    total = np.empty_like(x, np.float32) if _is_narrow(x) else x
+    total.fill(0)
+    y = y.astype(total.dtype, copy=False)
     bits = np.dtype(f"i{y.itemsize}")
-    y_bits, x_bits = y.view(bits), x.view(bits)
+    y_bits, total_bits = y.view(bits), total.view(bits)
     is_here = np.empty_like(taps, np.bool_)
     kept = is_here if is_apart else np.empty_like(taps, bits)
     for tap in taps_of(windows):
         outer = tap.outer
         here = np.equal(taps[outer], np.int32(tap.number), is_here[outer])
         if is_apart:
-            np.multiply(y_bits[outer], here, x_bits[tap.inner])
+            np.multiply(y_bits[outer], here, total_bits[tap.inner])
         else:
             chosen = np.multiply(y_bits[outer], here, kept[outer])
-            np.add(x[tap.inner], chosen.view(y.dtype), x[tap.inner])
+            np.add(total[tap.inner], chosen.view(y.dtype), total[tap.inner])
+    if total is not x:
+        np.copyto(x, total, "unsafe")
 
 
 def fold(parts: Array, windows: Windows, out: Array | None = None) -> Array:
     """The sums of (batch, channels, *kernel, *output), each at its place."""
-    index: Any = (EVERYTHING, EVERYTHING, *(0,) * len(windows.kernel))
-    one = parts[index]
     x = out
     if x is None:
-        x = np.empty_like(one, shape=(*parts.shape[:2], *windows.input))
-    is_apart = _are_apart(windows)
-    for part in _parts(x):
-        total = np.empty_like(x[part], np.float32) if _is_narrow(x) else x[part]
-        total.fill(0)
-        for tap in taps_of(windows):
-            index = (EVERYTHING, EVERYTHING, *tap.place, *tap.outer[2:])
-            source, target = parts[part][index], total[tap.inner]
-            if is_apart:
-                np.copyto(target, source)
-            else:
-                np.add(target, source, target)
-        if total.dtype != x.dtype:
-            np.copyto(x[part], total, "unsafe")
+        index: Any = (EVERYTHING, EVERYTHING, *(0,) * len(windows.kernel))
+        x = np.empty_like(parts[index], shape=(*parts.shape[:2], *windows.input))
+    _in_parts(_fold_part, windows, x, (parts,), (x,))
     return x
+
+
+def _fold_part(windows: Windows, parts: Array, x: Array) -> None:
+    is_apart = _are_apart(windows)
+    total = np.empty_like(x, np.float32) if _is_narrow(x) else x
+    total.fill(0)
+    for tap in taps_of(windows):
+        index: Any = (EVERYTHING, EVERYTHING, *tap.place, *tap.outer[2:])
+        source, target = parts[index], total[tap.inner]
+        if is_apart:
+            np.copyto(target, source)
+        else:
+            np.add(target, source, target)
+    if total is not x:
+        np.copyto(x, total, "unsafe")
 
 
 def _are_apart(windows: Windows) -> bool:
     """Whether no two windows have an element in common."""
     return all((k - 1) * d < s for k, s, d in zip(windows.kernel, windows.stride, windows.dilation))
+
+
+def _in_parts(
+    function: Callable[..., None],
+    windows: Windows,
+    x: Array,
+    sources: tuple[Array, ...],
+    results: tuple[Array, ...],
+) -> None:
+    """Call `function(windows, *sources, *results)` for parts of the batch or of channels.
+
+    `x` is the largest of these arrays, or what stands for them.
+    """
+    is_turned = _has_short_rows(x, windows)
+    for part in _parts(x):
+        inputs, outputs = [y[part] for y in sources], [y[part] for y in results]
+        if not is_turned:
+            function(windows, *inputs, *outputs)
+            continue
+        turned = [_planes_innermost(y.shape, y.dtype) for y in outputs]
+        function(windows, *map(_turned, inputs), *turned)
+        for y, z in zip(outputs, turned):
+            np.copyto(y, z)
 
 
 def _parts(x: Array) -> Iterator[Slices]:
@@ -194,6 +222,35 @@ def _parts(x: Array) -> Iterator[Slices]:
     step = max(1, PART * size // x.nbytes)
     for start in range(0, size, step):
         yield (*(EVERYTHING,) * dim, slice(start, start + step))
+
+
+def _has_short_rows(x: Array, windows: Windows) -> bool:
+    """Whether runs along memory would be rows of few windows."""
+    steps = [(abs(step), dim) for dim, step in enumerate(x.strides) if x.shape[dim] > 1]
+    planes = x.shape[0] * x.shape[1]
+    return min(steps, default=(0, 0))[1] > 1 and windows.output[-1] < min(SHORT, planes)
+
+
+def _turned(x: Array) -> Array:
+    """A copy with batch and channels innermost in memory; what repeats goes on to do so."""
+    once = x[tuple([EVERYTHING if step else slice(1) for step in x.strides])]
+    copy = _planes_innermost(once.shape, x.dtype)
+    np.copyto(copy, once)
+    return np.broadcast_to(copy, x.shape)
+
+
+def _planes_innermost(shape: Shape, dtype: Any) -> Array:
+    """An empty array with batch and channels innermost.
+
+    From one place in a plane to the next there is an odd number of lines of the cache: after a
+    power of two, places would drive each other out of it.
+    """
+    batch, channels, *size = shape
+    planes = batch * channels
+    lines = -(-planes * dtype.itemsize // LINE) | 1
+    memory = np.empty((*size, lines * LINE // dtype.itemsize), dtype)
+    memory = memory[..., :planes].reshape(*size, batch, channels)
+    return memory.transpose(-2, -1, *range(len(size)))
 
 
 def _is_narrow(x: Array) -> bool:
