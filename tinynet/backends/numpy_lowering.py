@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinynet.backends import numpy_convolution
+from tinynet.backends import numpy_convolution, numpy_windows
 from tinynet.backends.numpy_calls import ELEMENTWISE, UFUNCS, Array, as_element
 from tinynet.numbers import Number
 
@@ -66,9 +66,9 @@ def lower(
         dtype = [x for x in call.args[1:] if isinstance(x, Place)][-1].dtype
         if dtype.kind == "f":
             given = tuple([cell(x, dtype) if type(x) is Number else x for x in given])
-    outs = [resolve(out) for out in call.outs]
+    outs = tuple([resolve(out) for out in call.outs])
     rule = _RULES.get(call.method)
-    steps = None if rule is None else rule(call, given, outs[0])
+    steps = None if rule is None else rule(call, given, outs if len(outs) > 1 else outs[0])
     if steps is not None:
         return steps
     method = getattr(type(backend), call.method)
@@ -205,6 +205,10 @@ def _assign(call: Any, given: Any, out: Any) -> list[Step] | None:
     return [(np.copyto, (given[0], given[1], "unsafe"))] if is_apart else None
 
 
+def _windowed(call: Any, given: Any, out: Any) -> list[Step]:
+    return [(getattr(numpy_windows, call.method), (*given, out))]
+
+
 _RULES: dict[str, Callable[[Any, Any, Any], list[Step] | None]] = {
     "elementwise": _elementwise,
     "cast": _cast,
@@ -219,6 +223,10 @@ _RULES: dict[str, Callable[[Any, Any, Any], list[Step] | None]] = {
     "convolve_weight": _convolution,
     "concatenate": _concatenate,
     "assign": _assign,
+    "pool_max": _windowed,
+    "pick": _windowed,
+    "spread": _windowed,
+    "fold": _windowed,
 }
 
 

@@ -1,8 +1,8 @@
 """Networks and their parts, made of Tensor operations alone.
 
 `module` has `Module`, the base of all, with its `hooks`, its `state` and `parameter`; `containers`,
-`layers`, `convolution`, `activations` and `losses` are modules, thin around `functional`; `init` fills weights;
-`utils` clips gradients.
+`layers`, `convolution`, `pooling`, `activations` and `losses` are modules, thin around
+`functional`; `init` fills weights; `utils` clips gradients.
 """
 
 from tinynet.nn import functional, init, utils
@@ -41,11 +41,42 @@ from tinynet.nn.losses import (
 )
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
+from tinynet.nn.pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d,
+    AvgPool1d,
+    AvgPool2d,
+    AvgPool3d,
+    Fold,
+    LPPool1d,
+    LPPool2d,
+    LPPool3d,
+    MaxPool1d,
+    MaxPool2d,
+    MaxPool3d,
+    MaxUnpool1d,
+    MaxUnpool2d,
+    MaxUnpool3d,
+    Unfold,
+)
 
 __all__ = [
     "ELU",
     "GELU",
     "SELU",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
     "BCELoss",
     "BCEWithLogitsLoss",
     "Conv1d",
@@ -57,13 +88,23 @@ __all__ = [
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",
+    "Fold",
     "Hardtanh",
     "Identity",
     "L1Loss",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
     "MSELoss",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
     "Module",
     "ModuleList",
     "NLLLoss",
@@ -77,6 +118,7 @@ __all__ = [
     "Softplus",
     "Tanh",
     "Unflatten",
+    "Unfold",
     "functional",
     "init",
     "utils",
