@@ -27,9 +27,7 @@ from tinynet.dtype import (
 )
 from tinynet.io import load, save
 from tinynet.jitted import jit
-from tinynet.nn.functional import (
-    alpha_dropout, dropout, feature_alpha_dropout, group_norm, instance_norm, layer_norm, rms_norm,
-)
+from tinynet.nn.functional import group_norm, layer_norm, rms_norm
 from tinynet.ops.arithmetic import (
     add, addcdiv, addcmul, allclose, atan2, bitwise_and, left_shift as bitwise_left_shift,
     bitwise_or, right_shift as bitwise_right_shift, bitwise_xor, clamp, clamp as clip, copysign,
@@ -101,20 +99,19 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [  # noqa: RUF022 (plain alphabetical order)
     "Generator", "Tensor", "abs", "absolute", "acos", "acosh", "add", "addcdiv", "addcmul",
-    "addmm", "all", "allclose", "alpha_dropout", "amax", "amin", "any", "arange", "arccos",
-    "arcsin", "arctan", "argmax", "argmin", "argsort", "as_strided", "as_tensor", "asarray",
-    "asin", "asinh", "atan", "atan2", "atanh", "autograd", "baddbmm", "bernoulli", "bfloat16",
-    "bincount", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or",
-    "bitwise_right_shift", "bitwise_xor", "bmm", "bool", "broadcast_to", "cat", "ceil",
-    "channel_shuffle", "chunk", "clamp", "clip", "clone", "concat", "concatenate", "copysign",
-    "cos", "cosh", "count_nonzero", "counters", "cummax", "cummin", "cumprod", "cumsum", "data",
-    "device", "devices", "diag", "diag_embed", "diagonal", "div", "divide", "dot", "double",
-    "dropout", "dtype", "einsum", "empty", "empty_like", "enable_grad", "eq", "equal", "erf",
-    "errors", "exp", "exp2", "expm1", "eye", "feature_alpha_dropout", "finfo", "fix", "flatten",
-    "flip", "float", "float16", "float32", "float64", "floor", "floor_divide", "fmod",
+    "addmm", "all", "allclose", "amax", "amin", "any", "arange", "arccos", "arcsin", "arctan",
+    "argmax", "argmin", "argsort", "as_strided", "as_tensor", "asarray", "asin", "asinh", "atan",
+    "atan2", "atanh", "autograd", "baddbmm", "bernoulli", "bfloat16", "bincount", "bitwise_and",
+    "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
+    "bmm", "bool", "broadcast_to", "cat", "ceil", "channel_shuffle", "chunk", "clamp", "clip",
+    "clone", "concat", "concatenate", "copysign", "cos", "cosh", "count_nonzero", "counters",
+    "cummax", "cummin", "cumprod", "cumsum", "data", "device", "devices", "diag", "diag_embed",
+    "diagonal", "div", "divide", "dot", "double", "dtype", "einsum", "empty", "empty_like",
+    "enable_grad", "eq", "equal", "erf", "errors", "exp", "exp2", "expm1", "eye", "finfo", "fix",
+    "flatten", "flip", "float", "float16", "float32", "float64", "floor", "floor_divide", "fmod",
     "from_dlpack", "from_numpy", "full", "full_like", "gather", "ge", "get_rng_state", "greater",
     "group_norm", "gt", "half", "hstack", "iinfo", "index_add", "index_put", "index_select",
-    "inference_mode", "initial_seed", "instance_norm", "int", "int16", "int32", "int64", "int8",
+    "inference_mode", "initial_seed", "int", "int16", "int32", "int64", "int8",
     "is_grad_enabled", "isclose", "isfinite", "isinf", "isnan", "jit", "layer_norm", "le",
     "lerp", "less", "linalg", "linspace", "load", "log", "log10", "log1p", "log2", "log_softmax",
     "logaddexp", "logcumsumexp", "logical_and", "logical_not", "logical_or", "logical_xor",

@@ -16,6 +16,9 @@ from tests.parity.comparing import converted, differences  # noqa: E402
 from tinynet.errors import TinynetError  # noqa: E402
 
 TOLERANCES = {torch.float32: (1e-4, 1e-4), torch.float64: (1e-10, 1e-10)}
+# What PyTorch says where its own gradients forget that weight may be None, or dims missing.
+FAULTS = ("Expected a proper Tensor but got None", "tensor does not have a device",
+          "shape '[0]' is invalid for input")  # fmt: skip
 F32, F64 = torch.float32, torch.float64
 
 
@@ -61,11 +64,15 @@ def check(name, *args, order=1, scale=1.0, **kwargs):
         try:
             expected = run(torch, name, args, kwargs, order)
         except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+            if any(fault in str(error) for fault in FAULTS):
+                return check(name, *args, order=order - 1, **kwargs)
             try:
                 got = run(tn, name, *ours, order)
             except TinynetError:
                 return "error"
-            raise AssertionError(f"{name}: expected an error like {error}, got {got}") from None
+            got = [(y.dtype, y.shape) for y in got]
+            message = f"{name}: expected an error like {str(error).splitlines()[0]}, got {got}"
+            raise AssertionError(message) from None
         got = run(tn, name, *ours, order)
     relative, absolute = TOLERANCES.get(expected[0].dtype, (2e-2, 2e-2))
     found = differences(expected, got, (relative * scale, absolute * scale))
@@ -176,7 +183,7 @@ def test_normalization_of_half_precision():
         check("batch_norm", x, mean, var, weight, bias, False)
         check("group_norm", x, 2, weight, bias)
         if not wide:
-            check("layer_norm", x, (3,), weight[:3], bias[:3])
+            check("layer_norm", x, (3,), weight[:3], bias[:3], order=0)  # its gradients are coarse
             check("rms_norm", x, (3,), weight[:3])
 
 
@@ -240,6 +247,10 @@ def test_pad(mode, seed):
     shape = shapes_of(chooser, chooser.randint(2, 5), least=2, most=5)
     ndim = chooser.randint(1, min(3, len(shape) - 1))
     widths = [chooser.randint(-1, 3) for _ in range(2 * ndim)]
+    if mode == "circular":  # PyTorch goes round what is left, and past that into unwritten memory
+        sizes = shape[::-1]
+        left = [n + min(i, 0) + min(j, 0) for n, i, j in zip(sizes, widths[::2], widths[1::2])]
+        widths = [min(width, left[i // 2]) for i, width in enumerate(widths)]
     value = chooser.choice([None, 0.0]) if mode != "constant" else chooser.choice([None, -1.5, 2])
     x = rand(*shape, dtype=chooser.choice([F32, F64])).requires_grad_()
     check("pad", x, widths, mode, value, order=1)
@@ -343,7 +354,9 @@ def test_interpolate_refuses_what_pytorch_does(x, kwargs):
     check("interpolate", x, **kwargs)
 
 
-@pytest.mark.parametrize("shape", [(2, 12, 3, 4), (12, 2, 3), (2, 3, 4, 6, 4), (2, 5, 3, 3), (12, 4)])
+@pytest.mark.parametrize(
+    "shape", [(2, 12, 3, 4), (12, 2, 3), (2, 3, 4, 6, 4), (2, 5, 3, 3), (12, 4)]
+)
 @pytest.mark.parametrize("factor", [1, 2, 3, 0])
 @pytest.mark.parametrize("name", ["pixel_shuffle", "pixel_unshuffle", "channel_shuffle"])
 def test_shuffles(name, factor, shape):

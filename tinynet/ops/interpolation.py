@@ -108,6 +108,8 @@ def scale_between(size: int, count: int, factor: float | None, align_corners: bo
 
 def nearest(size: int, count: int, factor: float | None, offset: float) -> tuple[int, ...]:
     """Places of the elements to pick: `floor((i + offset) * scale)`, in float32 as PyTorch's."""
+    if offset == 0.0 and count in (size, 2 * size):  # whatever the factor is
+        return tuple([i * size // count for i in range(count)])
     scale = _as_float32(scale_between(size, count, factor, False))
     return tuple([min(int(_as_float32((i + offset) * scale)), size - 1) for i in range(count)])
 

@@ -12,6 +12,7 @@ from tinynet.errors import ArgumentError, ArgumentTypeError, ShapeError
 from tinynet.ops.joining import cat
 from tinynet.ops.movement import basic_index, expand_to, full_ranges, narrow_to, place
 from tinynet.ops.operands import as_number, require_tensor
+from tinynet.shape import Shape
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -40,11 +41,11 @@ def pad(
         raise ShapeError(f"pad: {widths} are no pairs for the last dims of shape {x.shape}")
     before, behind = widths[::2], widths[1::2]
     pairs = [(0, 0)] * (x.ndim - len(before)) + [*zip(before, behind, strict=True)][::-1]
-    sizes = tuple(n + i + j for n, (i, j) in zip(x.shape, pairs, strict=True))
-    if min(sizes, default=0) < 0:
-        raise ShapeError(f"pad: {widths} leave negative sizes of shape {x.shape}: {sizes}")
+    kept = tuple(n + min(i, 0) + min(j, 0) for n, (i, j) in zip(x.shape, pairs, strict=True))
+    if min(kept, default=0) < 0:
+        raise ShapeError(f"pad: {widths} leave negative sizes of shape {x.shape}: {kept}")
     if mode == "constant":
-        return _padded_with(x, pairs, 0 if value is None else value)
+        return _padded_with(x, kept, pairs, 0 if value is None else value)
     if value is not None and value != 0:
         raise ArgumentError(f"pad: mode {mode!r} takes no value, got {value}")
     if not widths or x.ndim not in (len(before) + 1, len(before) + 2) or len(before) > 3:
@@ -52,6 +53,8 @@ def pad(
             f"pad: mode {mode!r} pads the last 1 to 3 dims behind (batch, channels) or (channels,),"
             f" got {widths} for shape {x.shape}"
         )
+    if mode == "circular":  # round what is left
+        x, pairs = _cut(x, kept, pairs), [(max(i, 0), max(j, 0)) for i, j in pairs]
     _check_room(x, pairs, mode)
     for dim, (i, j) in enumerate(pairs):
         if i or j:
@@ -59,18 +62,21 @@ def pad(
     return x if x is not input else x.clone()
 
 
-def _padded_with(x: Tensor, pairs: Pairs, value: Scalar) -> Tensor:
+def _padded_with(x: Tensor, kept: Shape, pairs: Pairs, value: Scalar) -> Tensor:
     """Cut where pairs are negative, then placed in a tensor full of `value`."""
-    cuts = [(max(-i, 0), n - max(-i, 0) - max(-j, 0)) for n, (i, j) in zip(x.shape, pairs)]
-    if any(n < 0 for _, n in cuts):
-        return x.new_full([n + i + j for n, (i, j) in zip(x.shape, pairs)], value)
-    kept = tuple(n for _, n in cuts)
-    if kept != x.shape:
-        x = basic_index(x, tuple((start, 1, n) for start, n in cuts), kept)
-    ranges = tuple((max(i, 0), 1, n) for n, (i, _) in zip(kept, pairs))
-    shape = tuple(n + max(i, 0) + max(j, 0) for n, (i, j) in zip(kept, pairs))
+    cut = _cut(x, kept, pairs)
+    ranges = tuple([(max(i, 0), 1, n) for n, (i, _) in zip(kept, pairs, strict=True)])
+    shape = tuple([n + max(i, 0) + max(j, 0) for n, (i, j) in zip(kept, pairs, strict=True)])
     number = wrap_scalar(as_number("pad", "value", value), x.dtype)
-    return x.clone() if shape == kept else place(x, ranges, shape, number)
+    return place(cut, ranges, shape, number)
+
+
+def _cut(x: Tensor, kept: Shape, pairs: Pairs) -> Tensor:
+    """A view of what negative pairs leave."""
+    if kept == x.shape:
+        return x
+    ranges = tuple([(max(-i, 0), 1, n) for n, (i, _) in zip(kept, pairs, strict=True)])
+    return basic_index(x, ranges, kept)
 
 
 def _check_room(x: Tensor, pairs: Pairs, mode: str) -> None:

@@ -71,23 +71,21 @@ def _warn_of_dims(op: str, x: Tensor) -> None:
 def _run_features(
     op: str, x: Tensor, p: float, training: bool, inplace: bool, missing: int
 ) -> Tensor:
-    """`dropout` of whole channels, which are dim 1, `missing` a batch dim dim 0."""
-    if x.ndim + missing < 2:
-        raise ShapeError(f"{op}: the input needs at least {2 - missing} dims, got shape {x.shape}")
-    kept = 2 - missing
-    return _run(op, _feature_dropout, x, p, training, inplace, kept)
+    """`dropout` of whole channels; `missing`: 1 where they are dim 0, without a batch."""
+    return _run(op, _feature_dropout, x, p, training, inplace, op, 2 - missing)
 
 
-def _feature_dropout(x: Tensor, p: float, kept: int) -> Tensor:
+def _feature_dropout(x: Tensor, p: float, op: str, kept: int) -> Tensor:
     if p == 1.0:
         return x * 0.0
-    return x * ((_noise(x, kept) >= p) * (1.0 / (1.0 - p)))
+    return x * ((_noise(op, x, kept) >= p) * (1.0 / (1.0 - p)))
 
 
-def _noise(x: Tensor, kept: int) -> Tensor:
+def _noise(op: str, x: Tensor, kept: int) -> Tensor:
     """Uniform random numbers, one for each index of the first `kept` dims."""
-    shape = x.shape[:kept] + (1,) * (x.ndim - kept)
-    return rand(shape, dtype=x.dtype, device=x.device)
+    if x.ndim < kept:
+        raise ShapeError(f"{op}: the input needs at least {kept} dims, got shape {x.shape}")
+    return rand(x.shape[:kept] + (1,) * (x.ndim - kept), dtype=x.dtype, device=x.device)
 
 
 def alpha_dropout(
@@ -97,26 +95,22 @@ def alpha_dropout(
 
     Klambauer et al. 2017.
     """
-    return _run("alpha_dropout", _alpha_dropout, input, p, training, inplace, None)
+    return _run("alpha_dropout", _alpha_dropout, input, p, training, inplace, "", None)
 
 
 def feature_alpha_dropout(
     input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
 ) -> Tensor:
     """`alpha_dropout` of whole channels (dim 1)."""
-    _check("feature_alpha_dropout", input, p)
-    if input.ndim < 2:
-        raise ShapeError(
-            f"feature_alpha_dropout: the input needs at least 2 dims, got shape {input.shape}"
-        )
-    return _run("feature_alpha_dropout", _alpha_dropout, input, p, training, inplace, 2)
+    op = "feature_alpha_dropout"
+    return _run(op, _alpha_dropout, input, p, training, inplace, op, 2)
 
 
-def _alpha_dropout(x: Tensor, p: float, kept: int | None) -> Tensor:
+def _alpha_dropout(x: Tensor, p: float, op: str, kept: int | None) -> Tensor:
     if p == 1.0:
         return x * 0.0
     scale = 1.0 / math.sqrt((ALPHA * ALPHA * p + 1.0) * (1.0 - p))
-    is_kept = ((rand_like(x) if kept is None else _noise(x, kept)) >= p).to(x.dtype)
+    is_kept = ((rand_like(x) if kept is None else _noise(op, x, kept)) >= p).to(x.dtype)
     return x * (is_kept * scale) + ((is_kept - 1.0) * (ALPHA * scale) + ALPHA * scale * p)
 
 

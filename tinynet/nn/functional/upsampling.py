@@ -89,8 +89,8 @@ def _check_mode(x: Tensor, mode: str, align_corners: bool | None, antialias: boo
         raise ArgumentError(
             f"interpolate: antialias is for {', '.join(interpolation.FILTERS)}, got mode {mode!r}"
         )
-    if mode == "lanczos" and not antialias:
-        raise ArgumentError("interpolate: mode 'lanczos' needs antialias=True")
+    if mode == "lanczos" and (align_corners or not antialias):
+        raise ArgumentError("interpolate: mode 'lanczos' needs antialias, and no align_corners")
 
 
 def _sizes_and_factors(
