@@ -19,7 +19,9 @@ from tinynet.dtype import int64
 from tinynet.ops.arithmetic import eq
 from tinynet.ops.linear import matmul
 from tinynet.ops.movement import (
+    basic_index,
     expand_to,
+    full_ranges,
     inverse_order,
     memory_order,
     permute_to,
@@ -78,11 +80,18 @@ class Selection(Op):
 def selected_along(x: Tensor, dim: int, places: tuple[int, ...]) -> Tensor:
     """The elements along `dim` at ascending `places`."""
     size, count = x.shape[dim], len(places)
-    if places == tuple(range(size)):
-        return x.clone()
+    step = places[1] - places[0] if count > 1 else 1
+    if step and places == tuple(range(places[0], places[0] + step * count, step)):
+        return _in_memory_order(lambda x, dim: _stepped(x, dim, places[0], step, count), x, dim)
     if size and count % size == 0 and places == tuple([i // (count // size) for i in range(count)]):
         return _in_memory_order(lambda x, dim: _repeated(x, dim, count // size), x, dim)
     return _in_memory_order(lambda x, dim: _taken(x, dim, places), x, dim)
+
+
+def _stepped(x: Tensor, dim: int, start: int, step: int, count: int) -> Tensor:
+    ranges = full_ranges(x.shape)
+    ranges[dim] = (start, step, count)
+    return basic_index(x, tuple(ranges), (*x.shape[:dim], count, *x.shape[dim + 1 :])).clone()
 
 
 def _repeated(x: Tensor, dim: int, times: int) -> Tensor:
@@ -93,7 +102,8 @@ def _repeated(x: Tensor, dim: int, times: int) -> Tensor:
 
 def _taken(x: Tensor, dim: int, places: tuple[int, ...]) -> Tensor:
     index: Tensor = type(x.detach())(list(places), dtype=int64, device=x.device)
-    array = x.backend.take(x.array, (*(None,) * dim, index.array, *(None,) * (x.ndim - dim - 1)))
+    indices = (*(None,) * dim, index.array, *(None,) * (x.ndim - dim - 1))
+    array = x.backend.copy(x.backend.take(x.array, indices))  # NumPy's has `dim` first in memory
     return result(Selection, array, x.dtype, (x,), (), (dim, index, x.shape[dim]))
 
 

@@ -44,7 +44,8 @@ class Normalize(Op):
         x_grad = None
         if needs_x:
             scale = inverse if weight is None else inverse * weight
-            x_grad = grad - _stepped(centred, "mul", inverse * inverse * slope / count, x)
+            x_grad = _stepped(centred, "mul", inverse * inverse * slope / -count, x)
+            x_grad = _stepped(x_grad, "add", grad)
             if mean is not None:
                 x_grad = _stepped(x_grad, "sub", total / count)
             x_grad = _stepped(x_grad, "mul", scale)
@@ -121,7 +122,8 @@ def normalize_over(
     scale = inverse
     if weight is not None and is_even:
         scale = backend.elementwise("mul", inverse, weight.array)
-    array = backend.elementwise("mul", centred, scale, out=squares)
+    own = centred if is_centred else squares  # memory that nobody else holds
+    array = backend.elementwise("mul", centred, scale, out=own)
     if weight is not None and not is_even:
         array = backend.elementwise("mul", array, weight.array, out=array)
     if bias is not None:

@@ -6,8 +6,10 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from tinynet import shape as shapes
+from tinynet.autograd.graph import Node, result
+from tinynet.autograd.operation import Op
 from tinynet.errors import ArgumentError, ShapeError
-from tinynet.ops.movement import memory_order, permute_to, reshape_to
+from tinynet.ops.movement import inverse_order, memory_order, reshape_to
 from tinynet.ops.operands import require_tensor
 from tinynet.shape import Shape
 
@@ -24,9 +26,14 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
             f"pixel_shuffle: {channels} channels are no multiple of {r} * {r}, shape {x.shape}"
         )
     kept = channels // (r * r)
-    parted = (prod(batch), kept, r, r, height, width)
-    y = _rearranged(x, parted, (1, 4, 2, 5, 3), (kept, height * r, width * r))
-    return reshape_to(y, (*batch, kept, height * r, width * r))
+    n = prod(batch)
+    y = shuffled(
+        reshape_to(x, (n, channels, height, width)),
+        (n, kept, r, r, height, width),
+        (0, 1, 4, 2, 5, 3),
+        (n, kept, height * r, width * r),
+    )
+    return reshape_to(y, (*batch, *y.shape[1:]))
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
@@ -37,10 +44,14 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
         raise ShapeError(
             f"pixel_unshuffle: height and width are no multiples of {r}, shape {x.shape}"
         )
-    parted = (prod(batch), channels, height // r, r, width // r, r)
-    shape = (channels * r * r, height // r, width // r)
-    y = _rearranged(x, parted, (1, 3, 5, 2, 4), shape)
-    return reshape_to(y, (*batch, *shape))
+    n = prod(batch)
+    y = shuffled(
+        reshape_to(x, (n, channels, height, width)),
+        (n, channels, height // r, r, width // r, r),
+        (0, 1, 3, 5, 2, 4),
+        (n, channels * r * r, height // r, width // r),
+    )
+    return reshape_to(y, (*batch, *y.shape[1:]))
 
 
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
@@ -54,9 +65,8 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
             f"channel_shuffle: {x.shape[1]} channels do not part into {groups} groups"
         )
     n, channels, *rest = x.shape
-    parted = (n, groups, channels // groups, prod(rest))
-    y = _rearranged(x, parted, (2, 1, 3), (channels, prod(rest)))
-    return reshape_to(y, x.shape)
+    parted = (n, groups, channels // groups, *rest)
+    return shuffled(x, parted, (0, 2, 1, *range(3, x.ndim + 1)), x.shape)
 
 
 def _checked(op: str, input: Tensor, name: str, factor: int) -> tuple[Tensor, int]:
@@ -69,13 +79,28 @@ def _checked(op: str, input: Tensor, name: str, factor: int) -> tuple[Tensor, in
     return x, factor
 
 
-def _rearranged(x: Tensor, parted: Shape, order: Shape, shape: Shape) -> Tensor:
-    """Reshaped to `parted`, dims behind the first in another order, these reshaped to `shape`.
+class Shuffle(Op):
+    """`params`: what takes the gradient back, as arguments of `shuffled`."""
 
-    Where the first dim comes last in memory, it does so in the copy too.
+    op = "shuffle"
+
+    @staticmethod
+    def backward(ctx: Node, grad: Tensor) -> Tensor:
+        return shuffled(grad, *ctx.params)
+
+
+def shuffled(x: Tensor, parted: Shape, order: Shape, shape: Shape) -> Tensor:
+    """A copy: reshaped to `parted`, dims permuted to `order`, reshaped to `shape`.
+
+    The first dim, which is the same in all of these, comes last in memory if it does so in `x`.
     """
-    y = reshape_to(x, parted)
-    if memory_order(y)[-1] != 0 or parted[0] == 1:
-        return reshape_to(permute_to(y, (0, *order)), (parted[0], *shape))
-    y = reshape_to(permute_to(y, (*order, 0)), (*shape, parted[0]))
-    return permute_to(y, (len(shape), *range(len(shape))))
+    backend = x.backend
+    array = backend.permute(backend.reshape(x.array, parted), order)
+    if memory_order(x)[-1] == 0 != x.ndim - 1 and x.shape[0] > 1:
+        array = backend.permute(array, (*range(1, len(order)), 0))
+        array = backend.reshape(backend.copy(array), (*shape[1:], shape[0]))
+        array = backend.permute(array, (len(shape) - 1, *range(len(shape) - 1)))
+    else:
+        array = backend.reshape(backend.copy(array), shape)
+    permuted = tuple([parted[dim] for dim in order])
+    return result(Shuffle, array, x.dtype, (x,), (), (permuted, inverse_order(order), x.shape))

@@ -85,7 +85,10 @@ def _noise(op: str, x: Tensor, kept: int) -> Tensor:
     """Uniform random numbers, one for each index of the first `kept` dims."""
     if x.ndim < kept:
         raise ShapeError(f"{op}: the input needs at least {kept} dims, got shape {x.shape}")
-    return rand(x.shape[:kept] + (1,) * (x.ndim - kept), dtype=x.dtype, device=x.device)
+    noise = rand(x.shape[:kept], dtype=x.dtype, device=x.device)
+    if kept == 2 and x.stride()[0] < x.stride()[1]:  # in memory as x, or the result would not be
+        noise = noise.t().contiguous().t()
+    return noise.reshape(noise.shape + (1,) * (x.ndim - kept))
 
 
 def alpha_dropout(
