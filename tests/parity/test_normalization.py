@@ -396,7 +396,7 @@ def test_modules_read_and_default_as_pytorch_s(name, args, kwargs):
     assert not differences(list(state.values()), list(got.state_dict().values()))
     hidden = {"in_features", "inplace"}
     public = {k for k in vars(expected) if not k.startswith("_")} - hidden
-    assert public <= {k for k in dir(got)}
+    assert public <= set(dir(got))
     for key in public - {"training"}:
         assert getattr(got, key) == getattr(expected, key)
 

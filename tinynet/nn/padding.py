@@ -21,8 +21,11 @@ class _Pad(Module):
 
     def __init__(self, padding: int | Sequence[int]) -> None:
         super().__init__()
-        is_one = not isinstance(padding, Sequence)
-        self.padding = (padding,) * (2 * self.ndim) if is_one else tuple(padding)  # type: ignore[arg-type]
+        self.padding: tuple[int, ...]
+        if isinstance(padding, Sequence):
+            self.padding = tuple(padding)
+        else:
+            self.padding = (padding,) * (2 * self.ndim)
 
     def forward(self, input: Tensor) -> Tensor:
         """(n, c, *) or (c, *)."""

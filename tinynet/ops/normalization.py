@@ -31,6 +31,7 @@ class Normalize(Op):
 
     @staticmethod
     def backward(ctx: Node, grad: Tensor) -> Gradients:
+        mean: Tensor | None
         x, mean, inverse, weight = ctx.saved_tensors
         dims, eps, count, is_even = ctx.params
         needs_x, needs_weight, needs_bias = ctx.needs_input_grad
