@@ -158,9 +158,12 @@ def standardize(x: Tensor, mean: Tensor, scale: Tensor, bias: Tensor | None) -> 
     The mean is a constant: it gets no gradient.
     """
     backend = x.backend
-    array = backend.elementwise("sub", x.array, mean.array)
-    array = backend.elementwise("mul", array, scale.array, out=array)
-    if bias is not None:
-        array = backend.elementwise("add", array, bias.array, out=array)
+    shift = backend.elementwise("mul", mean.array, scale.array)
+    if bias is None:
+        shift = backend.elementwise("neg", shift)
+    else:
+        shift = backend.elementwise("sub", bias.array, shift)
+    array = backend.elementwise("mul", x.array, scale.array)
+    array = backend.elementwise("add", array, shift, out=array)
     inputs: tuple[Any, ...] = (x, scale, CONSTANT if bias is None else bias)
     return result(Standardize, array, x.dtype, inputs, (x, mean.detach(), scale))

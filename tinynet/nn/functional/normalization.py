@@ -12,6 +12,7 @@ from tinynet import shape as shapes
 from tinynet.autograd.mode import no_grad
 from tinynet.dtype import finfo, float32
 from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
+from tinynet.ops.movement import reshape_to
 from tinynet.ops.normalization import normalize_over, standardize
 from tinynet.ops.operands import cast_to, require_floating, require_same_device, require_tensor
 from tinynet.ops.padding import pad
@@ -36,9 +37,8 @@ def batch_norm(
     op = "batch_norm"
     x = _checked(op, input, 2, weight=weight, bias=bias, mean=running_mean, var=running_var)
     channels = x.shape[1]
-    for name, vector in (("weight", weight), ("bias", bias), ("running_mean", running_mean),
-                         ("running_var", running_var)):  # fmt: skip
-        _check_size(op, name, vector, channels)
+    _check_sizes(op, channels, weight=weight, bias=bias)
+    _check_sizes(op, channels, running_mean=running_mean, running_var=running_var)
     if eps < 0 or (training and eps == 0):
         raise ArgumentError(f"{op}: eps must be positive, got {eps}")
     shape = (1, channels, *(1,) * (x.ndim - 2))
@@ -80,9 +80,8 @@ def instance_norm(
     op = "instance_norm"
     x = _checked(op, input, 3, weight=weight, bias=bias, mean=running_mean, var=running_var)
     n, channels = x.shape[:2]
-    for name, vector in (("weight", weight), ("bias", bias), ("running_mean", running_mean),
-                         ("running_var", running_var)):  # fmt: skip
-        _check_size(op, name, vector, channels)
+    _check_sizes(op, channels, weight=weight, bias=bias)
+    _check_sizes(op, channels, running_mean=running_mean, running_var=running_var)
     if (running_mean is None) != (running_var is None) or (
         running_mean is None and not use_input_stats
     ):
@@ -118,8 +117,7 @@ def group_norm(
     n, channels = x.shape[:2]
     if num_groups < 1 or channels % num_groups:
         raise ArgumentError(f"{op}: {channels} channels do not part into {num_groups} groups")
-    for name, vector in (("weight", weight), ("bias", bias)):
-        _check_size(op, name, vector, channels)
+    _check_sizes(op, channels, weight=weight, bias=bias)
     size = channels // num_groups
     if n * size * prod(x.shape[2:]) == 1:
         raise ShapeError(
@@ -214,9 +212,10 @@ def _checked(op: str, input: Tensor, least: int, **others: Tensor | None) -> Ten
     return x
 
 
-def _check_size(op: str, name: str, vector: Tensor | None, channels: int) -> None:
-    if vector is not None and vector.numel() != channels:
-        raise ShapeError(f"{op}: {name} has shape {vector.shape}, expected {(channels,)}")
+def _check_sizes(op: str, channels: int, **vectors: Tensor | None) -> None:
+    for name, vector in vectors.items():
+        if vector is not None and vector.numel() != channels:
+            raise ShapeError(f"{op}: {name} has shape {vector.shape}, expected {(channels,)}")
 
 
 def _last_dims(
@@ -238,7 +237,7 @@ def _last_dims(
 
 def _along(vector: Tensor | None, shape: shapes.Shape) -> Tensor | None:
     """A weight or bias with the sizes of the dims that it belongs to."""
-    return None if vector is None else vector.reshape(shape)
+    return None if vector is None else reshape_to(vector, shape)
 
 
 def _normalized(
@@ -270,9 +269,9 @@ def _with_running(
     scale = (cast_to(variance.detach(), wide) + eps).rsqrt()
     if weight is not None:
         scale = scale * cast_to(weight, wide).reshape(scale.shape)
-    centre = cast_to(mean.detach(), wide).reshape(shape)
-    shift = None if bias is None else cast_to(bias, wide).reshape(shape)
-    y = standardize(cast_to(x, wide), centre, scale.reshape(shape), shift)
+    centre = reshape_to(cast_to(mean.detach(), wide), shape)
+    shift = None if bias is None else reshape_to(cast_to(bias, wide), shape)
+    y = standardize(cast_to(x, wide), centre, reshape_to(scale, shape), shift)
     return cast_to(y, x.dtype)
 
 
@@ -285,5 +284,5 @@ def _move(
         return
     if batch.shape[0] != 1:
         batch = batch.mean(0)
-    share = momentum * factor
-    running.mul_(1.0 - momentum).add_((batch.reshape(running.shape) * share).to(running.dtype))
+    moved = cast_to(reshape_to(batch, running.shape) * (momentum * factor), running.dtype)
+    running.mul_(1.0 - momentum).add_(moved)

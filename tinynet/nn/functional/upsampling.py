@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinynet import shape as shapes
+from tinynet.dtype import float32
 from tinynet.errors import ArgumentError, ShapeError
 from tinynet.ops import interpolation
 from tinynet.ops.operands import as_number, require_floating, require_tensor
@@ -45,10 +46,11 @@ def interpolate(
         raise ShapeError(
             f"interpolate: cannot resize from {x.shape[2:]} to {tuple(sizes)}, shape {x.shape}"
         )
-    y = x
+    is_narrow = x.dtype.itemsize == 2 and x.dtype.is_floating_point
+    y = x.to(float32) if is_narrow else x  # rounded once, at the end
     for dim, (count, factor) in enumerate(zip(sizes, factors, strict=True), 2):
         y = _resized(y, dim, count, factor, mode, bool(align_corners), antialias)
-    return y
+    return y.to(x.dtype)
 
 
 def _resized(
