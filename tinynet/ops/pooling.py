@@ -1,4 +1,4 @@
-"""Pools: the largest, the mean or a norm of each window, and `max_unpool`, which puts back.
+"""Pools: the largest, the mean or a norm of each window.
 
 A pool takes (batch, channels, *sizes) or (channels, *sizes), with 1, 2 or 3 sizes as its name says.
 `MaxPool`, `Spread` and `Pick` are gradients of one another; means are sums within windows, divided.
@@ -6,7 +6,6 @@ A pool takes (batch, channels, *sizes) or (channels, *sizes), with 1, 2 or 3 siz
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from math import inf, prod
 from typing import TYPE_CHECKING, Any
@@ -15,10 +14,10 @@ from tinynet.autograd.graph import Node, result, wrap
 from tinynet.autograd.mode import no_grad
 from tinynet.autograd.operation import Op
 from tinynet.dtype import bool_, float32, int32, int64
-from tinynet.errors import ArgumentError, ArgumentTypeError, DimError, DTypeError, ShapeError
+from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from tinynet.ops.folding import Sizes, sum_windows
 from tinynet.ops.movement import reshape_to
-from tinynet.ops.operands import cast_to, require_floating, require_same_device, require_tensor
+from tinynet.ops.operands import cast_to, require_tensor
 from tinynet.shape import Shape, as_integer
 from tinynet.windows import Windows, as_sizes, place, split_batch
 
@@ -314,7 +313,7 @@ def _lp_pool(
         return sign * largest  # type: ignore[no-any-return]
     powers = x.pow(norm_type)
     mean = _avg_pool(op, powers, kernel_size, stride, 0, ceil_mode, True)
-    taps = prod(as_sizes(op, "kernel_size", kernel_size, _ndim(op)))
+    taps = prod(as_sizes(op, "kernel_size", kernel_size, ndim_of(op)))
     return (mean.sign() * mean.abs().relu() * taps).pow(1 / norm_type)
 
 
@@ -355,124 +354,18 @@ def lp_pool3d(
     return _lp_pool("lp_pool3d", input, norm_type, kernel_size, stride, ceil_mode)
 
 
-# back to where the largest were
-def _max_unpool(
-    op: str,
-    input: Tensor,
-    indices: Tensor,
-    kernel_size: Sizes,
-    stride: Sizes | None,
-    padding: Sizes,
-    output_size: Sequence[int] | None,
-) -> Tensor:
-    """`max_unpool1d` and its kin; `op` is their name."""
-    ndim = _ndim(op)
-    x, places = require_tensor(op, input), require_tensor(op, indices, "indices")
-    is_batch = split_batch(op, x.shape, ndim, DIMS[ndim])
-    require_floating(op, x)
-    require_same_device(op, x, places)
-    if places.dtype is not int64:
-        raise DTypeError(f"{op}: indices must be {int64}, got {places.dtype}")
-    if places.shape != x.shape:
-        raise ShapeError(f"{op}: indices {places.shape} must have the input's shape {x.shape}")
-    if 0 in x.shape[is_batch:]:
-        raise ShapeError(f"{op}: only the batch may be empty, got shape {x.shape}")
-    kernel = as_sizes(op, "kernel_size", kernel_size, ndim, 1)
-    steps = kernel if _is_default(stride) else as_sizes(op, "stride", stride, ndim, 1)
-    before = as_sizes(op, "padding", padding, ndim)
-    size = _unpooled_size(op, x.shape[-ndim:], kernel, steps, before, output_size)
-    count = prod(size)
-    rows = (prod(x.shape[:-ndim]), prod(x.shape[-ndim:]))
-    if not count:
-        return reshape_to(reshape_to(x, rows).narrow(1, 0, 0).clone(), (*x.shape[:-ndim], *size))
-    index = reshape_to(places, rows) & (2**63 - 1)  # negative ones become too large
-    zeros = x.new_zeros((rows[0], count))
-    try:
-        y = zeros.scatter(1, index, reshape_to(x, rows))
-    except DimError:
-        raise DimError(f"{op}: indices must be from 0 to {count - 1}, for a size {size}") from None
-    return reshape_to(y, (*x.shape[:-ndim], *size))
-
-
-def _unpooled_size(
-    op: str,
-    input: Shape,
-    kernel: Shape,
-    stride: Shape,
-    padding: Shape,
-    output_size: Sequence[int] | None,
-) -> Shape:
-    """The size of what was pooled: the least one, or one given that pools to the same."""
-    sizes = zip(input, kernel, stride, padding, strict=True)
-    least = tuple([(n - 1) * s - 2 * p + k for n, k, s, p in sizes])
-    if output_size is None:
-        if any(n < 0 for n in least):
-            raise ShapeError(f"{op}: padding {padding} leaves a negative size {least}")
-        return least
-    size = tuple([as_integer(op, "output_size", n) for n in output_size])
-    size = size[2:] if len(size) == len(input) + 2 else size
-    if len(size) != len(input):
-        raise ShapeError(
-            f"{op}: output_size must have {len(input)} or {len(input) + 2} sizes, got {output_size}"
-        )
-    if any(not m - s < n < m + s for n, m, s in zip(size, least, stride, strict=True)):
-        raise ShapeError(
-            f"{op}: output_size {size} must differ from {least} by less than the stride {stride}"
-        )
-    return size
-
-
-def max_unpool1d(
-    input: Tensor,
-    indices: Tensor,
-    kernel_size: Sizes,
-    stride: Sizes | None = None,
-    padding: Sizes = 0,
-    output_size: Sequence[int] | None = None,
-) -> Tensor:
-    """Zeros, and `input` at `indices`: undoes `max_pool1d` but for what was not the largest.
-
-    Several sizes pool to one; `output_size` says which it was. In 2 and 3 dims the same.
-    """
-    return _max_unpool("max_unpool1d", input, indices, kernel_size, stride, padding, output_size)
-
-
-def max_unpool2d(
-    input: Tensor,
-    indices: Tensor,
-    kernel_size: Sizes,
-    stride: Sizes | None = None,
-    padding: Sizes = 0,
-    output_size: Sequence[int] | None = None,
-) -> Tensor:
-    """`max_unpool1d` over height and width."""
-    return _max_unpool("max_unpool2d", input, indices, kernel_size, stride, padding, output_size)
-
-
-def max_unpool3d(
-    input: Tensor,
-    indices: Tensor,
-    kernel_size: Sizes,
-    stride: Sizes | None = None,
-    padding: Sizes = 0,
-    output_size: Sequence[int] | None = None,
-) -> Tensor:
-    """`max_unpool1d` over depth, height and width."""
-    return _max_unpool("max_unpool3d", input, indices, kernel_size, stride, padding, output_size)
-
-
 # what pools have in common
 def as_batch(op: str, input: Tensor) -> tuple[Tensor, bool]:
     """The input with a batch dim, which may be of size 0, and whether it had one."""
     x = require_tensor(op, input)
-    ndim = _ndim(op)
+    ndim = ndim_of(op)
     is_batch = split_batch(op, x.shape, ndim, DIMS[ndim])
     if 0 in x.shape[is_batch:]:
         raise ShapeError(f"{op}: only the batch may be empty, got shape {x.shape}")
     return (x if is_batch else reshape_to(x, (1, *x.shape))), is_batch
 
 
-def _ndim(op: str) -> int:
+def ndim_of(op: str) -> int:
     """How many sizes an operation such as "max_pool2d" pools over."""
     return int(op[-2])
 
@@ -489,7 +382,7 @@ def _place(
     """The windows of a pool, which is padded by at most half a window."""
     ndim = x.ndim - 2
     kernel = as_sizes(op, "kernel_size", kernel_size, ndim, 1)
-    steps = kernel if _is_default(stride) else as_sizes(op, "stride", stride, ndim, 1)
+    steps = kernel if is_default(stride) else as_sizes(op, "stride", stride, ndim, 1)
     before = as_sizes(op, "padding", padding, ndim)
     if any(p > k // 2 for p, k in zip(before, kernel, strict=True)):
         raise ArgumentError(
@@ -498,6 +391,6 @@ def _place(
     return place(op, x.shape[2:], kernel, steps, (before, before), dilation, ceil_mode)
 
 
-def _is_default(stride: Any) -> bool:
+def is_default(stride: Any) -> bool:
     """Whether no stride is given; PyTorch takes an empty sequence for None."""
     return stride is None or (isinstance(stride, (tuple, list)) and not stride)

@@ -81,6 +81,7 @@ from tinynet.ops.pooling import (
     max_unpool3d,
 )
 from tinynet.ops.shuffling import channel_shuffle, pixel_shuffle, pixel_unshuffle
+from tinynet.ops.unpooling import max_unpool1d, max_unpool2d, max_unpool3d
 
 __all__ = [
     "adaptive_avg_pool1d",
