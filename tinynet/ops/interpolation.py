@@ -20,7 +20,6 @@ from tinynet.ops.arithmetic import eq
 from tinynet.ops.linear import matmul
 from tinynet.ops.movement import (
     basic_index,
-    expand_to,
     full_ranges,
     inverse_order,
     memory_order,
@@ -89,15 +88,40 @@ def selected_along(x: Tensor, dim: int, places: tuple[int, ...]) -> Tensor:
 
 
 def _stepped(x: Tensor, dim: int, start: int, step: int, count: int) -> Tensor:
+    return _every(x, dim, start, step, count).clone()
+
+
+def _every(x: Tensor, dim: int, start: int, step: int, count: int) -> Tensor:
+    """A view of elements `step` apart along `dim`."""
     ranges = full_ranges(x.shape)
     ranges[dim] = (start, step, count)
-    return basic_index(x, tuple(ranges), (*x.shape[:dim], count, *x.shape[dim + 1 :])).clone()
+    return basic_index(x, tuple(ranges), (*x.shape[:dim], count, *x.shape[dim + 1 :]))
+
+
+class Repeat(Op):
+    """Each element along a dim several times in a row. `params`: the dim and how often."""
+
+    op = "repeat"
+
+    @staticmethod
+    def backward(ctx: Node, grad: Tensor) -> Tensor:
+        dim, times = ctx.params
+        count = grad.shape[dim] // times
+        total = _every(grad, dim, 0, times, count)
+        for i in range(1, times):  # NumPy is slow to sum over a short last dim
+            total = total + _every(grad, dim, i, times, count)
+        return total
 
 
 def _repeated(x: Tensor, dim: int, times: int) -> Tensor:
-    before, size, behind = x.shape[:dim], x.shape[dim], x.shape[dim + 1 :]
-    spread = expand_to(reshape_to(x, (*before, size, 1, *behind)), (*before, size, times, *behind))
-    return reshape_to(spread, (*before, size * times, *behind))
+    backend = x.backend
+    shape = (*x.shape[:dim], x.shape[dim] * times, *x.shape[dim + 1 :])
+    array = backend.full(shape, 0, x.dtype)
+    ranges = full_ranges(shape)
+    for i in range(times):
+        ranges[dim] = (i, times, x.shape[dim])
+        backend.assign(backend.slice(array, tuple(ranges)), x.array)
+    return result(Repeat, array, x.dtype, (x,), (), (dim, times))
 
 
 def _taken(x: Tensor, dim: int, places: tuple[int, ...]) -> Tensor:

@@ -76,9 +76,6 @@ from tinynet.ops.pooling import (
     max_pool1d,
     max_pool2d,
     max_pool3d,
-    max_unpool1d,
-    max_unpool2d,
-    max_unpool3d,
 )
 from tinynet.ops.shuffling import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from tinynet.ops.unpooling import max_unpool1d, max_unpool2d, max_unpool3d

@@ -13,9 +13,8 @@ from tinynet.autograd.mode import no_grad
 from tinynet.dtype import finfo, float32
 from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from tinynet.ops.movement import reshape_to
-from tinynet.ops.normalization import normalize_over, standardize
+from tinynet.ops.normalization import normalize_over, standardize, window_sum
 from tinynet.ops.operands import cast_to, require_floating, require_same_device, require_tensor
-from tinynet.ops.padding import pad
 from tinynet.tensor import Tensor
 
 
@@ -179,12 +178,7 @@ def local_response_norm(
         raise ArgumentError(f"{op}: size must be positive, got {size}")
     if not x.numel():
         return x
-    behind = (0, 0) * (x.ndim - 2)
-    squares = pad(x * x, (*behind, size // 2, (size - 1) // 2))
-    channels = x.shape[1]
-    total = squares.narrow(1, 0, channels)
-    for i in range(1, size):
-        total = total + squares.narrow(1, i, channels)
+    total = window_sum(x * x, size // 2, (size - 1) // 2)
     return x / (total * (alpha / size) + k) ** beta
 
 
