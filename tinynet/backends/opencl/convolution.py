@@ -294,7 +294,7 @@ class _Work:
         }  # fmt: skip
         if not self.is_small and task in ("CONVOLVE", "WEIGHTS"):
             defines["IN_STEP"] = self.in_step if self.in_step <= 2 else 0
-        if not self.is_small and task == "CONVOLVE" and self.windows.kernel[2] in (3, 5):
+        if not self.is_small and task == "CONVOLVE" and self.windows.kernel[2] in (1, 3, 5):
             defines["TAPS"] = self.windows.kernel[2]
         unsigned = macros(self.dtype)["U"]
         return _text(self.dtype, VECTOR=f"{unsigned}{self.lanes}", **defines)

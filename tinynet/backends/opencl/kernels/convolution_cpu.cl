@@ -268,6 +268,11 @@ ITEM convolve(global const S *restrict operand_a, global const S *restrict opera
     const long along_d = stride_depth, along_h = stride_height, in_step = stride_width;
 #endif
     U sums[ROWS * COLUMNS * LANES] __attribute__((aligned(64)));
+    long images[LANES], firsts[LANES];  // of each lane: divisions are slow
+    for (int i = 0; i < LANES; i++) {
+        images[i] = (block * LANES + i) / strips;
+        firsts[i] = (block * LANES + i) % strips * strip;
+    }
     for (long unit = begin; unit < LEAST(begin + share, units); unit++) {
         const long tile = unit % tiles, group = unit / tiles % groups;
         const long y_row = unit / tiles / groups, d = y_row / y_height, h = y_row % y_height;
@@ -293,7 +298,7 @@ ITEM convolve(global const S *restrict operand_a, global const S *restrict opera
             for (long j = 0; j < width; j += COLUMNS) {
                 const int across = LEAST(COLUMNS, width - j);
                 Taps tw = all;
-                if (strips == 1)
+                if (strips == 1 && all.count != TAPS)
                     tw = clipped(all, j * STEP, (j + across - 1) * STEP, before_width,
                                  x_width);
                 multiply(sums, x + (j * STEP + tw.begin) * LANES, w + tw.first * ROWS, channels,
@@ -302,8 +307,7 @@ ITEM convolve(global const S *restrict operand_a, global const S *restrict opera
                          tw.shift * LANES, tw.step * ROWS, in_step);
                 for (int r = 0; r < height; r++)
                     for (int i = 0; i < LANES; i++) {
-                        const long image = (block * LANES + i) / strips;
-                        const long first = (block * LANES + i) % strips * strip + j;
+                        const long image = images[i], first = firsts[i] + j;
                         const int last = image < count ? LEAST(across, places - first) : 0;
                         const long place = y_row * y_width + phase + first * step_w;
                         for (int q = 0; q < last; q++) {
