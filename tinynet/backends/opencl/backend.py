@@ -556,11 +556,11 @@ class OpenCLBackend:
 
     def check_indices(self, x: Array, indices: tuple[Array | None, ...]) -> None:
         """Raise for an index out of range. Values are read only where their bounds do not tell."""
-        if self.recorder is not None:
-            self.recorder.minds_bounds = True
         for dim, index in enumerate(indices):
             if index is None or 0 in index.shape:
                 continue
+            if self.recorder is not None and self.is_recorded:
+                self.recorder.rely_on_bounds(index)
             size = x.shape[dim]
             value = index.storage.value
             if value.bounds is None or value.bounds[0] < -size or value.bounds[1] >= size:
