@@ -11,7 +11,14 @@ from collections.abc import Callable
 from math import prod
 from typing import Any, NamedTuple
 
-from tinynet.backends.opencl import codegen, convolution, interpreter, matmul
+from tinynet.backends.opencl import (
+    codegen,
+    convolution,
+    convolution_cpu,
+    convolution_gpu,
+    interpreter,
+    matmul,
+)
 from tinynet.backends.opencl.array import Value, View, row_major
 from tinynet.backends.opencl.device import HEAD, Device, Kernel
 from tinynet.backends.opencl.fusion import Formula, Graph, Leaf
@@ -505,7 +512,8 @@ class Planner:
         if product.op == "matmul":
             return self.matrix_plan(product), 2 * prod(product.shape) * a.shape[-1]
         operands = [convolution.Operand(x.shape, x.strides, x.offset) for x in (a, b)]
-        planned = convolution.plan(self.device, product.dtype, product.params, *operands)
+        planner = convolution_cpu if self.device.is_cpu else convolution_gpu
+        planned = planner.plan(self.device, product.dtype, product.params, *operands)
         return planned, convolution.flops(product.params, a.shape, b.shape)
 
     def matrix_plan(self, product: Value) -> matmul.Plan:
