@@ -57,7 +57,6 @@ class _Work:
         self.registers = 28 if native >= 16 else 12
         # how places of the output are spaced that have the same taps, and what they cover
         steps = windows.stride if self.is_transposed else (1, 1, 1)
-        self.phases = steps
         self.places = -(-(windows.input if self.is_transposed else windows.output)[2] // steps[2])
         self.in_step = 1 if self.is_transposed else windows.stride[2]
         self.strips, self.strip = self.cut()
