@@ -17,22 +17,20 @@ from tinynet.windows import place as place_windows
 KINDS = ["convolve", "convolve_input", "convolve_weight"]
 each_kind = pytest.mark.parametrize("kind", KINDS)
 # input, kernel, stride, padding, dilation; then images, channels of x, channels of y, groups
+# (few kernel widths and strides, so that few kernels are compiled)
 SMALL = [
     ((4, 5), (3, 3), (1, 1), (1, 1), (1, 1), 3, 2, 3, 1),
     ((5, 7), (2, 3), (3, 2), (1, 2), (1, 1), 1, 4, 6, 2),
-    ((6, 7), (3, 2), (2, 3), (2, 0), (2, 2), 2, 1, 2, 1),
+    ((6, 7), (2, 3), (3, 2), (0, 2), (2, 2), 2, 1, 2, 1),
     ((5, 4), (1, 1), (1, 1), (0, 0), (1, 1), 2, 3, 9, 1),
     ((5, 6), (3, 3), (2, 2), (1, 1), (1, 1), 2, 4, 4, 4),
-    ((4, 4), (2, 2), (1, 1), (0, 0), (1, 1), 1, 2, 6, 2),
-    ((9,), (4,), (2,), (3,), (1,), 2, 3, 2, 1),
-    ((3, 4, 3), (2, 2, 2), (1, 2, 1), (1, 0, 1), (1, 1, 2), 2, 2, 3, 1),
+    ((4, 4), (2, 3), (1, 1), (0, 1), (1, 1), 1, 2, 6, 2),
+    ((9,), (9,), (1,), (5,), (1,), 2, 3, 2, 1),
+    ((3, 4, 3), (2, 2, 3), (1, 2, 1), (1, 0, 2), (1, 1, 2), 2, 2, 3, 1),
 ]
 LARGE = [
-    ((28, 28), (5, 5), (1, 1), (2, 2), (1, 1), 33, 1, 6, 1),
     ((15, 16), (3, 3), (2, 2), (1, 1), (1, 1), 7, 65, 33, 1),
-    ((20, 65), (3, 5), (1, 2), (1, 4), (2, 3), 1, 6, 9, 3),
-    ((16, 16), (4, 4), (4, 4), (0, 0), (1, 1), 5, 3, 24, 1),
-    ((16, 17), (5, 5), (2, 3), (2, 2), (1, 1), 3, 7, 14, 7),
+    ((20, 65), (2, 5), (3, 1), (1, 4), (2, 3), 1, 6, 9, 3),
     ((9, 9), (1, 1), (1, 1), (0, 0), (1, 1), 18, 64, 33, 1),
     ((7, 8, 9), (3, 3, 3), (1, 1, 1), (1, 1, 1), (1, 1, 1), 3, 5, 10, 5),
 ]
@@ -51,7 +49,7 @@ def test_shapes(device, kind):
 @pytest.mark.parametrize(("kind", "tile"), TILED, ids=str)
 def test_tiles_of_accelerators(started, kind, tile):
     """A kernel may run on any device, so a CPU checks them all; blocks end in each direction."""
-    shapes = sizes(started[0], SMALL[1:2], LARGE[2:3] if prod(tile.group) > 1 else ())
+    shapes = sizes(started[0], SMALL[:1], LARGE[1:2] if prod(tile.group) > 1 else ())
     for shape in shapes:
         check(started[0], kind, *shape, tile=tile)
 
@@ -72,13 +70,12 @@ def test_edges_of_tiles(started, rows, width):
 
 
 @each_kind
-@pytest.mark.parametrize("images", [1, 2, 5, 15, 16, 17, 33])
+@pytest.mark.parametrize("images", [1, 2, 5, 16, 17, 33])
 def test_images(device, kind, images):
     """On CPUs few images are cut in strips to fill vectors, and the last block is not full."""
     if is_simulator(device) and images not in (1, 5, 17):
         pytest.skip("slow")
     check(device, kind, (3, 11), (2, 3), (1, 1), (0, 1), (1, 1), images, 2, 3, 1)
-    check(device, kind, (4, 9), (3, 2), (2, 2), (1, 0), (1, 2), images, 2, 2, 2)
 
 
 @each_kind
@@ -87,7 +84,7 @@ def test_dtypes(device, kind, name):
     """Integers wrap around."""
     dtype = dtypes.BY_NAME[name]
     needs(device, dtype)
-    for shape in sizes(device, SMALL[1:2], LARGE[2:3]):
+    for shape in sizes(device, SMALL[1:2], LARGE[1:2]):
         check(device, kind, *shape, dtype=dtype)
 
 
@@ -105,22 +102,20 @@ def test_any_strides(device, kind):
 def test_windows_outside(device, kind):
     """Some cover nothing at all, some hang over the end, some of the input is covered by none."""
     for windows in [
-        Windows((3, 4), (5, 7), (2, 2), (2, 1), (3, 2), (1, 1)),
-        Windows((9, 12), (2, 3), (2, 3), (2, 2), (0, 1), (1, 1)),
-        Windows((8, 11), (3, 3), (2, 1), (3, 5), (0, 0), (1, 1)),
+        Windows((3, 4), (5, 7), (2, 3), (2, 1), (3, 4), (1, 1)),
         Windows((5, 2), (4, 6), (1, 3), (2, 1), (1, 4), (1, 2)),
+        Windows((9, 12), (2, 3), (2, 1), (2, 5), (0, 1), (1, 1)),
     ]:
-        for groups in (1, 2):
-            a, b = operands(kind, windows, 3, 2, 4, groups, dtypes.float32)
-            check_operands(device, kind, windows, groups, a, b)
+        a, b = operands(kind, windows, 3, 2, 4, 2, dtypes.float32)
+        check_operands(device, kind, windows, 2, a, b)
 
 
 @each_kind
 def test_wide_addresses(started, kind, monkeypatch):
     """Where numbers of 32 bits do not suffice."""
     monkeypatch.setattr(convolution_gpu.Product, "index_type", lambda product, parts: "long")
-    for shape in sizes(started[0], SMALL[1:2], LARGE[2:3]):
-        check(started[0], kind, *shape, tile=convolution_gpu.TILES[6])
+    for shape in sizes(started[0], SMALL[1:2], LARGE[1:2]):
+        check(started[0], kind, *shape, tile=TILES[-1])
 
 
 def test_when_addresses_are_wide(device):
@@ -148,7 +143,7 @@ def test_sums_in_parts(device, kind):
 @each_kind
 def test_epilogue(device, kind, groups):
     """An epilogue sees each element once, knows its place and has parameters of its own."""
-    windows, *shape = windows_of((5, 7), (2, 3), (2, 1), (1, 1), (1, 1), 3, 4, 8, groups)
+    windows, *shape = windows_of((3, 4), (1, 3), (2, 1), (0, 1), (1, 1), 3, 4, 8, groups)
     a, b = operands(kind, windows, *shape, dtypes.float32)
     wanted = getattr(reference, kind)(a, b, windows, groups)
     batch, rows, columns = as_matrices(kind, wanted.shape)
@@ -177,7 +172,7 @@ def test_same_program_for_other_sizes(device):
         assert device.compiled == compiled
 
 
-@pytest.mark.parametrize("shape", [LARGE[1], LARGE[2], SMALL[0]], ids=str)
+@pytest.mark.parametrize("shape", [LARGE[0], LARGE[1], SMALL[0]], ids=str)
 @each_kind
 def test_candidates(started, kind, shape):
     """Tiles that the device has room for, distinct."""

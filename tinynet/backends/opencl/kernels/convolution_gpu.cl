@@ -60,8 +60,7 @@ typedef struct {
 
 // What a column or a step adds to an element's address in x and to its coordinates.
 typedef struct __attribute__((aligned(16))) {
-    INDEX address;
-    int depth, height, width;
+    INDEX address, depth, height, width;
 } Place;
 
 static inline Digits digits_of(INDEX number, const int *sizes) {
