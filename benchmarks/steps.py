@@ -5,7 +5,6 @@ A system is named by its library and how it runs the step, tinynet's also by a d
 imported where they are used: a worker needs its own one and NumPy.
 """
 
-import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -91,11 +90,12 @@ def torch_trainer(workload: Workload, rate: float, is_compiled: bool) -> Trainer
 def _make_model(library: Any, workload: Workload, rate: float, device: str) -> tuple[Any, Any, Any]:
     """The model, the function of its loss and the optimiser, in the names of PyTorch's API."""
     nn = library.nn
-    activation = nn.Sigmoid if workload.is_nielsen else nn.ReLU
-    layers = []
-    for n_inputs, n_outputs in itertools.pairwise(workload.sizes):
-        layers += [nn.Linear(n_inputs, n_outputs), activation()]
-    model = nn.Sequential(*(layers if workload.is_nielsen else layers[:-1])).to(device)
+    makers = {
+        "linear": nn.Linear, "relu": nn.ReLU, "sigmoid": nn.Sigmoid, "norm": nn.BatchNorm2d,
+        "pool": nn.MaxPool2d, "flatten": nn.Flatten,
+        "conv": lambda *sizes: nn.Conv2d(*sizes[:3], padding=sizes[3]),
+    }  # fmt: skip
+    model = nn.Sequential(*[makers[kind](*sizes) for kind, *sizes in workload.layers]).to(device)
     with library.no_grad():
         for parameter, values in zip(model.parameters(), workload.make_weights(), strict=True):
             parameter.copy_(library.from_numpy(values))
@@ -117,12 +117,9 @@ def jax_trainer(workload: Workload, rate: float) -> Trainer:
     from jax import numpy as jnp
 
     def loss_of(weights: list[Any], x: Any, targets: Any) -> Any:
-        for i in range(0, len(weights), 2):
-            x = x @ weights[i].T + weights[i + 1]
-            if workload.is_nielsen:
-                x = jax.nn.sigmoid(x)
-            elif i + 2 < len(weights):
-                x = jax.nn.relu(x)
+        remaining = iter(weights)
+        for layer in workload.layers:
+            x = jax_layer(layer, x, remaining)
         if workload.is_nielsen:
             return ((x - targets) ** 2).sum() / (2 * workload.batch)
         return -jnp.take_along_axis(jax.nn.log_softmax(x), targets[:, None], axis=1).mean()
@@ -158,6 +155,30 @@ def jax_trainer(workload: Workload, rate: float) -> Trainer:
     return Trainer(jnp.asarray, step, lambda loss: jax.block_until_ready((state, loss)))
 
 
+def jax_layer(layer: Any, x: Any, weights: Any) -> Any:
+    """A layer in JAX; it takes its weights from an iterator."""
+    import jax
+    from jax import numpy as jnp
+
+    kind, *sizes = layer
+    if kind == "linear":
+        return x @ next(weights).T + next(weights)
+    if kind == "conv":
+        pads = [(sizes[3], sizes[3])] * 2
+        y = jax.lax.conv_general_dilated(x, next(weights), (1, 1), pads)
+        return y + next(weights)[:, None, None]
+    if kind == "norm":
+        centred = x - x.mean((0, 2, 3), keepdims=True)
+        scale = jax.lax.rsqrt((centred**2).mean((0, 2, 3), keepdims=True) + 1e-5)
+        return centred * scale * next(weights)[:, None, None] + next(weights)[:, None, None]
+    if kind == "pool":
+        size = (1, 1, sizes[0], sizes[0])
+        return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, size, size, "VALID")
+    if kind == "flatten":
+        return x.reshape(len(x), -1)
+    return getattr(jax.nn, kind)(x)
+
+
 def tinygrad_trainer(workload: Workload, rate: float) -> Trainer:
     """By tinygrad on its default device (DEV chooses one), the step in TinyJit."""
     from tinygrad import Context, Device, Tensor, TinyJit, nn
@@ -166,12 +187,9 @@ def tinygrad_trainer(workload: Workload, rate: float) -> Trainer:
     optimizer = (nn.optim.SGD if workload.is_nielsen else nn.optim.Adam)(weights, lr=rate)
 
     def loss_of(x: Any, targets: Any) -> Any:
-        for i in range(0, len(weights), 2):
-            x = x.linear(weights[i].transpose(), weights[i + 1])
-            if workload.is_nielsen:
-                x = x.sigmoid()
-            elif i + 2 < len(weights):
-                x = x.relu()
+        remaining = iter(weights)
+        for layer in workload.layers:
+            x = tinygrad_layer(layer, x, remaining)
         if workload.is_nielsen:
             return ((x - targets) ** 2).sum() / (2 * workload.batch)
         return x.sparse_categorical_crossentropy(targets)
@@ -190,3 +208,20 @@ def tinygrad_trainer(workload: Workload, rate: float) -> Trainer:
         Device[Device.DEFAULT].synchronize()
 
     return Trainer(lambda array: Tensor(array).realize(), step, wait)
+
+
+def tinygrad_layer(layer: Any, x: Any, weights: Any) -> Any:
+    """A layer in tinygrad; it takes its weights from an iterator."""
+    kind, *sizes = layer
+    if kind == "linear":
+        return x.linear(next(weights).transpose(), next(weights))
+    if kind == "conv":
+        return x.conv2d(next(weights), next(weights), padding=sizes[3])
+    if kind == "norm":
+        mean = x.mean((0, 2, 3))
+        centred = x - mean.reshape(1, -1, 1, 1)
+        scale = ((centred * centred).mean((0, 2, 3)) + 1e-5).rsqrt()
+        return x.batchnorm(next(weights), next(weights), mean, scale)
+    if kind == "pool":
+        return x.max_pool2d((sizes[0], sizes[0]))
+    return x.flatten(1) if kind == "flatten" else getattr(x, kind)()

@@ -32,33 +32,26 @@ def main(arguments=None):
     print(f"{len(train):,} digits to train on, {len(test):,} to test on, device {options.device}")
     print(model)
 
-    losses, accuracies = [], []
-    for epoch in range(1, options.epochs + 1):
-        start = time.perf_counter()
-        losses.append(train_epoch(model, loader, step, f"Epoch {epoch}/{options.epochs}"))
-        accuracies.append(measure_accuracy(model, test))
-        print(
-            f"Epoch {epoch}: loss {losses[-1]:.4f}, test accuracy {accuracies[-1]:.2%},"
-            f" took {time.perf_counter() - start:.1f} s"
-        )
-
-    options.out.mkdir(parents=True, exist_ok=True)
-    weights, picture = options.out / "mnist.safetensors", options.out / "mnist.png"
-    tn.save(model.state_dict(), weights)
-    draw(picture, model, test, losses, accuracies)
-    print(f"Weights: {weights.resolve()}\nPicture: {picture.resolve()}")
+    losses, accuracies = fit(model, loader, test, step, options.epochs)
+    save_results(options.out / "mnist", model, test, losses, accuracies)
 
 
 def parse_arguments(arguments):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--model", default="mlp", help=f"{', '.join(MODELS)} or 784-...-10")
+    return parser.parse_args(arguments)
+
+
+def make_parser(doc, epochs=5, batch_size=128, lr=1e-3):
+    """The options that all examples have, with these defaults."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("--device", default=str(tn.zeros(()).device), help="default: %(default)s")
-    parser.add_argument("--epochs", type=int, default=5, help="default: %(default)s")
-    parser.add_argument("--batch-size", type=int, default=128, help="default: %(default)s")
-    parser.add_argument("--lr", type=float, default=1e-3, help="Adam's; default: %(default)s")
+    parser.add_argument("--epochs", type=int, default=epochs, help="default: %(default)s")
+    parser.add_argument("--batch-size", type=int, default=batch_size, help="default: %(default)s")
+    parser.add_argument("--lr", type=float, default=lr, help="learning rate; default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder; default: runs")
-    return parser.parse_args(arguments)
+    return parser
 
 
 def make_model(sizes):
@@ -83,6 +76,21 @@ def make_step(model, optimizer):
     return step
 
 
+def fit(model, loader, test, step, epochs):
+    """Train, and test after each epoch; the losses and the accuracies by epoch."""
+    losses, accuracies = [], []
+    for epoch in range(1, epochs + 1):
+        start = time.perf_counter()
+        losses.append(train_epoch(model, loader, step, f"Epoch {epoch}/{epochs}"))
+        accuracies.append(measure_accuracy(model, test))
+        print(
+            f"Epoch {epoch}: loss {losses[-1]:.4f}, test accuracy {accuracies[-1]:.2%},"
+            f" took {time.perf_counter() - start:.1f} s",
+            flush=True,
+        )
+    return losses, accuracies
+
+
 def train_epoch(model, loader, step, title):
     """One pass over the training set; the mean of its batches' losses."""
     model.train()
@@ -102,16 +110,25 @@ def measure_accuracy(model, dataset):
     return n_right / len(dataset)
 
 
+def save_results(path, model, dataset, losses, accuracies):
+    """Write the weights and the picture, `path` with two endings."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    weights, picture = path.with_suffix(".safetensors"), path.with_suffix(".png")
+    tn.save(model.state_dict(), weights)
+    draw(picture, model, dataset, losses, accuracies)
+    print(f"Weights: {weights.resolve()}\nPicture: {picture.resolve()}")
+
+
 @tn.no_grad()
 def draw(path, model, dataset, losses, accuracies):
-    """A picture: loss and accuracy by epoch, and digits, of which mistaken ones are red."""
+    """A picture: loss and accuracy by epoch, and images, of which mistaken ones are red."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     figure = pyplot.figure(figsize=(12, 6), layout="constrained")
-    curves, digits = figure.subfigures(1, 2)
+    curves, examples = figure.subfigures(1, 2)
     epochs = range(1, len(losses) + 1)
     for axes, values, title in zip(
         curves.subplots(2, 1, sharex=True), (losses, accuracies), ("training loss", "test accuracy")
@@ -123,14 +140,16 @@ def draw(path, model, dataset, losses, accuracies):
     images, labels = dataset[:30]
     predictions = model(images).argmax(dim=1)
     for axes, image, label, prediction in zip(
-        digits.subplots(5, 6).flat, images.cpu().numpy(), labels.tolist(), predictions.tolist()
+        examples.subplots(5, 6).flat, images.cpu().numpy(), labels.tolist(), predictions.tolist()
     ):
         axes.imshow(image.reshape(28, 28), cmap="gray_r")
         axes.set_axis_off()
+        name, found = dataset.classes[label], dataset.classes[prediction]
         right = prediction == label
         axes.set_title(
-            f"{prediction}" if right else f"{prediction}, is {label}",
+            found if right else f"{found},\nis {name}",
             color="black" if right else "red",
+            fontsize="medium",
         )
     figure.savefig(path, dpi=120)
     pyplot.close(figure)

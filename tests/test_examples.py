@@ -1,6 +1,8 @@
 """The examples, on the sample of MNIST: they learn, and leave what they say they leave."""
 
+import gzip
 import importlib.util
+import math
 import re
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 import tinynet as tn
 from tinynet import settings
 from tinynet.data.images import SAMPLE
+from tinynet.errors import DataError
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -16,6 +19,18 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 @pytest.fixture(autouse=True)
 def sample(monkeypatch):
     monkeypatch.setenv(settings.DATA.name, str(SAMPLE))
+    monkeypatch.syspath_prepend(str(EXAMPLES))  # where they find each other
+
+
+@pytest.fixture
+def few(monkeypatch, tmp_path):
+    """The first 192 digits of each part of the sample, for what takes long."""
+    for path in SAMPLE.glob("*.gz"):
+        content = gzip.decompress(path.read_bytes())
+        start, size = (16, 28 * 28) if "idx3" in path.name else (8, 1)
+        head = content[:4] + (192).to_bytes(4, "big") + content[8:start]
+        (tmp_path / path.stem).write_bytes(head + content[start : start + 192 * size])
+    monkeypatch.setenv(settings.DATA.name, str(tmp_path))
 
 
 def load_example(name):
@@ -25,18 +40,26 @@ def load_example(name):
     return module
 
 
-def test_mnist(tmp_path, capsys):
-    load_example("mnist").main(["--epochs", "3", "--out", str(tmp_path / "made anew")])
+def run_example(name, folder, capsys, *arguments):
+    """Run it; its losses and accuracies by epoch. It must leave weights and a picture."""
+    load_example(name).main([*arguments, "--out", str(folder)])
     out = capsys.readouterr().out
     scores = re.findall(r"^Epoch (\d): loss ([\d.]+), test accuracy ([\d.]+)%, took", out, re.M)
-    assert [epoch for epoch, _, _ in scores] == ["1", "2", "3"]
-    assert float(scores[2][1]) < float(scores[0][1])
-    assert float(scores[2][2]) > 85
-    for kind, name in (("Weights", "mnist.safetensors"), ("Picture", "mnist.png")):
-        path = tmp_path / "made anew" / name
+    assert [int(epoch) for epoch, _, _ in scores] == list(range(1, len(scores) + 1))
+    for kind, ending in (("Weights", "safetensors"), ("Picture", "png")):
+        path = folder / f"{name}.{ending}"
         assert f"{kind}: {path}" in out
         assert path.stat().st_size > 1000
-    weights = tn.load(tmp_path / "made anew" / "mnist.safetensors")
+    return [float(loss) for _, loss, _ in scores], [float(accuracy) for _, _, accuracy in scores]
+
+
+def test_mnist(tmp_path, capsys):
+    folder = tmp_path / "made anew"
+    losses, accuracies = run_example("mnist", folder, capsys, "--epochs", "3")
+    assert len(losses) == 3
+    assert losses[2] < losses[0]
+    assert accuracies[2] > 85
+    weights = tn.load(folder / "mnist.safetensors")
     assert weights["0.weight"].shape == (128, 784)
 
 
@@ -90,3 +113,82 @@ def test_nielsen_gradient_is_his():
     steps = [delta1.mean(0), delta2.mean(0), delta1.T @ x / 5, delta2.T @ a1 / 5]
     for old, step, new in zip(before, steps, net.biases + net.weights):
         assert tn.allclose(old - step, new, atol=1e-6)
+
+
+def test_lenet(tmp_path, capsys):
+    losses, accuracies = run_example("lenet", tmp_path, capsys, "--epochs", "1", "--lr", "0.002")
+    assert len(losses) == 1
+    assert accuracies[0] > 70
+    weights = tn.load(tmp_path / "lenet.safetensors")
+    assert sum(weight.numel() for weight in weights.values()) == 61_706
+
+
+def test_mnist_cnn(few, tmp_path, capsys):
+    arguments = ("--epochs", "2", "--batch-size", "48")
+    losses, _ = run_example("mnist_cnn", tmp_path, capsys, *arguments)
+    assert losses[1] < losses[0]
+    weights = tn.load(tmp_path / "mnist_cnn.safetensors")
+    assert weights["13.weight"].shape == (10, 576)
+
+
+def test_mnist_cnn_learning_rate_rises_and_falls():
+    scale_rate = load_example("mnist_cnn").scale_rate
+    rates = [scale_rate(number, 10) for number in range(1, 11)]
+    assert rates == pytest.approx([1 / 2, 1, *[n / 9 for n in range(8, 0, -1)]])
+    assert scale_rate(1, 1) == 1
+
+
+def test_resnet(few, tmp_path, capsys):
+    arguments = ("--epochs", "1", "--batch-size", "64")
+    [loss], _ = run_example("resnet", tmp_path, capsys, *arguments)
+    assert math.isfinite(loss)
+    weights = tn.load(tmp_path / "resnet.safetensors")
+    assert len([name for name in weights if "conv" in name]) == 19
+    assert weights["blocks.8.conv2.weight"].shape == (64, 64, 3, 3)
+
+
+def test_resnet_shapes():
+    """Stages of 28, 14 and 7 pixels; a shortcut keeps every other pixel and adds channels."""
+    resnet = load_example("resnet")
+    model = resnet.ResNet()
+    assert sum(parameter.numel() for parameter in model.parameters()) == 269_434
+    x = tn.rand(2, 1, 28, 28)
+    assert model(x).shape == (2, 10)
+    assert tn.viz.feature_maps(model, x, "blocks.3").shape == (2, 32, 14, 14)
+    assert tn.viz.feature_maps(model, x, "blocks.8").shape == (2, 64, 7, 7)
+    y = tn.rand(1, 16, 4, 4)
+    assert tn.equal(model.blocks[3].shorten(y)[:, 8:24], y[:, :, ::2, ::2])
+    assert model.blocks[3].shorten(y).count_nonzero() == y[:, :, ::2, ::2].count_nonzero()
+
+
+def test_resnet_shifts_and_mirrors(on_device):
+    """Each image is cut out of its padded self at one of 25 places, mirrored or not."""
+    resnet = load_example("resnet")
+    images = tn.rand(200, 1, 6, 5)
+    padded = tn.zeros(200, 10, 9)
+    padded[:, 2:8, 2:7] = images[:, 0]
+    cut = [padded[:, i : i + 6, j : j + 5] for i in range(5) for j in range(5)]
+    ways = tn.stack([*cut, *[x.flip(2) for x in cut]])
+    is_such = (ways == resnet.augment(images)[:, 0]).all(-1).all(-1)
+    assert (is_such.sum(0) >= 1).all()
+    assert is_such.any(1).all()  # every way comes up
+
+
+def test_resnet_without_clothes_takes_digits(monkeypatch, capsys):
+    def fail(device):
+        raise DataError("no mirror")
+
+    monkeypatch.setattr(tn.data, "fashion_mnist", fail)
+    train, _ = load_example("resnet").load_data("cpu")
+    assert train.classes[9] == "9"
+    assert "so these are digits. What failed:\nno mirror" in capsys.readouterr().out
+
+
+def test_see_inside_cnn(few, tmp_path, capsys):
+    load_example("see_inside_cnn").main(["--out", str(tmp_path / "made anew")])
+    out = capsys.readouterr().out
+    assert "pool2: a unit sees (16, 16) pixels, its neighbour those (4, 4) on" in out
+    for name in ("filters", "maps", "reconstructions", "occlusion"):
+        path = tmp_path / "made anew" / f"inside_{name}.png"
+        assert f"Picture: {path}" in out
+        assert path.stat().st_size > 1000

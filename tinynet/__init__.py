@@ -27,6 +27,10 @@ from tinynet.dtype import (
 )
 from tinynet.io import load, save
 from tinynet.jitted import jit
+from tinynet.ops.adaptive import (
+    adaptive_avg_pool1d, adaptive_max_pool1d_with_indices as adaptive_max_pool1d,
+)
+from tinynet.nn.functional import group_norm, layer_norm, rms_norm
 from tinynet.ops.arithmetic import (
     add, addcdiv, addcmul, allclose, atan2, bitwise_and, left_shift as bitwise_left_shift,
     bitwise_or, right_shift as bitwise_right_shift, bitwise_xor, clamp, clamp as clip, copysign,
@@ -63,6 +67,7 @@ from tinynet.ops.linear import (
     addmm, baddbmm, bmm, dot, einsum, matmul, mm, mv, outer, tensordot, trace,
 )
 from tinynet.ops.movement import as_strided, diagonal, permute, reshape
+from tinynet.ops.pooling import avg_pool1d, max_pool1d, max_pool2d, max_pool3d
 from tinynet.ops.random import (
     Generator, bernoulli, get_rng_state, initial_seed, manual_seed, multinomial, normal, rand,
     rand_like, randint, randn, randn_like, randperm, set_rng_state, uniform,
@@ -77,6 +82,7 @@ from tinynet.ops.reduction import (
     std, std_mean, sum, var, var_mean,
 )
 from tinynet.ops.scan import cummax, cummin, cumprod, cumsum, logcumsumexp
+from tinynet.ops.shuffling import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from tinynet.ops.softmax import log_softmax, softmax
 from tinynet.ops.sorting import argsort, bincount, median, sort, topk, unique
 # isort: on
@@ -84,13 +90,13 @@ from tinynet.ops.sorting import argsort, bincount, median, sort, topk, unique
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from tinynet import data
+    from tinynet import data, viz
     from tinynet.inspection import counters, devices, memory, profile
 
 def __getattr__(name: str) -> Any:
     """What takes long to import, or is seldom used, is imported when it is first used."""
-    if name == "data":
-        return import_module("tinynet.data")
+    if name in ("data", "viz"):
+        return import_module(f"tinynet.{name}")
     if name in ("counters", "devices", "memory", "profile"):
         function = getattr(import_module("tinynet.inspection"), name)
         globals()[name] = function
@@ -99,38 +105,40 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [  # noqa: RUF022 (plain alphabetical order)
-    "Generator", "Tensor", "abs", "absolute", "acos", "acosh", "add", "addcdiv", "addcmul",
-    "addmm", "all", "allclose", "amax", "amin", "any", "arange", "arccos", "arcsin", "arctan",
-    "argmax", "argmin", "argsort", "as_strided", "as_tensor", "asarray", "asin", "asinh",
-    "atan", "atan2", "atanh", "autograd", "baddbmm", "bernoulli", "bfloat16", "bincount",
-    "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift",
-    "bitwise_xor", "bmm", "bool", "broadcast_to", "cat", "ceil", "chunk", "clamp", "clip",
-    "clone", "concat", "concatenate", "conv1d", "conv2d",
-    "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "copysign", "cos", "cosh", "count_nonzero", "counters",
-    "cummax", "cummin", "cumprod", "cumsum", "data", "device", "devices", "diag", "diag_embed",
-    "diagonal", "div", "divide", "dot", "double", "dtype", "einsum", "empty", "empty_like",
-    "enable_grad", "eq", "equal", "erf", "errors", "exp", "exp2", "expm1", "eye", "finfo",
-    "fix", "flatten", "flip", "float", "float16", "float32", "float64", "floor", "floor_divide",
-    "fmod", "from_dlpack", "from_numpy", "full", "full_like", "gather", "ge", "get_rng_state",
-    "greater", "gt", "half", "hstack", "iinfo", "index_add", "index_put", "index_select",
-    "inference_mode", "initial_seed", "int", "int16", "int32", "int64", "int8",
-    "is_grad_enabled", "isclose", "isfinite", "isinf", "isnan", "jit", "le", "lerp", "less",
-    "linalg",
-    "linspace", "load", "log", "log10", "log1p", "log2", "log_softmax", "logaddexp",
-    "logcumsumexp", "logical_and", "logical_not", "logical_or", "logical_xor", "logit",
-    "logspace", "logsumexp", "long", "lt", "manual_seed", "masked_fill", "masked_select",
-    "matmul", "max", "maximum", "mean", "median", "memory", "meshgrid", "min", "minimum", "mm",
-    "moveaxis", "movedim", "mul", "multinomial", "multiply", "mv", "nan_to_num", "narrow", "ne",
-    "neg", "negative", "nn", "no_grad", "nonzero", "norm", "normal", "ones", "ones_like",
-    "optim", "outer", "permute", "pow", "prod", "profile", "rand", "rand_like", "randint",
-    "randn", "randn_like", "randperm", "ravel", "reciprocal", "relu", "remainder",
-    "repeat_interleave", "reshape", "roll", "rot90", "round", "rsqrt", "save", "scatter",
-    "scatter_add", "scatter_reduce", "select", "set_grad_enabled", "set_rng_state", "sgn",
-    "sigmoid", "sign", "sin", "sinh", "softmax", "sort", "split", "sqrt", "square", "squeeze",
-    "stack", "std", "std_mean", "sub", "subtract", "sum", "swapaxes", "swapdims", "t", "take",
-    "take_along_dim", "tan", "tanh", "tensor", "tensor_split", "tensordot", "tile", "topk",
-    "trace", "transpose", "tril", "tril_indices", "triu", "triu_indices", "true_divide",
-    "trunc", "uint16", "uint32", "uint64", "uint8", "unbind", "unflatten", "uniform", "unique",
-    "unsqueeze", "var", "var_mean", "vstack", "where", "zeros", "zeros_like",
+    "Generator", "Tensor", "abs", "absolute", "acos", "acosh", "adaptive_avg_pool1d",
+    "adaptive_max_pool1d", "add", "addcdiv", "addcmul", "addmm", "all", "allclose", "amax",
+    "amin", "any", "arange", "arccos", "arcsin", "arctan", "argmax", "argmin", "argsort",
+    "as_strided", "as_tensor", "asarray", "asin", "asinh", "atan", "atan2", "atanh", "autograd",
+    "avg_pool1d", "baddbmm", "bernoulli", "bfloat16", "bincount", "bitwise_and",
+    "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
+    "bmm", "bool", "broadcast_to", "cat", "ceil", "channel_shuffle", "chunk", "clamp", "clip",
+    "clone", "concat", "concatenate", "conv1d", "conv2d", "conv3d", "conv_transpose1d",
+    "conv_transpose2d", "conv_transpose3d", "copysign", "cos", "cosh", "count_nonzero",
+    "counters", "cummax", "cummin", "cumprod", "cumsum", "data", "device", "devices", "diag",
+    "diag_embed", "diagonal", "div", "divide", "dot", "double", "dtype", "einsum", "empty",
+    "empty_like", "enable_grad", "eq", "equal", "erf", "errors", "exp", "exp2", "expm1", "eye",
+    "finfo", "fix", "flatten", "flip", "float", "float16", "float32", "float64", "floor",
+    "floor_divide", "fmod", "from_dlpack", "from_numpy", "full", "full_like", "gather", "ge",
+    "get_rng_state", "greater", "group_norm", "gt", "half", "hstack", "iinfo", "index_add",
+    "index_put", "index_select", "inference_mode", "initial_seed", "int", "int16", "int32",
+    "int64", "int8", "is_grad_enabled", "isclose", "isfinite", "isinf", "isnan", "jit",
+    "layer_norm", "le", "lerp", "less", "linalg", "linspace", "load", "log", "log10", "log1p",
+    "log2", "log_softmax", "logaddexp", "logcumsumexp", "logical_and", "logical_not",
+    "logical_or", "logical_xor", "logit", "logspace", "logsumexp", "long", "lt", "manual_seed",
+    "masked_fill", "masked_select", "matmul", "max", "max_pool1d", "max_pool2d", "max_pool3d",
+    "maximum", "mean", "median", "memory", "meshgrid", "min", "minimum", "mm", "moveaxis",
+    "movedim", "mul", "multinomial", "multiply", "mv", "nan_to_num", "narrow", "ne", "neg",
+    "negative", "nn", "no_grad", "nonzero", "norm", "normal", "ones", "ones_like", "optim",
+    "outer", "permute", "pixel_shuffle", "pixel_unshuffle", "pow", "prod", "profile", "rand",
+    "rand_like", "randint", "randn", "randn_like", "randperm", "ravel", "reciprocal", "relu",
+    "remainder", "repeat_interleave", "reshape", "rms_norm", "roll", "rot90", "round", "rsqrt",
+    "save", "scatter", "scatter_add", "scatter_reduce", "select", "set_grad_enabled",
+    "set_rng_state", "sgn", "sigmoid", "sign", "sin", "sinh", "softmax", "sort", "split",
+    "sqrt", "square", "squeeze", "stack", "std", "std_mean", "sub", "subtract", "sum",
+    "swapaxes", "swapdims", "t", "take", "take_along_dim", "tan", "tanh", "tensor",
+    "tensor_split", "tensordot", "tile", "topk", "trace", "transpose", "tril", "tril_indices",
+    "triu", "triu_indices", "true_divide", "trunc", "uint16", "uint32", "uint64", "uint8",
+    "unbind", "unflatten", "uniform", "unique", "unsqueeze", "var", "var_mean", "viz", "vstack",
+    "where", "zeros", "zeros_like",
 ]
 # fmt: on

@@ -85,16 +85,15 @@ def place(
     """
     output = []
     for n, k, s, p, q, d in zip(input, kernel, stride, *padding, dilation, strict=True):
-        reach = d * (k - 1) + 1
-        room = n + p + q - reach
-        if room < 0:
+        room = n + p + q - (d * (k - 1) + 1)
+        count = room // s + 1
+        if ceil_mode and room % s and count * s < n + p:
+            count += 1
+        if count < 1:
             raise ShapeError(
                 f"{op}: windows of {kernel} (dilation {dilation}) are larger than the input "
                 f"{input} padded by {padding[0]} and {padding[1]}"
             )
-        count = room // s + 1
-        if ceil_mode and room % s and count * s < n + p:
-            count += 1
         output.append(count)
     return Windows(input, tuple(output), kernel, stride, padding[0], dilation)
 

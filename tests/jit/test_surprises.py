@@ -933,3 +933,49 @@ def test_moved_to_another_device():
     mixed(x, y)
     with pytest.raises(DeviceError, match="jit: the function uses tensors on"):
         mixed(x, y)
+
+
+def test_state_that_earlier_results_still_refer_to():
+    """A result that nobody has read yet holds on to what a state was when it was written down."""
+    count = tn.zeros(())
+
+    @tn.jit
+    def step(x):
+        count.add_(1)
+        return x.sum() + count
+
+    results = []
+    for i in range(6):
+        results.append(step(tn.arange(2.0)))
+        assert count.item() == i + 1
+    assert [y.item() for y in results] == [i + 2 for i in range(6)]
+
+
+def test_a_counter_beside_indices_is_not_a_condition():
+    """What an index is made of decides whether it is in range; other integers may be any."""
+    count = tn.zeros((), dtype=tn.int64)
+    table = tn.arange(5.0)
+
+    @tn.jit
+    def step(x):
+        count.add_(1)
+        return table[x].sum()
+
+    results, tapes = [], set()
+    for i in range(8):
+        results.append(step(tn.tensor([i % 2, 3])).item())
+        tapes.add(id(step.tape))
+    assert results == [3 + i % 2 for i in range(8)]
+    assert count.item() == 8
+    assert len(tapes - {id(None)}) <= 2
+    with pytest.raises(DimError, match="index 8 is out of range"):
+        table[count]
+
+
+def test_what_is_made_of_any_integers_is_looked_at_when_it_is_an_index():
+    table = tn.arange(5.0)
+    increment = tn.jit(lambda x: x + 1)
+    for i in range(3):
+        increment(tn.tensor([i]))
+    with pytest.raises(DimError, match="index 101 is out of range"):
+        table[increment(tn.tensor([100]))]

@@ -223,14 +223,17 @@ class Backend(Protocol):
         """y: the largest element of each window, the first one of these, or the last NaN;
         and as int32 which tap that is, counted row by row over the kernel.
 
-        Every window covers something.
+        Every window covers something. Of zeros, the backend chooses which sign `y` has.
         """
 
     def pick(self, x: Any, taps: Any, windows: Windows) -> Any:
         """y: of each window the element at its tap."""
 
     def spread(self, y: Any, taps: Any, windows: Windows) -> Any:
-        """x: the transpose of `pick`. Sums where windows overlap, zeros where no window picks."""
+        """x: the transpose of `pick`. Sums where windows overlap, zeros where no window picks.
+
+        Here and in `fold`, sums run in the order of taps; those of float16 and bfloat16 in float32.
+        """
 
     def fold(self, parts: Any, windows: Windows) -> Any:
         """x: the sums of (batch, channels, *kernel, *output), each at its place; what is outside

@@ -7,7 +7,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import NDArray
 
-from tinynet.backends import host
+from tinynet.backends import host, numpy_windows
 from tinynet.backends import numpy_convolution as convolution
 from tinynet.backends.base import PutMode, Range
 from tinynet.backends.host import numpy_dtype
@@ -149,6 +149,19 @@ class NumPyBackend:
 
     def convolve_weight(self, x: Array, y: Array, windows: Windows, groups: int) -> Array:
         return convolution.run(convolution.convolve_weight, x, y, windows, groups)
+
+    def pool_max(self, x: Array, windows: Windows) -> tuple[Array, Array]:
+        pooled: tuple[Array, Array] = quiet.run(numpy_windows.pool_max, x, windows)
+        return pooled
+
+    def pick(self, x: Array, taps: Array, windows: Windows) -> Array:
+        return numpy_windows.pick(x, taps, windows)
+
+    def spread(self, y: Array, taps: Array, windows: Windows) -> Array:
+        return quiet.run(numpy_windows.spread, y, taps, windows)
+
+    def fold(self, parts: Array, windows: Windows) -> Array:
+        return quiet.run(numpy_windows.fold, parts, windows)
 
     def linalg(self, op: str, *operands: Array) -> tuple[Array, ...]:
         return host.linalg(op, *operands)

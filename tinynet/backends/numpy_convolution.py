@@ -173,7 +173,8 @@ def _add_columns(columns: Array, padded: Array, windows: Windows, rows: slice) -
             )
         ])  # fmt: skip
         target = padded[(slice(None), *places)]
-        np.add(target, parts[(slice(None), *tap)], target)
+        part: Any = (slice(None), *tap)
+        np.add(target, parts[part], target)
 
 
 def _innermost(target: Array) -> tuple[int, ...]:

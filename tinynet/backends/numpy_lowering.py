@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinynet.backends import numpy_convolution, numpy_windows
 from tinynet.backends.numpy_calls import ELEMENTWISE, UFUNCS, Array, as_element
 from tinynet.numbers import Number
 
@@ -65,9 +66,9 @@ def lower(
         dtype = [x for x in call.args[1:] if isinstance(x, Place)][-1].dtype
         if dtype.kind == "f":
             given = tuple([cell(x, dtype) if type(x) is Number else x for x in given])
-    outs = [resolve(out) for out in call.outs]
+    outs = tuple([resolve(out) for out in call.outs])
     rule = _RULES.get(call.method)
-    steps = None if rule is None else rule(call, given, outs[0])
+    steps = None if rule is None else rule(call, given, outs if len(outs) > 1 else outs[0])
     if steps is not None:
         return steps
     method = getattr(type(backend), call.method)
@@ -185,6 +186,13 @@ def _matmul(call: Any, given: Any, out: Any) -> list[Step] | None:
     return [(np.matmul, (x, y, out))]
 
 
+def _convolution(call: Any, given: Any, out: Any) -> list[Step] | None:
+    dtype = call.args[0].dtype
+    if dtype.itemsize == 2 and dtype.kind not in "iu":
+        return None
+    return [(getattr(numpy_convolution, call.method), (*given, out))]
+
+
 def _concatenate(call: Any, given: Any, out: Any) -> list[Step]:
     arrays, dim = given
     return [(partial(_join, dim, out), tuple(arrays))]
@@ -197,6 +205,10 @@ def _assign(call: Any, given: Any, out: Any) -> list[Step] | None:
     return [(np.copyto, (given[0], given[1], "unsafe"))] if is_apart else None
 
 
+def _windowed(call: Any, given: Any, out: Any) -> list[Step]:
+    return [(getattr(numpy_windows, call.method), (*given, out))]
+
+
 _RULES: dict[str, Callable[[Any, Any, Any], list[Step] | None]] = {
     "elementwise": _elementwise,
     "cast": _cast,
@@ -206,8 +218,15 @@ _RULES: dict[str, Callable[[Any, Any, Any], list[Step] | None]] = {
     "full": _full,
     "reduce": _reduce,
     "matmul": _matmul,
+    "convolve": _convolution,
+    "convolve_input": _convolution,
+    "convolve_weight": _convolution,
     "concatenate": _concatenate,
     "assign": _assign,
+    "pool_max": _windowed,
+    "pick": _windowed,
+    "spread": _windowed,
+    "fold": _windowed,
 }
 
 

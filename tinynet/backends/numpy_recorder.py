@@ -25,7 +25,8 @@ from tinynet.numbers import Number
 
 COMPUTED = (
     "full arange random_bits elementwise cast copy reduce arg_reduce scan argsort matmul linalg"
-    " concatenate take"
+    " concatenate take convolve convolve_input convolve_weight"
+    " pool_max pick spread fold"
 ).split()  # give new arrays
 WRITTEN = ("assign", "put")  # change their first argument
 MOVED = "reshape permute expand slice strided".split()  # give views, if they can

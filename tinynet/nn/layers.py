@@ -1,4 +1,4 @@
-"""Layers: `Linear`, `Dropout`, and those that only reshape or do nothing."""
+"""Layers: `Linear`, and those that only reshape or do nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinynet.dtype import DType
-from tinynet.errors import ArgumentError, ArgumentTypeError
+from tinynet.errors import ArgumentTypeError
 from tinynet.nn import functional, init
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
@@ -107,22 +107,3 @@ class Unflatten(Module):
     def extra_repr(self) -> str:
         """Dim and sizes."""
         return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
-
-
-class Dropout(Module):
-    """In training, zeros with probability `p` and all else scaled by `1 / (1 - p)`."""
-
-    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
-        super().__init__()
-        if not 0 <= p <= 1:
-            raise ArgumentError(f"Dropout: p must be between 0 and 1, got {p}")
-        self.p = p
-        self.inplace = inplace
-
-    def forward(self, input: Tensor) -> Tensor:
-        """The input's shape; the input itself in evaluation mode."""
-        return functional.dropout(input, self.p, self.training, self.inplace)
-
-    def extra_repr(self) -> str:
-        """Probability."""
-        return f"p={self.p}, inplace={self.inplace}"

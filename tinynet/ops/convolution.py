@@ -244,7 +244,7 @@ def _transposed(
             x.shape[2:], kernel, strides, pads, dilations, more, strict=True
         )
     ])  # fmt: skip
-    if any(n < 0 for n in sizes):
+    if any(n < 1 for n in sizes):
         raise ShapeError(f"{op}: the output of input {input.shape} would have sizes {sizes}")
     windows = Windows(sizes, x.shape[2:], kernel, strides, pads, dilations)
     y = _convolve_input(x, weight, bias, windows, groups)

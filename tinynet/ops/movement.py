@@ -14,7 +14,7 @@ from tinynet import shape as shapes
 from tinynet.autograd.graph import Node, alias, result, wrap
 from tinynet.autograd.operation import Op
 from tinynet.backends.base import Range
-from tinynet.dtype import int64
+from tinynet.dtype import Scalar, int64
 from tinynet.errors import DimError, ShapeError
 from tinynet.ops.operands import require_tensor
 from tinynet.shape import Shape
@@ -71,8 +71,7 @@ class Permute(Op):
 
     @staticmethod
     def backward(ctx: Node, grad: Tensor) -> Tensor:
-        dims = ctx.params
-        return permute_to(grad, tuple(sorted(range(len(dims)), key=dims.__getitem__)))
+        return permute_to(grad, inverse_order(ctx.params))
 
 
 def permute(input: Tensor, *order: Any, dims: Sequence[int] | None = None) -> Tensor:
@@ -126,6 +125,17 @@ def basic_index(x: Tensor, ranges: tuple[Range, ...], shape: Shape) -> Tensor:
     return alias(BasicIndex, array, x, (basic_index, (ranges, shape)), (ranges, x.shape))
 
 
+def memory_order(x: Tensor) -> Shape:
+    """The dims, from that of the longest steps in memory to that of the shortest."""
+    strides = x.backend.strides(x.array)
+    return tuple(sorted(range(len(strides)), key=strides.__getitem__, reverse=True))
+
+
+def inverse_order(dims: Shape) -> Shape:
+    """What takes `dims` back to their order."""
+    return tuple(sorted(range(len(dims)), key=dims.__getitem__))
+
+
 class Place(Op):
     """The reverse of `BasicIndex`. `params`: ranges and the input's shape."""
 
@@ -137,10 +147,15 @@ class Place(Op):
         return basic_index(grad, ranges, shape)
 
 
-def place(x: Tensor, ranges: tuple[Range, ...], shape: Shape) -> Tensor:
-    """Zeros of `shape` with `x` at `ranges`."""
+def place(x: Tensor, ranges: tuple[Range, ...], shape: Shape, value: Scalar = 0) -> Tensor:
+    """A tensor of `shape` with `x` at `ranges` and `value` elsewhere; in memory as `x` is."""
     backend = x.backend
-    array = backend.full(shape, 0, x.dtype)
+    order = memory_order(x)
+    if len(order) != len(shape) or order == tuple(range(len(shape))):
+        array = backend.full(shape, value, x.dtype)
+    else:
+        array = backend.full(tuple([shape[dim] for dim in order]), value, x.dtype)
+        array = backend.permute(array, inverse_order(order))
     window = backend.slice(array, ranges)
     backend.assign(window, backend.reshape(x.array, window.shape))
     return result(Place, array, x.dtype, (x,), (), (ranges, x.shape))

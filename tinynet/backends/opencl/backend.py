@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tinynet.backends import host
 from tinynet.backends.base import PutMode, Range
 from tinynet.backends.host import numpy_dtype
-from tinynet.backends.opencl import indexing, ordering, philox
+from tinynet.backends.opencl import indexing, ordering, philox, pooling
 from tinynet.backends.opencl.array import (
     Array,
     Bounds,
@@ -45,6 +45,7 @@ from tinynet.dtype import (
     float16,
     float32,
     float64,
+    int32,
     int64,
     uint32,
     uint64,
@@ -390,6 +391,53 @@ class OpenCLBackend:
             del shape[-1 if len(b.shape) == 1 else -2]
         return self.reshape(y, tuple(shape))
 
+    # windows
+    def pool_max(self, x: Array, windows: Windows) -> tuple[Array, Array]:
+        shape = (*x.shape[:2], *windows.output)
+        if 0 in x.shape:
+            return self.full(shape, 0, x.dtype), self.full(shape, 0, int32)
+        source = self.elements(x)
+        y = Value("memory", x.dtype, shape, bounds=source.bounds)
+        taps = Value("memory", int32, shape, bounds=(0, windows.taps - 1))
+        assert source.block is not None
+        y.block, taps.block = pooling.pool_max(
+            self.device, source.block.buffer, x.dtype, prod(x.shape[:2]), windows
+        )
+        return as_array(y), as_array(taps)
+
+    def pick(self, x: Array, taps: Array, windows: Windows) -> Array:
+        if 0 in x.shape:
+            return self.full(taps.shape, 0, x.dtype)
+        source, places = self.elements(x), self.elements(taps)
+        y = Value("memory", x.dtype, taps.shape, bounds=source.bounds)
+        assert source.block is not None
+        assert places.block is not None
+        y.block = pooling.pick(
+            self.device, source.block.buffer, places.block.buffer, x.dtype, prod(x.shape[:2]),
+            windows,
+        )  # fmt: skip
+        return as_array(y)
+
+    def spread(self, y: Array, taps: Array, windows: Windows) -> Array:
+        ndim = len(windows.kernel)
+        parts = self.reshape(y, (*y.shape[:2], *(1,) * ndim, *windows.output))
+        shape = (*y.shape[:2], *windows.kernel, *windows.output)
+        return self.fold(self.expand(parts, shape), windows, taps)
+
+    def fold(self, parts: Array, windows: Windows, taps: Array | None = None) -> Array:
+        shape = (*parts.shape[:2], *windows.input)
+        if 0 in parts.shape:
+            return self.full(shape, 0, parts.dtype)
+        source = self.memory(parts)
+        places = None if taps is None else self.elements(taps).block
+        x = Value("memory", parts.dtype, shape)
+        assert source.block is not None
+        x.block = pooling.fold(
+            self.device, source.block.buffer, parts.dtype, (shape[0], shape[1]), parts.strides,
+            parts.offset, windows, None if places is None else places.buffer,
+        )  # fmt: skip
+        return as_array(x)
+
     def linalg(self, op: str, *operands: Array) -> tuple[Array, ...]:
         results = host.linalg(op, *[self.to_numpy(x) for x in operands])
         return tuple([self.from_numpy(np.asarray(result)) for result in results])
@@ -508,11 +556,11 @@ class OpenCLBackend:
 
     def check_indices(self, x: Array, indices: tuple[Array | None, ...]) -> None:
         """Raise for an index out of range. Values are read only where their bounds do not tell."""
-        if self.recorder is not None:
-            self.recorder.minds_bounds = True
         for dim, index in enumerate(indices):
             if index is None or 0 in index.shape:
                 continue
+            if self.recorder is not None and self.is_recorded:
+                self.recorder.rely_on_bounds(index)
             size = x.shape[dim]
             value = index.storage.value
             if value.bounds is None or value.bounds[0] < -size or value.bounds[1] >= size:

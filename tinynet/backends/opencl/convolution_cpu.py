@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinynet.backends.opencl.convolution import Operand, Problem, Sizes, Task, problem
+from tinynet.backends.opencl.convolution import Operand, Problem, Sizes, Task, flops, problem
 from tinynet.backends.opencl.ctypes import macros
 from tinynet.backends.opencl.device import Device
 from tinynet.backends.opencl.matmul import Pack, Plan
 from tinynet.dtype import DType
 
+SMALL = 2**25  # operations that are not worth a kernel of their own
 CLOSE = 24 * 1024  # bytes of the nearest cache that a band of places may fill
 SHARES = 8  # items that a core gets, so that the last one to finish is not waited for long
 
@@ -53,13 +53,14 @@ class _Work:
         self.images = self.first.shape[0]
         native = max(4, self.device.cl_device.native_vector_width_float)
         self.lanes = max(2, min(16, 4 * native // self.dtype.itemsize))
-        self.registers = 28 if native >= 16 else 12
+        self.registers = 32 if native >= 16 else 16
         # how places of the output are spaced that have the same taps, and what they cover
         steps = windows.stride if self.is_transposed else (1, 1, 1)
-        self.phases = steps
         self.places = -(-(windows.input if self.is_transposed else windows.output)[2] // steps[2])
         self.in_step = 1 if self.is_transposed else windows.stride[2]
         self.strips, self.strip = self.cut()
+        task = Task(kind, windows, self.groups)
+        self.is_small = flops(task, self.first.shape, self.second.shape) < SMALL
         self.blocks = -(-self.images * self.strips // self.lanes)
 
     def cut(self) -> tuple[int, int]:
@@ -123,25 +124,26 @@ class _Work:
         inside = size if self.strips == 1 else 0
         return _Dim(before, before + max(inside, last + 1))
 
-    def tile(self, rows: int, columns: int) -> Tile:
-        """The tile that wastes least of its registers' work, and loads least."""
+    def tile(self, rows: int, columns: int, keeps_columns: bool = False) -> Tile:
+        """The tile that wastes least of its registers' work, and loads least.
+
+        Beside the sums, registers keep what is fewer of rows and columns, or the columns.
+        """
+        if self.is_small:
+            return Tile(4, self.registers // 5)
+
+        def is_held(tile: Tile) -> bool:
+            kept = tile.columns if keeps_columns else min(tile)
+            return tile.rows * tile.columns + kept + 1 <= self.registers
 
         def cost(tile: Tile) -> float:
             down, across = -(-rows // tile.rows), -(-columns // tile.columns)
             work = down * tile.rows * across * tile.columns
-            loads = 1 / tile.rows + 1 / tile.columns
+            loads = 1 / tile.rows + 2 / tile.columns  # a weight is spread over a vector
             return work * (1 + loads) + work / (tile.rows * tile.columns)
 
-        return min(self.tiles(), key=cost)
-
-    def tiles(self) -> Iterable[Tile]:
-        """Tiles that registers hold."""
-        return [
-            Tile(rows, columns)
-            for rows in (1, 2, 3, 4, 6, 8)
-            for columns in (1, 2, 3, 4, 5, 6, 8, 12)
-            if rows * columns <= self.registers
-        ]
+        tiles = [Tile(r, c) for r in (1, 3, 4, 6, 8) for c in (1, 2, 3, 4, 6, 8, 12)]
+        return min(filter(is_held, tiles), key=cost)
 
     def pack_images(self, number: int, x: Operand, dims: list[_Dim], step: int) -> Pack:
         """Copy images with the batch innermost."""
@@ -173,6 +175,7 @@ class _Work:
             total, share,
         )  # fmt: skip
         nbytes = total * channels * self.windows.taps * tile.rows * self.dtype.itemsize
+        tile = Tile(tile.rows, 1)
         return self.pack(1, "PACK_WEIGHT", nbytes, -(-total // share), scalars, tile)
 
     def pack(
@@ -188,7 +191,7 @@ class _Work:
         x, y = self.first, self.second
         channels, rows = x.shape[1] // groups, y.shape[1] // groups
         pairs = channels * windows.taps
-        tile = self.tile(rows, pairs)
+        tile = self.tile(rows, pairs, keeps_columns=True)
         behind = zip(windows.kernel, windows.output, windows.stride, windows.dilation, strict=True)
         places = (*windows.output[:2], self.strip)
         dims = [
@@ -229,14 +232,12 @@ class _Work:
         """The kernel's text, which is the same for as many shapes as can be."""
         defines = {
             "TASK": task, "LANES": self.lanes, "ROWS": tile.rows, "COLUMNS": tile.columns,
-            "TRANSPOSED": 0, "IN_STEP": 1, "TAPS": 0,
+            "TRANSPOSED": int(task == "CONVOLVE" and self.is_transposed), "IN_STEP": 0, "TAPS": 0,
         }  # fmt: skip
-        if task == "CONVOLVE":
-            kernel = self.windows.kernel[2]
-            defines |= {"TRANSPOSED": int(self.is_transposed), "IN_STEP": self.in_step}
-            defines["TAPS"] = kernel if kernel <= 7 else 0
-        elif task == "WEIGHTS":
-            defines["IN_STEP"] = self.in_step
+        if not self.is_small and task in ("CONVOLVE", "WEIGHTS"):
+            defines["IN_STEP"] = self.in_step if self.in_step <= 2 else 0
+        if not self.is_small and task == "CONVOLVE" and self.windows.kernel[2] in (1, 3, 5):
+            defines["TAPS"] = self.windows.kernel[2]
         unsigned = macros(self.dtype)["U"]
         return _text(self.dtype, VECTOR=f"{unsigned}{self.lanes}", **defines)
 

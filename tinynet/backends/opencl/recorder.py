@@ -37,7 +37,6 @@ class Recorder:
         self.pool = Pool(self.device.context, self.device.name, self.device.pool.largest)
         self.originals: list[Array] = []  # of the inputs
         self.constants: list[Value] = []  # held, so that nothing is written over them
-        self.minds_bounds = False  # whether integers were used as indices
         self.is_paused = False
         self.is_used = False
 
@@ -96,6 +95,22 @@ class Recorder:
     def can_read(self, index: Array) -> bool:
         """Whether values that were there before the recording can be read; they are a condition."""
         return id(index.storage) in self.sources
+
+    def rely_on_bounds(self, index: Array) -> None:
+        """Make it a condition that what an index is made of stays within the bounds it has."""
+        constants = {id(value) for value in self.constants}
+        values = [index.storage.value]
+        while values:
+            value = values.pop()
+            source = self.before.get(id(value))
+            if source is not None and source.before() is value:
+                source.is_relied_on = True
+            elif value.op != "memory":
+                operands = [x.value if type(x) is View else x for x in value.args]
+                values += [x for x in operands if type(x) is Value]
+            elif id(value) not in constants:  # nobody knows any more what it was made of
+                for each in self.sources.values():
+                    each.is_relied_on = True
 
     def narrow(self, index: Array) -> None:
         """Make it a condition that integers from outside stay within the bounds they have."""

@@ -83,7 +83,8 @@ class Place:
             for i, x in enumerate(launch.args)
             if any(x is buffer for buffer in buffers)
         ]
-        self.block = self.moved or self.block
+        if self.moved is not None:
+            self.use(self.moved)
 
     def use(self, block: Block) -> None:
         """Have the launches use another block."""
@@ -105,6 +106,7 @@ class Source:
         self.place = Place(value.block)
         self.before = weakref.ref(value)
         self.bounds = value.bounds
+        self.is_relied_on = False  # whether an index is in range because this has these bounds
 
 
 class Tape:
@@ -114,22 +116,24 @@ class Tape:
         self.backend = recorder.backend
         self.device = recorder.device
         self.launches = merged(self.device, recorder.launches, Launch.of)
-        self.minds_bounds = recorder.minds_bounds
         self.constants = recorder.constants
         self.nbytes = recorder.pool.used + recorder.pool.held
         self.device.pool.used += self.nbytes
         weakref.finalize(self, _give_back, self.device.pool, self.nbytes)
         sources = recorder.sources
+        # where integers from outside may be any, so may what is made of them
+        self.knows_bounds = all(s.is_relied_on or s.bounds is None for s in sources.values())
         each: Any
         for each in sources.values():
             each.place.find_uses(self.launches)
+            each.place.bounds = each.place.bounds if self.knows_bounds else None
         self.states = [s for s in sources.values() if not s.is_input]
         self.state_ids = {id(s.storage) for s in sources.values() if s.is_state}
         self.inputs = [sources.get(id(x.storage)) for x in recorder.inputs]
         self.pattern = self.pattern_of(recorder.originals)
         self.shapes = [(x.shape, x.dtype) for x in recorder.inputs]
         for key, source in zip(self.shapes, self.inputs):
-            if source is not None and source.bounds is not None and self.minds_bounds:
+            if source is not None and source.bounds is not None and source.is_relied_on:
                 self.backend.seen_bounds[key] = source.bounds
         self.fresh: list[tuple[Place, Value]] = []  # memory that each replay makes anew
         self.fresh_ids: dict[int, int] = {}
@@ -138,7 +142,9 @@ class Tape:
             if source is not None and not source.is_state:
                 source.storage = None  # nothing of the recorded call's stays here
         self.kept_places = [self.place_of(x) for x in kept]
-        self.kept_like = [(x.dtype, x.shape, x.storage.value.bounds) for x in kept]
+        self.kept_like = [
+            (x.dtype, x.shape, x.storage.value.bounds if self.knows_bounds else None) for x in kept
+        ]
         self.replays = 0
         self.unbound = [launch for launch in self.launches if not launch.numbers]
         self.numbers = [
@@ -210,14 +216,12 @@ class Tape:
         """Whether inputs share memory as those recorded did, and indices are in range."""
         if self.pattern_of(inputs) != self.pattern:
             return False
-        if self.minds_bounds:
-            for i, source in enumerate(self.inputs):
-                if source is not None and not self.is_inside(inputs[i], source.bounds):
-                    return False
-            for state in self.states:
-                if not _is_inside(state.storage.value, state.bounds):
-                    return False
-        return True
+        for x, source in zip(inputs, self.inputs):
+            is_known = source is None or not source.is_relied_on
+            if not is_known and not self.is_inside(x, source.bounds):
+                return False
+        relied_on = [state for state in self.states if state.is_relied_on]
+        return all(_is_inside(state.storage.value, state.bounds) for state in relied_on)
 
     def is_inside(self, x: Array, bounds: Bounds) -> bool:
         """Whether an input's integers lie within bounds; they are read only if that is unknown."""
@@ -293,7 +297,8 @@ class Tape:
 
     def new_storage(self, place: Place, known: Value) -> Storage:
         """Memory for outputs of the replay that is about to begin."""
-        value = Value("memory", known.dtype, known.shape, bounds=known.bounds)
+        bounds = known.bounds if self.knows_bounds else None
+        value = Value("memory", known.dtype, known.shape, bounds=bounds)
         value.block = self.device.pool.allocate(place.block.nbytes)
         place.use(value.block)
         return Storage(value)

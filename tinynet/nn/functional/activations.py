@@ -1,4 +1,4 @@
-"""Activations, and dropout. `inplace=True` writes the result into the input's memory."""
+"""Activations. `inplace=True` writes the result into the input's memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from tinynet.ops import softmax as softmax_ops
 from tinynet.ops.arithmetic import where
 from tinynet.ops.inplace import in_place
 from tinynet.ops.operands import require_floating, require_tensor
-from tinynet.ops.random import rand_like
 from tinynet.tensor import Tensor
 
 SELU_ALPHA = 1.6732632423543772848170429916717  # Klambauer et al. 2017, appendix 1
@@ -131,21 +130,6 @@ def _dim_of(op: str, input: Tensor, dim: int | None) -> int:
     chosen = 0 if require_tensor(op, input).ndim in (0, 1, 3) else 1
     warnings.warn(f"{op}: dim is left out, {chosen} is taken: pass dim", stacklevel=3)
     return chosen
-
-
-def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Zeros with probability `p`, all else scaled by `1 / (1 - p)`; nothing unless `training`."""
-    if not 0.0 <= p <= 1.0:
-        raise ArgumentError(f"dropout: p must be between 0 and 1, got {p}")
-    if not training or p == 0.0:
-        return require_tensor("dropout", input)
-    return _run("dropout", _dropout, inplace, input, p)
-
-
-def _dropout(x: Tensor, p: float) -> Tensor:
-    if p == 1.0:
-        return x * 0.0
-    return x * ((rand_like(x) >= p) * (1.0 / (1.0 - p)))
 
 
 def _run(

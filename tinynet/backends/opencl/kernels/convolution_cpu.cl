@@ -16,8 +16,8 @@
 // Work size: items, each a group of its own. PACK_*: a share of all channels, of all tiles.
 //   CONVOLVE: block by block, `splits` shares of its (row, group, tile) units. WEIGHTS: `parts`
 //   of the blocks, `splits` shares of (group, tile, COLUMNS pairs) units. SUM: a share of elements.
-// Limits: the kernel is TAPS wide, or TAPS is 0; IN_STEP is the stride along the width, 1 if
-//   TRANSPOSED. fma(), mad() and vloadn() are slow on PoCL 3.0, hence none of them.
+// Limits: the kernel is TAPS wide, or TAPS is 0; neighbours of a tile are IN_STEP apart in the
+//   input, or IN_STEP is 0. fma(), mad() and vloadn() are slow on PoCL 3.0, hence none of them.
 // Names that end in a digit are the epilogue's.
 
 #define CONVOLVE 1
@@ -32,6 +32,7 @@ typedef VECTOR loose __attribute__((aligned(sizeof(U))));  // a vector anywhere 
 #define MOST(x, y) ((x) > (y) ? (x) : (y))
 #define OUTLINED __attribute__((noinline))  // functions are compiled once, a kernel's body thrice
 #define ITEM kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
+#define STEP (IN_STEP ? IN_STEP : in_step)
 #define DIMS(x) const long x##_depth, const long x##_height, const long x##_width
 
 #if TASK == PACK_IMAGES
@@ -144,7 +145,7 @@ ITEM pack(global const S *restrict operand, global U *restrict packed, const lon
 #endif
 
 #if TASK == CONVOLVE
-#define X_TAP(x, q) (*(global const VECTOR *)((x) + (q) * IN_STEP * LANES))
+#define X_TAP(x, q) (*(global const VECTOR *)((x) + (q) * STEP * LANES))
 
 // Taps of one phase along one dim: the first one and how far the next is; and where, for the first
 // place, the first tap lies in the packed input and how far from there the next one.
@@ -195,7 +196,8 @@ OUTLINED void multiply(U *restrict sums, global const U *restrict x, global cons
                        const int channels, const long x_channel, const long w_channel,
                        const int depth, const long x_depth, const long w_depth,
                        const int height, const long x_height, const long w_height,
-                       const int width, const long x_width, const long w_width) {
+                       const int width, const long x_width, const long w_width,
+                       const long in_step) {
     VECTOR c[ROWS][COLUMNS];
 #pragma unroll
     for (int r = 0; r < ROWS; r++)
@@ -260,12 +262,17 @@ ITEM convolve(global const S *restrict operand_a, global const S *restrict opera
     const long w_channel = kernel_depth * w_plane;
 #if TRANSPOSED
     const long step_d = stride_depth, step_h = stride_height, step_w = stride_width;
-    const long along_d = 1, along_h = 1;
+    const long along_d = 1, along_h = 1, in_step = 1;
 #else
     const long step_d = 1, step_h = 1, step_w = 1;
-    const long along_d = stride_depth, along_h = stride_height;
+    const long along_d = stride_depth, along_h = stride_height, in_step = stride_width;
 #endif
     U sums[ROWS * COLUMNS * LANES] __attribute__((aligned(64)));
+    long images[LANES], firsts[LANES];  // of each lane: divisions are slow
+    for (int i = 0; i < LANES; i++) {
+        images[i] = (block * LANES + i) / strips;
+        firsts[i] = (block * LANES + i) % strips * strip;
+    }
     for (long unit = begin; unit < LEAST(begin + share, units); unit++) {
         const long tile = unit % tiles, group = unit / tiles % groups;
         const long y_row = unit / tiles / groups, d = y_row / y_height, h = y_row % y_height;
@@ -291,17 +298,16 @@ ITEM convolve(global const S *restrict operand_a, global const S *restrict opera
             for (long j = 0; j < width; j += COLUMNS) {
                 const int across = LEAST(COLUMNS, width - j);
                 Taps tw = all;
-                if (strips == 1)
-                    tw = clipped(all, j * IN_STEP, (j + across - 1) * IN_STEP, before_width,
+                if (strips == 1 && all.count != TAPS)
+                    tw = clipped(all, j * STEP, (j + across - 1) * STEP, before_width,
                                  x_width);
-                multiply(sums, x + (j * IN_STEP + tw.begin) * LANES, w + tw.first * ROWS, channels,
+                multiply(sums, x + (j * STEP + tw.begin) * LANES, w + tw.first * ROWS, channels,
                          x_channel, w_channel, td.count, td.shift * x_plane, td.step * w_plane,
                          th.count, th.shift * x_line, th.step * w_line, tw.count,
-                         tw.shift * LANES, tw.step * ROWS);
+                         tw.shift * LANES, tw.step * ROWS, in_step);
                 for (int r = 0; r < height; r++)
                     for (int i = 0; i < LANES; i++) {
-                        const long image = (block * LANES + i) / strips;
-                        const long first = (block * LANES + i) % strips * strip + j;
+                        const long image = images[i], first = firsts[i] + j;
                         const int last = image < count ? LEAST(across, places - first) : 0;
                         const long place = y_row * y_width + phase + first * step_w;
                         for (int q = 0; q < last; q++) {
@@ -318,7 +324,7 @@ ITEM convolve(global const S *restrict operand_a, global const S *restrict opera
 #if TASK == WEIGHTS
 OUTLINED void accumulate(global U *restrict sums, global const U *restrict *x,
                          global const U *restrict *y, const long height, const long width,
-                         const long x_line) {
+                         const long x_line, const long in_step) {
     VECTOR c[ROWS][COLUMNS];
 #pragma unroll
     for (int r = 0; r < ROWS; r++)
@@ -335,7 +341,7 @@ OUTLINED void accumulate(global U *restrict sums, global const U *restrict *x,
             VECTOR a[COLUMNS];
 #pragma unroll
             for (int q = 0; q < COLUMNS; q++)
-                a[q] = *(global const VECTOR *)(xs[q] + w * IN_STEP * LANES);
+                a[q] = *(global const VECTOR *)(xs[q] + w * STEP * LANES);
 #pragma unroll
             for (int r = 0; r < ROWS; r++) {
                 const VECTOR b = *(global const VECTOR *)(ys[r] + w * LANES);
@@ -395,7 +401,7 @@ ITEM weights(global const U *restrict x, global const U *restrict y, global U *r
                                         y_channel +
                                     (d * y_height + top) * y_width * LANES;
                         accumulate(all + unit * size, xs, ys, LEAST(band, y_height - top),
-                                   y_width, stride_height * x_line);
+                                   y_width, stride_height * x_line, stride_width);
                     }
             first = last;
         }
