@@ -247,6 +247,7 @@ def _plan_direct(device: Device, dtype: DType, product: Product) -> Plan:
     """Each element for itself: by an item, or for weights by a group of them."""
     items = _items(device)
     if product.kind == "convolve_weight":
+        items = min(items, FEW_ITEMS) if product.steps.total <= 4 * FEW_ITEMS else items
         size = product.elements * items
     else:
         elements = product.columns.outer * product.groups * product.rows * prod(product.output)
