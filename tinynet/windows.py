@@ -9,6 +9,9 @@ from typing import NamedTuple
 from tinynet.errors import ArgumentError, ShapeError
 from tinynet.shape import Shape, as_integer
 
+Sizes = int | Sequence[int]  # one for all dims, or one for each
+SPATIAL = ("", "length", "height, width", "depth, height, width")
+
 
 class Windows(NamedTuple):
     """Tap k of window o lies at `o * stride - padding + k * dilation` of the input, in each dim.
@@ -98,8 +101,9 @@ def place(
     return Windows(input, tuple(output), kernel, stride, padding[0], dilation)
 
 
-def split_batch(op: str, shape: Shape, ndim: int, dims: str) -> bool:
+def split_batch(op: str, shape: Shape, ndim: int) -> bool:
     """Whether an input of `shape` has a batch dim before its channels and `ndim` spatial dims."""
+    dims = SPATIAL[ndim]
     if len(shape) not in (ndim + 1, ndim + 2):
         raise ShapeError(
             f"{op}: the input must be (batch, channels, {dims}) or (channels, {dims}), got {shape}"

@@ -10,10 +10,9 @@ from tinynet.errors import ArgumentError, ShapeError
 from tinynet.nn import functional, init
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
-from tinynet.ops.convolution import Sizes
 from tinynet.ops.creation import empty
 from tinynet.tensor import Tensor
-from tinynet.windows import as_padding, as_sizes
+from tinynet.windows import Sizes, as_padding, as_sizes
 
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
@@ -122,7 +121,7 @@ class _Forward(_Convolution):
 
 
 class Conv1d(_Forward):
-    """A convolution over (batch, channels, width); see `functional.conv1d`.
+    """A convolution over (batch, channels, length); see `functional.conv1d`.
 
     `padding_mode` says what is beyond the edges: "zeros", "reflect", "replicate" or "circular".
     """
@@ -205,7 +204,7 @@ class _Transposed(_Convolution):
 
 
 class ConvTranspose1d(_Transposed):
-    """The transpose of a convolution, over (batch, channels, width)."""
+    """The transpose of a convolution, over (batch, channels, length)."""
 
     ndim = 1
 

@@ -16,7 +16,7 @@ from tinynet.errors import ArgumentError, DTypeError, ShapeError
 from tinynet.ops.joining import cat
 from tinynet.ops.movement import reshape_to
 from tinynet.ops.operands import require_floating, require_tensor
-from tinynet.ops.pooling import DIMS, flat_indices, mean_windows, pool_windows, positions
+from tinynet.ops.pooling import flat_indices, mean_windows, ndim_of, pool_windows, positions
 from tinynet.shape import Shape, as_integer
 from tinynet.windows import Windows, split_batch
 
@@ -100,8 +100,8 @@ def _adaptive_avg_pool(op: str, input: Tensor, output_size: OutputSize) -> Tenso
 def _checked(op: str, input: Tensor, output_size: OutputSize) -> tuple[Tensor, bool, Shape]:
     """The input with a batch dim, whether it had one, and the sizes of the output."""
     x = require_tensor(op, input)
-    ndim = int(op[-2])
-    is_batch = split_batch(op, x.shape, ndim, DIMS[ndim])
+    ndim = ndim_of(op)
+    is_batch = split_batch(op, x.shape, ndim)
     if 0 in x.shape[-ndim:] or (op not in MAY_BE_EMPTY and 0 in x.shape[1:]):
         raise ShapeError(f"{op}: only the first dim may be empty, got shape {x.shape}")
     given: Any = output_size

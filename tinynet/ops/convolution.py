@@ -17,13 +17,10 @@ from tinynet.errors import ArgumentError, DTypeError, ShapeError
 from tinynet.ops.movement import reshape_to
 from tinynet.ops.operands import require_same_device, require_tensor
 from tinynet.shape import Shape, as_integer
-from tinynet.windows import Windows, as_padding, as_sizes
+from tinynet.windows import SPATIAL, Sizes, Windows, as_padding, as_sizes
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
-
-Sizes = int | tuple[int, ...] | list[int]
-SPATIAL = ("", "width", "height, width", "depth, height, width")
 
 
 class Convolve(Op):
@@ -129,7 +126,7 @@ def conv1d(
 ) -> Tensor:  # fmt: skip
     """The cross-correlation that deep learning calls convolution.
 
-    Input (batch, in, width) or (in, width), weight (out, in / groups, kernel width), bias (out,).
+    Input (batch, in, length) or (in, length), weight (out, in / groups, kernel), bias (out,).
     `padding`: zeros on both sides, "valid" (none), or "same" (as much as keeps the size).
     """
     return _forward("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
@@ -163,8 +160,8 @@ def conv_transpose1d(
 ) -> Tensor:  # fmt: skip
     """The transpose of `conv1d`: what its gradient does, as an upsampling.
 
-    Input (batch, in, width) or (in, width), weight (in, out / groups, kernel width), bias (out,).
-    The width becomes `(width - 1) * stride - 2 * padding + dilation * (kernel - 1) +
+    Input (batch, in, length) or (in, length), weight (in, out / groups, kernel), bias (out,).
+    The length becomes `(length - 1) * stride - 2 * padding + dilation * (kernel - 1) +
     output_padding + 1`.
     """
     return _transposed(
@@ -257,7 +254,7 @@ def _operands(
     """The input with a batch dim, and whether it had one."""
     x = require_tensor(op, input)
     require_tensor(op, weight, "weight")
-    batched = geometry.split_batch(op, x.shape, ndim, SPATIAL[ndim])
+    batched = geometry.split_batch(op, x.shape, ndim)
     if weight.ndim != ndim + 2 or 0 in weight.shape:
         raise ShapeError(
             f"{op}: weight must be (channels, channels / groups, {SPATIAL[ndim]}) "

@@ -18,12 +18,11 @@ from tinynet.errors import ShapeError
 from tinynet.ops.movement import expand_to, reshape_to
 from tinynet.ops.operands import require_tensor
 from tinynet.shape import Shape
-from tinynet.windows import Windows, as_sizes, place, split_batch
+from tinynet.windows import Sizes, Windows, as_sizes, place, split_batch
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
 
-Sizes = int | Sequence[int]
 MOST_SLICES = 64  # taps that are added up one by one: what more have is reduced as a whole
 
 
@@ -141,7 +140,7 @@ def unfold(
     The batch dim may be missing, in `fold` too.
     """
     x = require_tensor("unfold", input)
-    is_batch = split_batch("unfold", x.shape, 2, "height, width")
+    is_batch = split_batch("unfold", x.shape, 2)
     if 0 in x.shape[is_batch:]:
         raise ShapeError(f"unfold: only the batch may be empty, got shape {x.shape}")
     windows = _windows("unfold", x.shape[-2:], kernel_size, dilation, padding, stride)

@@ -15,16 +15,14 @@ from tinynet.autograd.mode import no_grad
 from tinynet.autograd.operation import Op
 from tinynet.dtype import bool_, float32, int32, int64
 from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
-from tinynet.ops.folding import Sizes, sum_windows
+from tinynet.ops.folding import sum_windows
 from tinynet.ops.movement import reshape_to
 from tinynet.ops.operands import cast_to, require_tensor
 from tinynet.shape import Shape, as_integer
-from tinynet.windows import Windows, as_sizes, place, split_batch
+from tinynet.windows import Sizes, Windows, as_sizes, place, split_batch
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
-
-DIMS = ("", "length", "height, width", "depth, height, width")
 
 
 class MaxPool(Op):
@@ -359,7 +357,7 @@ def as_batch(op: str, input: Tensor) -> tuple[Tensor, bool]:
     """The input with a batch dim, which may be of size 0, and whether it had one."""
     x = require_tensor(op, input)
     ndim = ndim_of(op)
-    is_batch = split_batch(op, x.shape, ndim, DIMS[ndim])
+    is_batch = split_batch(op, x.shape, ndim)
     if 0 in x.shape[is_batch:]:
         raise ShapeError(f"{op}: only the batch may be empty, got shape {x.shape}")
     return (x if is_batch else reshape_to(x, (1, *x.shape))), is_batch

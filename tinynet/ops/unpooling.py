@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 from tinynet.dtype import int64
 from tinynet.errors import DimError, DTypeError, ShapeError
-from tinynet.ops.folding import Sizes
 from tinynet.ops.movement import reshape_to
 from tinynet.ops.operands import require_floating, require_same_device, require_tensor
-from tinynet.ops.pooling import DIMS, is_default, ndim_of
+from tinynet.ops.pooling import is_default, ndim_of
 from tinynet.shape import Shape, as_integer
-from tinynet.windows import as_sizes, split_batch
+from tinynet.windows import Sizes, as_sizes, split_batch
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -70,7 +69,7 @@ def _max_unpool(
     """`max_unpool1d` and its kin; `op` is their name."""
     ndim = ndim_of(op)
     x, places = require_tensor(op, input), require_tensor(op, indices, "indices")
-    is_batch = split_batch(op, x.shape, ndim, DIMS[ndim])
+    is_batch = split_batch(op, x.shape, ndim)
     require_floating(op, x)
     require_same_device(op, x, places)
     if places.dtype is not int64:
