@@ -184,17 +184,6 @@ def cubic(size: int, count: int, factor: float | None, align_corners: bool) -> R
 
 
 @lru_cache(maxsize=32)
-def area(size: int, count: int) -> Rows:
-    """Means of equal parts; parts that do not fit overlap."""
-
-    def taps(i: int) -> Taps:
-        start, stop = i * size // count, -(-(i + 1) * size // count)
-        return dict.fromkeys(range(start, stop), 1.0 / (stop - start))
-
-    return _as_rows(size, count, taps)
-
-
-@lru_cache(maxsize=32)
 def antialiased(
     size: int, count: int, factor: float | None, align_corners: bool, mode: str
 ) -> Rows:

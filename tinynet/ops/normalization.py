@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 from tinynet.autograd.graph import CONSTANT, Node, result, wrap
 from tinynet.autograd.mode import mode
 from tinynet.autograd.operation import Gradients, Op
-from tinynet.backends.base import Range
-from tinynet.ops.movement import full_ranges
 from tinynet.shape import Shape
 
 if TYPE_CHECKING:
@@ -169,34 +167,3 @@ def standardize(x: Tensor, mean: Tensor, scale: Tensor, bias: Tensor | None) -> 
     array = backend.elementwise("add", array, shift, out=array)
     inputs: tuple[Any, ...] = (x, scale, CONSTANT if bias is None else bias)
     return result(Standardize, array, x.dtype, inputs, (x, mean.detach(), scale))
-
-
-class WindowSum(Op):
-    """`params`: how far a window reaches before and behind."""
-
-    op = "window_sum"
-
-    @staticmethod
-    def backward(ctx: Node, grad: Tensor) -> Tensor:
-        before, behind = ctx.params
-        return window_sum(grad, behind, before)
-
-
-def window_sum(x: Tensor, before: int, behind: int) -> Tensor:
-    """Along dim 1, the sum of each element, `before` ones before it and `behind` ones behind it."""
-    backend, size = x.backend, x.shape[1]
-    array = backend.elementwise("mul", x.array, 1.0)  # a copy that lies in memory as x does
-    for shift in range(-before, behind + 1):
-        count = size - abs(shift)
-        if shift and count > 0:
-            target, source = (max(-shift, 0), 1, count), (max(shift, 0), 1, count)
-            window = backend.slice(array, _on_channels(x.shape, target))
-            part = backend.slice(x.array, _on_channels(x.shape, source))
-            backend.elementwise("add", window, part, out=window)
-    return result(WindowSum, array, x.dtype, (x,), (), (before, behind))
-
-
-def _on_channels(shape: Shape, range_: Range) -> tuple[Range, ...]:
-    ranges = full_ranges(shape)
-    ranges[1] = range_
-    return tuple(ranges)

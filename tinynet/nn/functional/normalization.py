@@ -13,9 +13,11 @@ from tinynet.autograd.mode import no_grad
 from tinynet.dtype import finfo, float32
 from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from tinynet.ops.movement import reshape_to
-from tinynet.ops.normalization import normalize_over, standardize, window_sum
+from tinynet.ops.normalization import normalize_over, standardize
 from tinynet.ops.operands import cast_to, require_floating, require_same_device, require_tensor
+from tinynet.ops.pooling import mean_windows
 from tinynet.tensor import Tensor
+from tinynet.windows import Windows
 
 
 def batch_norm(
@@ -178,8 +180,12 @@ def local_response_norm(
         raise ArgumentError(f"{op}: size must be positive, got {size}")
     if not x.numel():
         return x
-    total = window_sum(x * x, size // 2, (size - 1) // 2)
-    return x / (total * (alpha / size) + k) ** beta
+    squares = (x * x).transpose(1, 2)  # channels become the first of the dims to pool over
+    sizes, ones = squares.shape[2:], (1,) * (x.ndim - 2)
+    kernel, padding = (size, *ones[1:]), (size // 2, *[0] * (x.ndim - 3))
+    windows = Windows(sizes, sizes, kernel, ones, padding, ones)
+    mean = mean_windows(squares, windows, size).transpose(1, 2)
+    return x / (mean * alpha + k) ** beta
 
 
 def normalize(

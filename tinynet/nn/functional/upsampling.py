@@ -9,6 +9,7 @@ from tinynet import shape as shapes
 from tinynet.dtype import float32
 from tinynet.errors import ArgumentError, ShapeError
 from tinynet.ops import interpolation
+from tinynet.ops.adaptive import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from tinynet.ops.operands import as_number, require_floating, require_tensor
 from tinynet.tensor import Tensor
 
@@ -16,6 +17,7 @@ NDIMS = {  # how many spatial dims a mode is for
     "nearest": (1, 2, 3), "nearest-exact": (1, 2, 3), "area": (1, 2, 3), "linear": (1,),
     "bilinear": (2,), "bicubic": (2,), "trilinear": (3,), "lanczos": (2,),
 }  # fmt: skip
+AREA = {1: adaptive_avg_pool1d, 2: adaptive_avg_pool2d, 3: adaptive_avg_pool3d}
 WITHOUT_CORNERS = ("nearest", "nearest-exact", "area")
 
 
@@ -40,12 +42,14 @@ def interpolate(
     sizes, factors = _sizes_and_factors(x, size, scale_factor)
     if recompute_scale_factor and size is not None:
         raise ArgumentError("interpolate: recompute_scale_factor is for scale_factor, not for size")
-    if recompute_scale_factor or mode == "area":
+    if recompute_scale_factor:
         factors = [None] * len(sizes)
     if min(sizes, default=1) < 1 or 0 in x.shape[1:]:
         raise ShapeError(
             f"interpolate: cannot resize from {x.shape[2:]} to {tuple(sizes)}, shape {x.shape}"
         )
+    if mode == "area":
+        return AREA[len(sizes)](x, sizes)
     is_narrow = x.dtype.itemsize == 2 and x.dtype.is_floating_point
     y = x.to(float32) if is_narrow else x  # rounded once, at the end
     for dim, (count, factor) in enumerate(zip(sizes, factors, strict=True), 2):
@@ -69,9 +73,7 @@ def _resized(
         places = interpolation.nearest(size, count, factor, offset)
         return interpolation.selected_along(x, dim, places)
     require_floating("interpolate", x)
-    if mode == "area":
-        rows = interpolation.area(size, count)
-    elif antialias:
+    if antialias:
         rows = interpolation.antialiased(size, count, factor, align_corners, mode)
     else:
         weigh = interpolation.cubic if mode == "bicubic" else interpolation.linear
