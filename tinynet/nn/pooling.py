@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 from tinynet.nn import functional
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
+from tinynet.windows import Sizes
 
-Sizes = int | Sequence[int]
 OutputSize = int | Sequence[int | None]
 
 
-class _MaxPool(Module):
+class _Pool(Module):
+    """What pools have in common: a function, and the options that it takes behind the input."""
+
+    function: ClassVar[Callable[..., Any]]
+
+    def options(self) -> tuple[Any, ...]:
+        """What follows the input."""
+        raise NotImplementedError
+
+    def forward(self, input: Tensor) -> Any:
+        """(*, channels, *sizes); with `return_indices`, values and indices."""
+        return type(self).function(input, *self.options())
+
+
+class _MaxPool(_Pool):
     """Arguments are those of `functional.max_pool1d`."""
 
     def __init__(
@@ -51,37 +65,40 @@ class _MaxPool(Module):
 class MaxPool1d(_MaxPool):
     """The largest of each window of (*, channels, length)."""
 
-    def forward(self, input: Tensor) -> Any:
-        """With `return_indices`, values and indices."""
-        return functional.max_pool1d(input, *self.options())
+    function = functional.max_pool1d
 
 
 class MaxPool2d(_MaxPool):
     """The largest of each window of (*, channels, height, width)."""
 
-    def forward(self, input: Tensor) -> Any:
-        """With `return_indices`, values and indices."""
-        return functional.max_pool2d(input, *self.options())
+    function = functional.max_pool2d
 
 
 class MaxPool3d(_MaxPool):
     """The largest of each window of (*, channels, depth, height, width)."""
 
-    def forward(self, input: Tensor) -> Any:
-        """With `return_indices`, values and indices."""
-        return functional.max_pool3d(input, *self.options())
+    function = functional.max_pool3d
 
 
 class _MaxUnpool(Module):
     """Arguments are those of `functional.max_unpool1d`."""
 
-    ndim = 0
+    ndim: ClassVar[int]
+    function: ClassVar[Callable[..., Tensor]]
 
     def __init__(self, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0) -> None:
         super().__init__()
         self.kernel_size = _repeated(kernel_size, self.ndim)
         self.stride = _repeated(kernel_size if stride is None else stride, self.ndim)
         self.padding = _repeated(padding, self.ndim)
+
+    def forward(
+        self, input: Tensor, indices: Tensor, output_size: Sequence[int] | None = None
+    ) -> Tensor:
+        """`output_size`: what was pooled, where several sizes give the same."""
+        return type(self).function(
+            input, indices, self.kernel_size, self.stride, self.padding, output_size
+        )
 
     def extra_repr(self) -> str:
         """Sizes."""
@@ -92,76 +109,25 @@ class MaxUnpool1d(_MaxUnpool):
     """Undoes `MaxPool1d`, with the indices that it returned."""
 
     ndim = 1
-
-    def forward(
-        self, input: Tensor, indices: Tensor, output_size: Sequence[int] | None = None
-    ) -> Tensor:
-        """`output_size`: what was pooled, where several sizes give the same."""
-        return functional.max_unpool1d(
-            input, indices, self.kernel_size, self.stride, self.padding, output_size
-        )
+    function = functional.max_unpool1d
 
 
 class MaxUnpool2d(_MaxUnpool):
     """Undoes `MaxPool2d`, with the indices that it returned."""
 
     ndim = 2
-
-    def forward(
-        self, input: Tensor, indices: Tensor, output_size: Sequence[int] | None = None
-    ) -> Tensor:
-        """`output_size`: what was pooled, where several sizes give the same."""
-        return functional.max_unpool2d(
-            input, indices, self.kernel_size, self.stride, self.padding, output_size
-        )
+    function = functional.max_unpool2d
 
 
 class MaxUnpool3d(_MaxUnpool):
     """Undoes `MaxPool3d`, with the indices that it returned."""
 
     ndim = 3
-
-    def forward(
-        self, input: Tensor, indices: Tensor, output_size: Sequence[int] | None = None
-    ) -> Tensor:
-        """`output_size`: what was pooled, where several sizes give the same."""
-        return functional.max_unpool3d(
-            input, indices, self.kernel_size, self.stride, self.padding, output_size
-        )
+    function = functional.max_unpool3d
 
 
-class AvgPool1d(Module):
-    """The mean of each window of (*, channels, length)."""
-
-    def __init__(
-        self,
-        kernel_size: Sizes,
-        stride: Sizes | None = None,
-        padding: Sizes = 0,
-        ceil_mode: bool = False,
-        count_include_pad: bool = True,
-    ) -> None:
-        super().__init__()
-        self.kernel_size = _repeated(kernel_size, 1)
-        self.stride = _repeated(kernel_size if stride is None else stride, 1)
-        self.padding = _repeated(padding, 1)
-        self.ceil_mode = ceil_mode
-        self.count_include_pad = count_include_pad
-
-    def forward(self, input: Tensor) -> Tensor:
-        """(*, channels, length) to (*, channels, windows)."""
-        return functional.avg_pool1d(
-            input, self.kernel_size, self.stride, self.padding, self.ceil_mode,
-            self.count_include_pad,
-        )  # fmt: skip
-
-    def extra_repr(self) -> str:
-        """Sizes."""
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
-
-
-class _AvgPool(Module):
-    """Arguments are those of `functional.avg_pool2d`."""
+class _AvgPool(_Pool):
+    """Arguments are those of `functional.avg_pool2d`; in one dim there is no `divisor_override`."""
 
     def __init__(
         self,
@@ -192,23 +158,41 @@ class _AvgPool(Module):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
+class AvgPool1d(_AvgPool):
+    """The mean of each window of (*, channels, length)."""
+
+    function = functional.avg_pool1d
+
+    def __init__(
+        self,
+        kernel_size: Sizes,
+        stride: Sizes | None = None,
+        padding: Sizes = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
+        kernel = _repeated(kernel_size, 1)
+        steps = kernel if stride is None else _repeated(stride, 1)
+        super().__init__(kernel, steps, _repeated(padding, 1), ceil_mode, count_include_pad)
+
+    def options(self) -> tuple[Any, ...]:
+        """What follows the input."""
+        return super().options()[:-1]
+
+
 class AvgPool2d(_AvgPool):
     """The mean of each window of (*, channels, height, width)."""
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Height and width become numbers of windows."""
-        return functional.avg_pool2d(input, *self.options())
+    function = functional.avg_pool2d
 
 
 class AvgPool3d(_AvgPool):
     """The mean of each window of (*, channels, depth, height, width)."""
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Depth, height and width become numbers of windows."""
-        return functional.avg_pool3d(input, *self.options())
+    function = functional.avg_pool3d
 
 
-class _LPPool(Module):
+class _LPPool(_Pool):
     """Arguments are those of `functional.lp_pool1d`."""
 
     def __init__(
@@ -239,33 +223,31 @@ class _LPPool(Module):
 class LPPool1d(_LPPool):
     """The norm of each window of (*, channels, length)."""
 
-    def forward(self, input: Tensor) -> Tensor:
-        """(*, channels, length) to (*, channels, windows)."""
-        return functional.lp_pool1d(input, *self.options())
+    function = functional.lp_pool1d
 
 
 class LPPool2d(_LPPool):
     """The norm of each window of (*, channels, height, width)."""
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Height and width become numbers of windows."""
-        return functional.lp_pool2d(input, *self.options())
+    function = functional.lp_pool2d
 
 
 class LPPool3d(_LPPool):
     """The norm of each window of (*, channels, depth, height, width)."""
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Depth, height and width become numbers of windows."""
-        return functional.lp_pool3d(input, *self.options())
+    function = functional.lp_pool3d
 
 
-class _AdaptivePool(Module):
+class _AdaptivePool(_Pool):
     """`output_size`: how many windows, along all dims or each."""
 
     def __init__(self, output_size: OutputSize) -> None:
         super().__init__()
         self.output_size: Any = output_size
+
+    def options(self) -> tuple[Any, ...]:
+        """What follows the input."""
+        return (self.output_size,)
 
     def extra_repr(self) -> str:
         """Size."""
@@ -275,25 +257,19 @@ class _AdaptivePool(Module):
 class AdaptiveAvgPool1d(_AdaptivePool):
     """Means of so many windows, whatever the length."""
 
-    def forward(self, input: Tensor) -> Tensor:
-        """(*, channels, length) to (*, channels, output_size)."""
-        return functional.adaptive_avg_pool1d(input, self.output_size)
+    function = functional.adaptive_avg_pool1d
 
 
 class AdaptiveAvgPool2d(_AdaptivePool):
     """Means of so many windows, whatever height and width are."""
 
-    def forward(self, input: Tensor) -> Tensor:
-        """(*, channels, height, width) to (*, channels, *output_size)."""
-        return functional.adaptive_avg_pool2d(input, self.output_size)
+    function = functional.adaptive_avg_pool2d
 
 
 class AdaptiveAvgPool3d(_AdaptivePool):
     """Means of so many windows, whatever depth, height and width are."""
 
-    def forward(self, input: Tensor) -> Tensor:
-        """(*, channels, depth, height, width) to (*, channels, *output_size)."""
-        return functional.adaptive_avg_pool3d(input, self.output_size)
+    function = functional.adaptive_avg_pool3d
 
 
 class _AdaptiveMaxPool(_AdaptivePool):
@@ -303,29 +279,27 @@ class _AdaptiveMaxPool(_AdaptivePool):
         super().__init__(output_size)
         self.return_indices = return_indices
 
+    def options(self) -> tuple[Any, ...]:
+        """What follows the input."""
+        return self.output_size, self.return_indices
+
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
     """The largest of so many windows, whatever the length."""
 
-    def forward(self, input: Tensor) -> Any:
-        """(*, channels, length) to (*, channels, output_size)."""
-        return functional.adaptive_max_pool1d(input, self.output_size, self.return_indices)
+    function = functional.adaptive_max_pool1d
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     """The largest of so many windows, whatever height and width are."""
 
-    def forward(self, input: Tensor) -> Any:
-        """(*, channels, height, width) to (*, channels, *output_size)."""
-        return functional.adaptive_max_pool2d(input, self.output_size, self.return_indices)
+    function = functional.adaptive_max_pool2d
 
 
 class AdaptiveMaxPool3d(_AdaptiveMaxPool):
     """The largest of so many windows, whatever depth, height and width are."""
 
-    def forward(self, input: Tensor) -> Any:
-        """(*, channels, depth, height, width) to (*, channels, *output_size)."""
-        return functional.adaptive_max_pool3d(input, self.output_size, self.return_indices)
+    function = functional.adaptive_max_pool3d
 
 
 class Unfold(Module):

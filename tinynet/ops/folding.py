@@ -15,7 +15,7 @@ from tinynet.autograd.graph import Node, alias, result
 from tinynet.autograd.operation import Op
 from tinynet.backends.base import Backend
 from tinynet.errors import ShapeError
-from tinynet.ops.movement import expand_to, reshape_to
+from tinynet.ops.movement import expand_to, full_ranges, place_array, reshape_to
 from tinynet.ops.operands import require_tensor
 from tinynet.shape import Shape
 from tinynet.windows import Sizes, Windows, as_sizes, place, split_batch
@@ -54,8 +54,8 @@ class Unfold(Op):
 
 def unfold_windows(x: Tensor, windows: Windows) -> Tensor:
     """(batch, channels, *input) to (batch, channels, *kernel, *output): a view, if unpadded."""
-    array, inside = _padded(x.backend, x.array, windows)
-    view = _view(x.backend, array, inside)
+    array, inside = _padded(x, windows)
+    view = _view(x, array, inside)
     if array is x.array:
         return alias(Unfold, view, x, (unfold_windows, (windows,)), windows)
     return result(Unfold, view, x.dtype, (x,), (), windows)
@@ -78,10 +78,10 @@ class SumWindows(Op):
 def sum_windows(x: Tensor, windows: Windows) -> Tensor:
     """(batch, channels, *input) to (batch, channels, *output)."""
     backend = x.backend
-    array, inside = _padded(backend, x.array, windows)
+    array, inside = _padded(x, windows)
     if windows.taps > MOST_SLICES or prod(windows.output) == 1:
         dims = tuple(range(2, 2 + len(windows.kernel)))
-        y = backend.reduce("sum", _view(backend, array, inside), dims, False)
+        y = backend.reduce("sum", _view(x, array, inside), dims, False)
     else:
         y = _sum_slices(backend, array, inside)
     return result(SumWindows, y, x.dtype, (x,), (), windows)
@@ -102,34 +102,27 @@ def _sum_slices(backend: Backend, x: Any, windows: Windows) -> Any:
     return total
 
 
-def _padded(backend: Backend, x: Any, windows: Windows) -> tuple[Any, Windows]:
-    """`x` with zeros wherever windows reach, and these windows, which then need no padding."""
+def _padded(x: Tensor, windows: Windows) -> tuple[Any, Windows]:
+    """The array with zeros wherever windows reach, and these windows, which need no padding."""
     behind = [max(n, 0) for n in windows.behind]
     if not any(windows.padding) and not any(behind):
-        return x, windows
+        return x.array, windows
     sizes = zip(windows.padding, windows.input, behind, strict=True)
     size = tuple([p + n + q for p, n, q in sizes])
-    strides = backend.strides(x)
-    order = sorted(range(len(strides)), key=lambda dim: -abs(strides[dim]))  # as x has it in memory
-    shape = (*x.shape[:2], *size)
-    memory = backend.full(tuple([shape[dim] for dim in order]), 0, x.dtype)
-    padded = backend.permute(memory, tuple(sorted(range(len(order)), key=order.__getitem__)))
-    ranges = [(p, 1, n) for p, n in zip(windows.padding, windows.input, strict=True)]
-    inner = backend.slice(padded, (*[(0, 1, n) for n in x.shape[:2]], *ranges))
-    backend.assign(inner, x)
-    return padded, windows._replace(input=size, padding=(0,) * len(size))
+    inner = [(p, 1, n) for p, n in zip(windows.padding, windows.input, strict=True)]
+    array = place_array(x, (*full_ranges(x.shape[:2]), *inner), (*x.shape[:2], *size))
+    return array, windows._replace(input=size, padding=(0,) * len(size))
 
 
-def _view(backend: Backend, x: Any, windows: Windows) -> Any:
+def _view(x: Tensor, array: Any, windows: Windows) -> Any:
     """The view (batch, channels, *kernel, *output) of an array that all windows are inside of."""
-    strides = backend.strides(x)
-    inner = strides[2:]
-    taps = [step * d for step, d in zip(inner, windows.dilation, strict=True)]
-    outer = [step * s for step, s in zip(inner, windows.stride, strict=True)]
     shape = (*x.shape[:2], *windows.kernel, *windows.output)
     if 0 in shape:
-        return backend.full(shape, 0, x.dtype)
-    return backend.strided(x, shape, (*strides[:2], *taps, *outer), 0)
+        return x.backend.full(shape, 0, x.dtype)
+    batch, channel, *inner = x.backend.strides(array)
+    taps = [step * d for step, d in zip(inner, windows.dilation, strict=True)]
+    outer = [step * s for step, s in zip(inner, windows.stride, strict=True)]
+    return x.backend.strided(array, shape, (batch, channel, *taps, *outer), 0)
 
 
 def unfold(

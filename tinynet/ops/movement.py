@@ -149,6 +149,12 @@ class Place(Op):
 
 def place(x: Tensor, ranges: tuple[Range, ...], shape: Shape, value: Scalar = 0) -> Tensor:
     """A tensor of `shape` with `x` at `ranges` and `value` elsewhere; in memory as `x` is."""
+    array = place_array(x, ranges, shape, value)
+    return result(Place, array, x.dtype, (x,), (), (ranges, x.shape))
+
+
+def place_array(x: Tensor, ranges: tuple[Range, ...], shape: Shape, value: Scalar = 0) -> Any:
+    """The array of `place`."""
     backend = x.backend
     order = memory_order(x)
     if len(order) != len(shape) or order == tuple(range(len(shape))):
@@ -158,7 +164,7 @@ def place(x: Tensor, ranges: tuple[Range, ...], shape: Shape, value: Scalar = 0)
         array = backend.permute(array, inverse_order(order))
     window = backend.slice(array, ranges)
     backend.assign(window, backend.reshape(x.array, window.shape))
-    return result(Place, array, x.dtype, (x,), (), (ranges, x.shape))
+    return array
 
 
 class Windows(Op):
