@@ -231,7 +231,7 @@ class _Work:
     def text(self, task: str, tile: Tile) -> str:
         """The kernel's text, which is the same for as many shapes as can be."""
         defines = {
-            "TASK": task, "LANES": self.lanes, "ROWS": tile.rows, "COLUMNS": tile.columns,
+            "TASK": task, "WIDTH": self.lanes, "ROWS": tile.rows, "COLUMNS": tile.columns,
             "TRANSPOSED": int(task == "CONVOLVE" and self.is_transposed), "IN_STEP": 0, "TAPS": 0,
         }  # fmt: skip
         if not self.is_small and task in ("CONVOLVE", "WEIGHTS"):
@@ -256,4 +256,4 @@ def _has_no_gaps(sizes: list[int], steps: list[int]) -> bool:
 
 @functools.cache
 def _text(dtype: DType, **defines: Any) -> str:
-    return Device.text("convolution_cpu", **macros(dtype), **defines)
+    return Device.text("vectors_cpu", "convolution_cpu", **macros(dtype), **defines)

@@ -67,10 +67,11 @@ class Device:
         return self.build(self.text(file, **defines), name, types)
 
     @staticmethod
-    def text(file: str, **defines: Any) -> str:
-        """The text of `kernels/FILE.cl` behind the prelude and these macros."""
+    def text(*files: str, **defines: Any) -> str:
+        """The text of each `kernels/FILE.cl`, in order, behind the prelude and these macros."""
         head = "".join(f"#define {key} {value}\n" for key, value in defines.items())
-        return PRELUDE + head + (KERNELS / f"{file}.cl").read_text(encoding="utf-8")
+        texts = [(KERNELS / f"{file}.cl").read_text(encoding="utf-8") for file in files]
+        return "".join([PRELUDE, head, *texts])
 
     def build_generated(self, program: str, name: str, types: tuple[Any, ...]) -> Kernel:
         """Compile a generated program, which may call what `kernels/functions.cl` has."""

@@ -275,7 +275,7 @@ def _plan_cpu(problem: _Problem, cores: int) -> Plan:
     scalars = problem.scalars(first, second)
     types = (None, None, *[np.int64] * len(scalars), np.int32, np.int32, np.int32)
     return Plan(
-        _text("matmul_cpu", **defines),
+        _text("vectors_cpu", "matmul_cpu", **defines),
         "matmul",
         (count * -(-m // rows) * -(-n // columns),),
         (1,),
@@ -304,7 +304,7 @@ def _pack(
         (operand,),
         operand,
         outer * inner * batch * problem.dtype.itemsize,
-        _text("matmul_cpu", **defines),
+        _text("vectors_cpu", "matmul_cpu", **defines),
         "pack",
         (outer * inner * parts * -(-count // block),),
         (1,),
@@ -315,8 +315,8 @@ def _pack(
 
 
 @functools.cache
-def _text(file: str, **defines: Any) -> str:
-    return Device.text(file, **defines)
+def _text(*files: str, **defines: Any) -> str:
+    return Device.text(*files, **defines)
 
 
 def _deep(k: int, tile: Tile) -> int:

@@ -26,32 +26,13 @@
 #define WEIGHTS 4
 #define SUM 5
 
-typedef VECTOR loose __attribute__((aligned(sizeof(U))));  // a vector anywhere in memory
-
-#define LEAST(x, y) ((x) < (y) ? (x) : (y))  // min() is a call on PoCL
+#define LANES WIDTH
 #define MOST(x, y) ((x) > (y) ? (x) : (y))
-#define OUTLINED __attribute__((noinline))  // functions are compiled once, a kernel's body thrice
 #define ITEM kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 #define STEP (IN_STEP ? IN_STEP : in_step)
 #define DIMS(x) const long x##_depth, const long x##_height, const long x##_width
 
 #if TASK == PACK_IMAGES
-static inline void transpose(VECTOR *x) {  // log2(LANES) perfect shuffles
-#pragma unroll
-    for (int round = 1; round < LANES; round *= 2) {
-        VECTOR y[LANES];
-#pragma unroll
-        for (int i = 0; i < LANES / 2; i++) {
-            y[2 * i].even = x[i].lo;
-            y[2 * i].odd = x[i + LANES / 2].lo;
-            y[2 * i + 1].even = x[i].hi;
-            y[2 * i + 1].odd = x[i + LANES / 2].hi;
-        }
-#pragma unroll
-        for (int i = 0; i < LANES; i++) x[i] = y[i];
-    }
-}
-
 // A row of LANES images, `image` elements apart, which lies without gaps.
 OUTLINED void interleave(global U *restrict to, global const U *restrict from, const int width,
                          const long image) {

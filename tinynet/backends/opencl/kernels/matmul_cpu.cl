@@ -21,8 +21,6 @@
 #define PACK_COLUMNS 3
 #define MATVEC 4
 
-typedef VECTOR loose __attribute__((aligned(sizeof(U))));  // a vector anywhere in memory
-
 #define FACTOR(x)                                                                        \
     const long x##_offset, const long x##_outer, const long x##_inner, const long x##_line, \
         const long x##_step
@@ -35,8 +33,6 @@ typedef VECTOR loose __attribute__((aligned(sizeof(U))));  // a vector anywhere 
 
 #if TASK != MATVEC
 
-#define LEAST(x, y) ((x) < (y) ? (x) : (y))  // min() is a call on PoCL
-#define OUTLINED __attribute__((noinline))  // functions are compiled once, a kernel's body thrice
 #if TASK == MATMUL && !IS_PACKED
 #define SPACE private
 #else
@@ -49,23 +45,6 @@ typedef VECTOR loose __attribute__((aligned(sizeof(U))));  // a vector anywhere 
 #define FEW 8  // of k are copied from all lines before the next, so that stores are close by
 #define A_TILE TILE(ROWS)
 #define B_TILE TILE(COLUMNS)
-
-// WIDTH vectors become the columns of what they were the rows of: log2(WIDTH) perfect shuffles.
-static inline void transpose(VECTOR *x) {
-#pragma unroll
-    for (int round = 1; round < WIDTH; round *= 2) {
-        VECTOR y[WIDTH];
-#pragma unroll
-        for (int i = 0; i < WIDTH / 2; i++) {
-            y[2 * i].even = x[i].lo;
-            y[2 * i].odd = x[i + WIDTH / 2].lo;
-            y[2 * i + 1].even = x[i].hi;
-            y[2 * i + 1].odd = x[i + WIDTH / 2].hi;
-        }
-#pragma unroll
-        for (int i = 0; i < WIDTH; i++) x[i] = y[i];
-    }
-}
 
 // One tile from memory with stride 1 along k; returns how much of k it did. Vectors that reach
 // past the tile's lines spoil the first ones of the next k, which are written later.

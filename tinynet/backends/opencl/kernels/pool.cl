@@ -12,6 +12,18 @@
 
 #define GEOMETRY int4 input, int4 output, int4 window, int4 stride, int4 padding, int4 dilation
 
+// A work-item's units; and where one is: the plane, and in it d, h and w.
+#define EACH_UNIT                                                                            \
+    for (long unit = (long)get_global_id(0) * share, stop = min(unit + share, units); unit < stop; \
+         unit++)
+#define ROW(row, size)                      \
+    int h = (int)((row) % size.y);          \
+    int d = (int)((row) / size.y % size.x); \
+    long plane = (row) / size.y / size.x;
+#define ELEMENT(size)             \
+    int w = (int)(unit % size.z); \
+    ROW(unit / size.z, size)
+
 static inline int is_inside(int at, int n) { return at >= 0 && at < n; }
 
 // The windows whose tap lies inside, if that of window 0 is at `start`: from the first to an end.
@@ -34,12 +46,8 @@ __kernel void pool_max_rows(
     __global const S *restrict x, __global S *restrict y, __global int *restrict taps, long units,
     long share, GEOMETRY
 ) {
-    long start = get_global_id(0) * share;
-    long stop = min(start + share, units);
-    for (long unit = start; unit < stop; unit++) {
-        int h = (int)(unit % output.y);
-        int d = (int)(unit / output.y % output.x);
-        long plane = unit / output.y / output.x;
+    EACH_UNIT {
+        ROW(unit, output)
         __global S *restrict to = y + unit * output.z;
         __global int *restrict best = taps + unit * output.z;
         for (int o = 0; o < output.z; o++) {
@@ -75,13 +83,8 @@ __kernel void pool_max(
     __global const S *restrict x, __global S *restrict y, __global int *restrict taps, long units,
     long share, GEOMETRY
 ) {
-    long start = get_global_id(0) * share;
-    long stop = min(start + share, units);
-    for (long unit = start; unit < stop; unit++) {
-        int w = (int)(unit % output.z);
-        int h = (int)(unit / output.z % output.y);
-        int d = (int)(unit / output.z / output.y % output.x);
-        long plane = unit / output.z / output.y / output.x;
+    EACH_UNIT {
+        ELEMENT(output)
         C best = 0;
         int found = -1, tap = 0;
         for (int i = 0; i < window.x; i++)
@@ -110,13 +113,8 @@ __kernel void pick(
     __global const S *restrict x, __global const int *restrict taps, __global S *restrict y,
     long units, long share, GEOMETRY
 ) {
-    long start = get_global_id(0) * share;
-    long stop = min(start + share, units);
-    for (long unit = start; unit < stop; unit++) {
-        int w = (int)(unit % output.z);
-        int h = (int)(unit / output.z % output.y);
-        int d = (int)(unit / output.z / output.y % output.x);
-        long plane = unit / output.z / output.y / output.x;
+    EACH_UNIT {
+        ELEMENT(output)
         int tap = taps[unit];
         int at_w = w * STRIDE - padding.z + tap % window.z * dilation.z;
         int at_h = h * stride.y - padding.y + tap / window.z % window.y * dilation.y;
@@ -143,12 +141,8 @@ __kernel void fold_rows(
     PARTS, __global S *restrict x, long units, long share, long channels, long offset, long8 steps,
     GEOMETRY
 ) {
-    long start = get_global_id(0) * share;
-    long stop = min(start + share, units);
-    for (long unit = start; unit < stop; unit++) {
-        int h = (int)(unit % input.y);
-        int d = (int)(unit / input.y % input.x);
-        long plane = unit / input.y / input.x;
+    EACH_UNIT {
+        ROW(unit, input)
         long base = offset + plane / channels * steps.s0 + plane % channels * steps.s1;
         __global S *restrict to = x + unit * input.z;
         for (int w = 0; w < input.z; w++) to[w] = 0;
@@ -182,13 +176,8 @@ __kernel void fold(
     PARTS, __global S *restrict x, long units, long share, long channels, long offset, long8 steps,
     GEOMETRY
 ) {
-    long start = get_global_id(0) * share;
-    long stop = min(start + share, units);
-    for (long unit = start; unit < stop; unit++) {
-        int w = (int)(unit % input.z);
-        int h = (int)(unit / input.z % input.y);
-        int d = (int)(unit / input.z / input.y % input.x);
-        long plane = unit / input.z / input.y / input.x;
+    EACH_UNIT {
+        ELEMENT(input)
         long base = offset + plane / channels * steps.s0 + plane % channels * steps.s1;
         C total = 0;
         int tap = 0;
