@@ -9,7 +9,6 @@ NumPy's elementwise operations keep; where an input comes that way no copy is tr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import product
 from math import prod
 from typing import Any
 
@@ -18,6 +17,7 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from tinynet.backends.numpy_calls import quiet
+from tinynet.backends.numpy_windows import add_parts
 from tinynet.windows import Windows
 
 Array = NDArray[Any]
@@ -49,15 +49,14 @@ def convolve_input(
     x = batch_innermost(len(y), channels, windows.input, y.dtype) if out is None else out
     matrix = _by_group(weight, groups).swapaxes(1, 2)
     for images in _images(len(y)):
-        count = len(y[images])
-        padded = np.zeros((channels, *_padded(windows), count), y.dtype)
-        for rows in _rows(windows, padded, weight.shape[0] // groups, groups):
+        target = np.moveaxis(x[images], 0, -1)
+        block = np.zeros(target.shape, y.dtype)
+        for rows in _rows(windows, block, weight.shape[0] // groups, groups):
             columns = np.matmul(matrix, _places(y[images, :, rows], groups))
-            _add_columns(columns, padded, windows, rows)
-        inside = tuple([
-            slice(p, p + n) for p, n in zip(windows.padding, windows.input, strict=True)
-        ])  # fmt: skip
-        np.copyto(np.moveaxis(x[images], 0, -1), padded[(slice(None), *inside)])
+            inside = _of_rows(windows, rows)
+            parts = columns.reshape(channels, *windows.kernel, *inside.output, target.shape[-1])
+            add_parts(np.moveaxis(parts, -1, 0), inside, np.moveaxis(block, -1, 0))
+        np.copyto(target, block)
     return x
 
 
@@ -160,21 +159,13 @@ def _places(y: Array, groups: int) -> Array:
     return lines.reshape(groups, y.shape[1] // groups, -1)
 
 
-def _add_columns(columns: Array, padded: Array, windows: Windows, rows: slice) -> None:
-    """Add what windows of some rows hold to the places they cover."""
-    sizes = (rows.stop - rows.start, *windows.output[1:])
-    parts = columns.reshape(padded.shape[0], *windows.kernel, *sizes, padded.shape[-1])
-    begins = (rows.start * windows.stride[0], *[0] * (len(sizes) - 1))
-    for tap in product(*map(range, windows.kernel)):
-        places = tuple([
-            slice(b + k * d, b + k * d + (n - 1) * s + 1, s)
-            for b, k, d, n, s in zip(
-                begins, tap, windows.dilation, sizes, windows.stride, strict=True
-            )
-        ])  # fmt: skip
-        target = padded[(slice(None), *places)]
-        part: Any = (slice(None), *tap)
-        np.add(target, parts[part], target)
+def _of_rows(windows: Windows, rows: slice) -> Windows:
+    """The windows of some rows of the output."""
+    start = rows.start * windows.stride[0]
+    return windows._replace(
+        output=(rows.stop - rows.start, *windows.output[1:]),
+        padding=(windows.padding[0] - start, *windows.padding[1:]),
+    )
 
 
 def _innermost(target: Array) -> tuple[int, ...]:

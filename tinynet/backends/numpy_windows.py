@@ -174,15 +174,26 @@ def _fold_part(windows: Windows, parts: Array, x: Array) -> None:
     is_apart = _are_apart(windows)
     total = np.empty_like(x, np.float32) if _is_narrow(x) else x
     total.fill(0)
-    for tap in taps_of(windows):
-        index: Any = (EVERYTHING, EVERYTHING, *tap.place, *tap.outer[2:])
-        source, target = parts[index], total[tap.inner]
-        if is_apart:
+    if is_apart:
+        for target, source in pairs_of(parts, windows, total):
             np.copyto(target, source)
-        else:
-            np.add(target, source, target)
+    else:
+        add_parts(parts, windows, total)
     if total is not x:
         np.copyto(x, total, "unsafe")
+
+
+def add_parts(parts: Array, windows: Windows, x: Array) -> None:
+    """Add (batch, channels, *kernel, *output) to `x`, each at its place."""
+    for target, source in pairs_of(parts, windows, x):
+        np.add(target, source, target)
+
+
+def pairs_of(parts: Array, windows: Windows, x: Array) -> Iterator[tuple[Array, Array]]:
+    """For each tap, where it lies in `x`, and what `parts` have for it."""
+    for tap in taps_of(windows):
+        index: Any = (EVERYTHING, EVERYTHING, *tap.place, *tap.outer[2:])
+        yield x[tap.inner], parts[index]
 
 
 def _are_apart(windows: Windows) -> bool:
