@@ -7,6 +7,7 @@ import pytest
 
 from tests.backends.arrays import FLOATS, each, in_layouts, numbers, same
 from tinynet import dtype as dtypes
+from tinynet.backends import numpy_convolution
 from tinynet.windows import Windows
 
 # input, output, kernel, stride, padding (before), dilation; what lies behind follows from them
@@ -100,6 +101,15 @@ def test_many_channels_and_places(backend, kind):
     windows = Windows((9, 19), (9, 19), (3, 3), (1, 1), (1, 1), (1, 1))
     for sizes in [(9, 35, 37, 1), (2, 76, 76, 2)]:
         check(backend, kind, dtypes.float32, windows, sizes)
+
+
+@each_kind
+@in_geometry
+def test_blocks(backend, kind, name, monkeypatch):
+    """Where the CPU takes a few images, and a row of the output, at a time."""
+    monkeypatch.setattr(numpy_convolution, "BATCH", 2)
+    monkeypatch.setattr(numpy_convolution, "BYTES", 1)
+    check(backend, kind, dtypes.float32, GEOMETRY[name], (5, 4, 6, 2))
 
 
 @each_kind
