@@ -47,15 +47,15 @@ def find_library(system: str) -> str:
 
 
 def list_systems(libraries: Mapping[str, Description]) -> dict[str, str]:
-    """The systems that can be tried, tinynet's on each of its devices; to each its device."""
+    """The systems that can be tried, on each device of a library; to each its device."""
     systems = {}
     for library, description in libraries.items():
         if description["version"] is None:
             continue
         kinds = {"tinynet": ["tinynet", "tinynet-jit"], "torch": ["torch", "torch-compile"]}
-        for device in description["devices"]:
+        for i, device in enumerate(description["devices"]):
             for kind in kinds.get(library, [library]):
-                systems[f"{kind}:{device}" if library == "tinynet" else kind] = device
+                systems[f"{kind}:{device}" if library == "tinynet" or i else kind] = device
     return systems
 
 

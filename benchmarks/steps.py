@@ -1,8 +1,8 @@
 """A training step of a workload, as each system would write it.
 
-A system is named by its library and how it runs the step, tinynet's also by a device:
-`tinynet:cpu`, `tinynet-jit:opencl`, `torch`, `torch-compile`, `jax`, `tinygrad`. Libraries are
-imported where they are used: a worker needs its own one and NumPy.
+A system is named by its library and how it runs the step, tinynet's also by a device, and so is
+PyTorch's on a GPU: `tinynet:cpu`, `tinynet-jit:opencl`, `torch`, `torch-compile`, `torch:cuda`,
+`jax`, `tinygrad`. Libraries are imported where they are used: a worker needs its own one and NumPy.
 """
 
 from collections.abc import Callable
@@ -31,9 +31,9 @@ def make_trainer(system: str, workload: Workload, rate: float) -> Trainer:
     if kind == "tinynet-jit":
         return tinynet_trainer(workload, rate, device, is_recorded=True)
     if kind == "torch":
-        return torch_trainer(workload, rate, is_compiled=False)
+        return torch_trainer(workload, rate, device or "cpu", is_compiled=False)
     if kind == "torch-compile":
-        return torch_trainer(workload, rate, is_compiled=True)
+        return torch_trainer(workload, rate, device or "cpu", is_compiled=True)
     return {"jax": jax_trainer, "tinygrad": tinygrad_trainer}[kind](workload, rate)
 
 
@@ -65,11 +65,12 @@ def tinynet_trainer(workload: Workload, rate: float, device: str, is_recorded: b
     return Trainer(lambda array: tn.from_numpy(array).to(device), step, wait)
 
 
-def torch_trainer(workload: Workload, rate: float, is_compiled: bool) -> Trainer:
-    """By PyTorch on the CPU, eager or with `torch.compile` of loss and update."""
+def torch_trainer(workload: Workload, rate: float, device: str, is_compiled: bool) -> Trainer:
+    """By PyTorch, eager or with `torch.compile` of loss and update; in whole float32."""
     import torch
 
-    _, loss_of, optimizer = _make_model(torch, workload, rate, "cpu")
+    torch.backends.cudnn.allow_tf32 = False
+    _, loss_of, optimizer = _make_model(torch, workload, rate, device)
 
     def update() -> None:
         optimizer.step()
@@ -84,7 +85,11 @@ def torch_trainer(workload: Workload, rate: float, is_compiled: bool) -> Trainer
         update()
         return loss
 
-    return Trainer(torch.from_numpy, step, lambda loss: None)
+    def wait(loss: Any) -> None:
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    return Trainer(lambda array: torch.from_numpy(array).to(device), step, wait)
 
 
 def _make_model(library: Any, workload: Workload, rate: float, device: str) -> tuple[Any, Any, Any]:

@@ -41,7 +41,7 @@ def describe(system: str) -> Answer:
         devices = {device.name: str(device) for device in found}
     else:
         version = importlib.metadata.version(library)
-        devices = {_default_device(library): ""}
+        devices = dict.fromkeys(_list_devices(library), "")
     return {
         "version": version,
         "devices": devices,
@@ -124,16 +124,19 @@ def _library_of(system: str) -> str:
     return system.partition(":")[0].partition("-")[0]
 
 
-def _default_device(library: str) -> str:
+def _list_devices(library: str) -> list[str]:
+    """The devices that a library but tinynet is timed on, its default one first."""
     if library == "jax":
         import jax
 
-        return jax.default_backend()
+        return [jax.default_backend()]
     if library == "tinygrad":
         import tinygrad
 
-        return tinygrad.Device.DEFAULT.lower()
-    return "cpu"
+        return [tinygrad.Device.DEFAULT.lower()]
+    import torch
+
+    return ["cpu", *["cuda"] * torch.cuda.is_available()]
 
 
 REQUESTS = {
