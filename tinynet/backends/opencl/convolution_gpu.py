@@ -14,7 +14,8 @@ import numpy as np
 from tinynet.backends.opencl.convolution import Operand, Problem, Sizes, Task, problem
 from tinynet.backends.opencl.ctypes import macros
 from tinynet.backends.opencl.device import Device
-from tinynet.backends.opencl.matmul import Pack, Plan, group_cost
+from tinynet.backends.opencl.matmul_gpu import group_cost
+from tinynet.backends.opencl.products import Pack, Plan
 from tinynet.dtype import DType
 
 FEW_ROWS = 8  # of a group with one channel, which share too little for a tile

@@ -18,6 +18,7 @@ from tinynet.backends.opencl import (
     convolution_gpu,
     interpreter,
     matmul,
+    products,
 )
 from tinynet.backends.opencl.array import Value, View, row_major
 from tinynet.backends.opencl.device import HEAD, Device, Kernel
@@ -89,7 +90,7 @@ class Launch(NamedTuple):
     size: Size
     group: Size
     factors: tuple[int, ...]  # of a matrix product, which `product` describes
-    product: matmul.Plan | None
+    product: products.Plan | None
     leaves: tuple[int, ...]
     stored: tuple[Stored, ...]
     numbers: tuple[tuple[int, str], ...]
@@ -551,7 +552,7 @@ class Planner:
         is_long = _count_operations(formula.nodes) > LONGEST_EPILOGUE
         return self.device.is_cpu and (is_called or is_long) and prod(formula.shape) > SMALL // 4
 
-    def product_plan(self, product: Value) -> tuple[matmul.Plan, int]:
+    def product_plan(self, product: Value) -> tuple[products.Plan, int]:
         """The kernel of a product, but for its epilogue, and how many operations it takes."""
         a, b = product.args
         if product.op == "matmul":
@@ -561,7 +562,7 @@ class Planner:
         planned = planner.plan(self.device, product.dtype, product.params, *operands)
         return planned, convolution.flops(product.params, a.shape, b.shape)
 
-    def matrix_plan(self, product: Value) -> matmul.Plan:
+    def matrix_plan(self, product: Value) -> products.Plan:
         """The kernel of a matrix product, but for its epilogue."""
         a, b = product.args
         *batch, m, n = product.shape
@@ -570,12 +571,14 @@ class Planner:
             sizes.insert(0, 1)
             for s in strides:
                 s.insert(0, 0)
-        factors = [matmul.Factor((*s, *x.strides[-2:]), x.offset) for s, x in zip(strides, (a, b))]
+        factors = [
+            products.Factor((*s, *x.strides[-2:]), x.offset) for s, x in zip(strides, (a, b))
+        ]
         shape = (sizes[0], sizes[1], m, n, a.shape[-1])
         tile = self.tile(product, shape, factors)
         return matmul.plan(self.device, product.dtype, shape, *factors, tile, True)
 
-    def tile(self, product: Value, shape: tuple[int, ...], factors: list[matmul.Factor]) -> Any:
+    def tile(self, product: Value, shape: tuple[int, ...], factors: list[products.Factor]) -> Any:
         """How a product of this class of shapes is best divided: known, measured or guessed."""
         device, dtype = self.device, product.dtype
         candidates = matmul.candidates(device, dtype, shape, factors[0], factors[1], True)

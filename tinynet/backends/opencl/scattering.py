@@ -52,15 +52,16 @@ def put(
     if not n * inner:
         return
     offsets = _find_offsets(device, offset, indexed, n)
-    defines = {"IS_SET": 1} if mode == "set" else combining(COMBINATIONS[mode], dtype)
-    defines = {**macros(dtype), **defines, "KEPT": len(kept)}
+    combined = {"IS_SET": 1} if mode == "set" else combining(COMBINATIONS[mode], dtype)
+    defines = {**macros(dtype), **combined, "KEPT": len(kept)}
     if n > MANY and not device.is_cpu:
         order = argsort(device, offsets.buffer, int64, 1, n, False)
         kernel = device.kernel("put", "put_sorted", SORTED_TYPES, **defines)
         size, group, share = spread(device, n * inner, 1)
-        buffers = (target, values, offsets.buffer, order.buffer)
-        sizes = (n * inner, share, n, step, inner, 1)
-        device.launch(kernel, size, group, *buffers, *sizes, *_vectors(kept))
+        device.launch(
+            kernel, size, group, target, values, offsets.buffer, order.buffer,
+            n * inner, share, n, step, inner, 1, *_vectors(kept),
+        )  # fmt: skip
         return
     places = prod(size for _, size, _ in indexed)
     width, parts = _split(device, n, inner, places)
