@@ -45,7 +45,9 @@ def test_a_donor_s_memory_is_written():
 
 def test_functions_are_called_on_vectors_on_cpus_alone():
     nodes = [LEAF, ("exp", "float32", "float32", 0)]
-    assert "exp((*(float8 *)(w0 + u)))" in write(spec("map", nodes, [Output(1, ROWS, -1)])).program
+    assert (
+        "exp_of((*(float8 *)(w0 + u)))" in write(spec("map", nodes, [Output(1, ROWS, -1)])).program
+    )
     text = write(spec("map", nodes, [Output(1, ROWS, -1)], is_cpu=False)).program
     assert "const float v1 = exp(v0);" in text
     assert "float8" not in text
@@ -105,7 +107,7 @@ def test_an_epilogue_is_macros():
     ],
 )
 def test_primitives(op, dtype, expected):
-    assert template(op, dtype) == expected
+    assert template(op, dtype, is_cpu=True) == expected
 
 
 def integers(low, high, dtype=dtypes.int64):
