@@ -2,7 +2,8 @@
 
 `module` has `Module`, the base of all, with its `hooks`, its `state` and `parameter`; `containers`,
 `layers`, `convolution`, `pooling`, `normalization`, `padding`, `upsampling`, `dropout`,
-`activations` and `losses` are modules, thin around `functional`; `init` fills weights; `utils`
+`activations`, `losses`, `attention`,
+`positions` and `transformer` are modules, thin around `functional`; `init` fills weights; `utils`
 clips gradients.
 """
 
@@ -21,6 +22,7 @@ from tinynet.nn.activations import (
     Softplus,
     Tanh,
 )
+from tinynet.nn.attention import MultiheadAttention
 from tinynet.nn.containers import ModuleList, Sequential
 from tinynet.nn.convolution import (
     Conv1d,
@@ -101,6 +103,14 @@ from tinynet.nn.pooling import (
     MaxUnpool3d,
     Unfold,
 )
+from tinynet.nn.positions import LearnedEncoding, RotaryEncoding, SinusoidalEncoding
+from tinynet.nn.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 from tinynet.nn.upsampling import (
     ChannelShuffle,
     PixelShuffle,
@@ -162,6 +172,7 @@ __all__ = [
     "LPPool3d",
     "LayerNorm",
     "LeakyReLU",
+    "LearnedEncoding",
     "Linear",
     "LocalResponseNorm",
     "LogSoftmax",
@@ -174,6 +185,7 @@ __all__ = [
     "MaxUnpool3d",
     "Module",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
     "Parameter",
     "PixelShuffle",
@@ -186,13 +198,20 @@ __all__ = [
     "ReplicationPad1d",
     "ReplicationPad2d",
     "ReplicationPad3d",
+    "RotaryEncoding",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalEncoding",
     "SmoothL1Loss",
     "Softmax",
     "Softplus",
     "Tanh",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "Unflatten",
     "Unfold",
     "Upsample",

@@ -1,6 +1,7 @@
 """Functions that layers are made of: `tinynet.nn.functional`, `F` for short.
 
-`activations`, `dropout`, `losses`, `normalization` and `upsampling` hold what they say;
+`activations`, `attention`, `dropout`, `losses`, `normalization`, `positions` and `upsampling` hold
+what they say;
 convolutions, pools, `pad` and the shuffles are operations of `tinynet.ops`. Arguments that PyTorch
 calls deprecated (`size_average`, `reduce`) are left out; those behind them go by name only.
 """
@@ -18,6 +19,7 @@ from tinynet.nn.functional.activations import (
     softmin,
     softplus,
 )
+from tinynet.nn.functional.attention import scaled_dot_product_attention
 from tinynet.nn.functional.dropout import (
     alpha_dropout,
     dropout,
@@ -44,6 +46,7 @@ from tinynet.nn.functional.normalization import (
     normalize,
     rms_norm,
 )
+from tinynet.nn.functional.positions import rotary_embedding
 from tinynet.nn.functional.upsampling import interpolate
 from tinynet.ops.adaptive import (
     adaptive_avg_pool1d,
@@ -138,6 +141,8 @@ __all__ = [
     "pixel_unshuffle",
     "relu",
     "rms_norm",
+    "rotary_embedding",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",
