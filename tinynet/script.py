@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -38,19 +40,30 @@ class Script:
         """What a recorded function sees of a value in `owner`."""
         place = (id(owner), key)
         if place in self.writes or (place in self.known and self.known[place].value is value):
-            number = self.known[place]
-            return number if type(value) in PLAIN else value
-        if type(value) not in PLAIN:
+            return self.parts_of(self.known[place])
+        if type(value) not in PLAIN and not _are_plain(value):
             if not hasattr(value, "shape"):  # tensors are watched by themselves
                 self.expect(owner, dict.get, key)
             return value
         number = self.known[place] = Number(self, self.slot(value), value)
         self.reads.append((weakref.ref(owner), key, number.slot, type(value)))
-        return number
+        return self.parts_of(number)
+
+    def parts_of(self, number: Number) -> Any:
+        """What a recorded function sees of a value: a number, a tuple of such, or itself."""
+        value = number.value
+        if type(value) in PLAIN:
+            return number
+        if not _are_plain(value):
+            return value
+        self.demand(self.apply(_kinds, number))
+        return tuple([self.apply(operator.getitem, number, i) for i in range(len(value))])
 
     def write(self, owner: Numbers, key: str, value: Any) -> Any:
         """Note what a recorded function stores in `owner`; returns the plain value."""
         place = (id(owner), key)
+        if type(value) is tuple and any(type(part) is Number for part in value):
+            value = functools.reduce(functools.partial(self.apply, _with_last), value, ())
         if type(value) is Number:
             self.known[place] = value
             slot, plain = value.slot, value.value
@@ -183,6 +196,20 @@ class Script:
             steps = [step for step in self.steps if step[3] == number and step[0] is not None]
             seen += [n for _, a, b, _ in steps for n in (a, b)]
         return "a number"
+
+
+def _are_plain(value: Any) -> bool:
+    """Whether a value is a tuple of numbers, such as Adam's `betas`."""
+    return type(value) is tuple and value != () and all(type(part) in PLAIN for part in value)
+
+
+def _kinds(values: tuple[Any, ...]) -> str:
+    """The types in a tuple, as text."""
+    return " ".join([type(part).__name__ for part in values])
+
+
+def _with_last(values: tuple[Any, ...], last: Any) -> tuple[Any, ...]:
+    return (*values, last)
 
 
 def _is_same(found: Any, wanted: Any) -> bool:
