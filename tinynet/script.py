@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import operator
 import weakref
 from collections.abc import Callable
@@ -63,7 +62,9 @@ class Script:
         """Note what a recorded function stores in `owner`; returns the plain value."""
         place = (id(owner), key)
         if type(value) is tuple and any(type(part) is Number for part in value):
-            value = functools.reduce(functools.partial(self.apply, _with_last), value, ())
+            parts, value = value, ()
+            for part in parts:
+                value = self.apply(_with_last, value, part)
         if type(value) is Number:
             self.known[place] = value
             slot, plain = value.slot, value.value
