@@ -2,9 +2,10 @@
 
 `sgd`: SGD, ASGD. `adam`: Adam, AdamW, Adamax, NAdam, RAdam. `adaptive`: Adagrad, Adadelta, RMSprop.
 `adafactor`, `lamb`, `lbfgs`, `lion`, `muon`, `rprop`: one each. `swa_utils`: averaged models.
+`lr_scheduler`: schedules of rates.
 """
 
-from tinynet.optim import swa_utils
+from tinynet.optim import lr_scheduler, swa_utils
 from tinynet.optim.adafactor import Adafactor
 from tinynet.optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
 from tinynet.optim.adaptive import Adadelta, Adagrad, RMSprop
@@ -34,5 +35,6 @@ __all__ = [
     "RAdam",
     "RMSprop",
     "Rprop",
+    "lr_scheduler",
     "swa_utils",
 ]

@@ -35,6 +35,7 @@ class Optimizer:
     tensor([ 2.5000, -3.5000])
     """
 
+    has_stepped = False  # which schedules of rates look at
     numbers: ClassVar[tuple[str, ...]] = ("step",)  # in the state; PyTorch's are 0-d tensors
 
     def __init__(self, params: Any, defaults: Mapping[str, Any]) -> None:
@@ -58,6 +59,7 @@ class Optimizer:
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; return what `closure` does, called first."""
+        self.has_stepped = True
         args: Any = (self,) if closure is None else (self, closure)
         kwargs: Any = {}
         for hook in [*self.hooks["step_pre"].values()]:

@@ -13,7 +13,18 @@ from tinynet.nn.module import Module
 from tinynet.nn.normalization import _BatchNorm
 from tinynet.ops.arithmetic import where
 from tinynet.ops.creation import zeros
+from tinynet.optim.lr_scheduler import SWALR
 from tinynet.tensor import Tensor
+
+__all__ = [
+    "SWALR",
+    "AveragedModel",
+    "get_ema_avg_fn",
+    "get_ema_multi_avg_fn",
+    "get_swa_avg_fn",
+    "get_swa_multi_avg_fn",
+    "update_bn",
+]
 
 Average = Callable[[Tensor, Tensor, Any], Tensor]
 MultiAverage = Callable[[Sequence[Tensor], Sequence[Tensor], Any], None]
