@@ -2,9 +2,9 @@
 
 `module` has `Module`, the base of all, with its `hooks`, its `state` and `parameter`; `containers`,
 `layers`, `convolution`, `pooling`, `normalization`, `padding`, `upsampling`, `dropout`,
-`activations`, `losses`, `attention`,
-`positions` and `transformer` are modules, thin around `functional`; `init` fills weights; `utils`
-clips gradients.
+`activations`, `losses`, `margins`, `attention`, `positions`, `transformer`, `embedding`, `cells`
+and `recurrent` are modules, thin around `functional`; `init` fills weights; `utils` clips
+gradients.
 """
 
 from tinynet.nn import functional, init, utils
@@ -39,6 +39,7 @@ from tinynet.nn.activations import (
     Threshold,
 )
 from tinynet.nn.attention import MultiheadAttention
+from tinynet.nn.cells import GRUCell, LSTMCell, RNNCell
 from tinynet.nn.containers import ModuleList, Sequential
 from tinynet.nn.convolution import (
     Conv1d,
@@ -56,7 +57,16 @@ from tinynet.nn.dropout import (
     Dropout3d,
     FeatureAlphaDropout,
 )
-from tinynet.nn.layers import Flatten, Identity, Linear, Unflatten
+from tinynet.nn.embedding import (
+    Embedding,
+)
+from tinynet.nn.layers import (
+    Bilinear,
+    Flatten,
+    Identity,
+    Linear,
+    Unflatten,
+)
 from tinynet.nn.losses import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -137,6 +147,7 @@ from tinynet.nn.pooling import (
     Unfold,
 )
 from tinynet.nn.positions import LearnedEncoding, RotaryEncoding, SinusoidalEncoding
+from tinynet.nn.recurrent import GRU, LSTM, RNN
 from tinynet.nn.transformer import (
     Transformer,
     TransformerDecoder,
@@ -158,6 +169,9 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
@@ -174,6 +188,7 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "Bilinear",
     "ChannelShuffle",
     "CircularPad1d",
     "CircularPad2d",
@@ -194,9 +209,11 @@ __all__ = [
     "Dropout1d",
     "Dropout2d",
     "Dropout3d",
+    "Embedding",
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",
+    "GRUCell",
     "GaussianNLLLoss",
     "GroupNorm",
     "Hardshrink",
@@ -214,6 +231,7 @@ __all__ = [
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "LearnedEncoding",
@@ -244,6 +262,7 @@ __all__ = [
     "PixelUnshuffle",
     "PoissonNLLLoss",
     "RMSNorm",
+    "RNNCell",
     "RReLU",
     "ReLU",
     "ReLU6",

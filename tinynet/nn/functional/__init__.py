@@ -35,6 +35,9 @@ from tinynet.nn.functional.activations import (
     threshold,
 )
 from tinynet.nn.functional.attention import scaled_dot_product_attention
+from tinynet.nn.functional.bilinear import (
+    bilinear,
+)
 from tinynet.nn.functional.distances import (
     cosine_similarity,
     pairwise_distance,
@@ -46,6 +49,10 @@ from tinynet.nn.functional.dropout import (
     dropout2d,
     dropout3d,
     feature_alpha_dropout,
+)
+from tinynet.nn.functional.embedding import (
+    embedding,
+    one_hot,
 )
 from tinynet.nn.functional.likelihoods import (
     gaussian_nll_loss,
@@ -132,6 +139,7 @@ __all__ = [
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
@@ -150,6 +158,7 @@ __all__ = [
     "dropout2d",
     "dropout3d",
     "elu",
+    "embedding",
     "feature_alpha_dropout",
     "fold",
     "gaussian_nll_loss",
@@ -190,6 +199,7 @@ __all__ = [
     "multilabel_soft_margin_loss",
     "nll_loss",
     "normalize",
+    "one_hot",
     "pad",
     "pairwise_distance",
     "pixel_shuffle",
