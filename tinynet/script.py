@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import operator
 import weakref
 from collections.abc import Callable
@@ -67,7 +66,9 @@ class Script:
         """Note what a recorded function stores in `owner`; returns the plain value."""
         place = (id(owner), key)
         if type(value) is tuple and any(type(x) is Number for x in value):
-            value = functools.reduce(functools.partial(self.apply, _append), value, ())
+            items, value = value, ()
+            for item in items:
+                value = self.apply(_append, value, item)
         if type(value) is Number:
             self.known[place] = value
             slot, plain = value.slot, value.value
@@ -213,7 +214,7 @@ def _has_numbers(value: Any) -> bool:
 
 
 def _types_of(values: tuple[Any, ...]) -> tuple[type, ...]:
-    return tuple([*map(type, values)])
+    return tuple(map(type, values))
 
 
 def _append(values: tuple[Any, ...], value: Any) -> tuple[Any, ...]:

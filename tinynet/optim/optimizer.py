@@ -33,6 +33,8 @@ class Optimizer:
     tensor([ 2.5000, -3.5000])
     """
 
+    has_stepped = False  # which schedules of rates look at
+
     def __init__(self, params: Any, defaults: Mapping[str, Any]) -> None:
         self.defaults = dict(defaults)
         self.param_groups: list[Group] = []
@@ -53,6 +55,7 @@ class Optimizer:
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; return what `closure` does, called first."""
+        self.has_stepped = True
         loss = None
         if closure is not None:
             with enable_grad():
