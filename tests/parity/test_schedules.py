@@ -40,8 +40,16 @@ def grid(name, **choices):
     """A case for each combination: its id, and what makes the schedule."""
     for values in itertools.product(*choices.values()):
         options = dict(zip(choices, values))
-        shown = ",".join(f"{key}={getattr(x, '__name__', x)}" for key, x in options.items())
+        shown = ",".join(f"{key}={words(x)}" for key, x in options.items())
         yield f"{name}({shown})", functools.partial(made, name, options)
+
+
+def words(value):
+    if isinstance(value, list):
+        return "+".join(map(words, value))
+    if isinstance(value, Falling):
+        return f"Falling{value.rate}"
+    return getattr(value, "__name__", str(value)).strip("<>")
 
 
 def made(name, options, library, optimizer, **more):
