@@ -119,6 +119,7 @@ FORMULAS = {
     "SWALR linear": (
         lambda o: schedules.SWALR(o, 0.2, 4, "linear"), lambda t: 1 - 0.8 * min(t, 4) / 4
     ),
+    "SWALR at once": (lambda o: schedules.SWALR(o, 0.2, 0), lambda t: 0.2),
     "SequentialLR": (sequential, lambda t: 0.25 if t < 3 else 0.5 ** (t - 3)),
     "ChainedScheduler": (
         chained, lambda t: (0.25 + 0.75 * min(t, 4) / 4) * 0.9**t
@@ -303,6 +304,16 @@ def test_going_on_after_a_step():
     assert schedule.last_epoch == 3
     assert schedule.base_lrs == [1.0]
     assert schedule.rates(3) == [0.25, 0.125, 0.0625]
+
+
+def test_going_on_changes_the_rate_where_pytorch_s_does():
+    rates = []
+    for make in (schedules.StepLR, schedules.LinearLR):
+        optimizer = make_optimizer(0.5)
+        optimizer.param_groups[0]["initial_lr"] = 1.0
+        options = {"step_size": 3} if make is schedules.StepLR else {}
+        rates += make(optimizer, **options, last_epoch=2).get_last_lr()
+    assert rates == pytest.approx([0.05, 0.5])
 
 
 def test_rates_go_on_from_what_the_user_sets():
