@@ -39,32 +39,36 @@ class Script:
         """What a recorded function sees of a value in `owner`."""
         place = (id(owner), key)
         if place in self.writes or (place in self.known and self.known[place].value is value):
-            return self.parts_of(self.known[place])
-        if type(value) not in PLAIN and not _are_plain(value):
+            return self.seen(self.known[place], value)
+        if type(value) not in PLAIN and not _has_numbers(value):
             if not hasattr(value, "shape"):  # tensors are watched by themselves
                 self.expect(owner, dict.get, key)
             return value
         number = self.known[place] = Number(self, self.slot(value), value)
         self.reads.append((weakref.ref(owner), key, number.slot, type(value)))
-        return self.parts_of(number)
+        return self.seen(number, value)
 
-    def parts_of(self, number: Number) -> Any:
-        """What a recorded function sees of a value: a number, a tuple of such, or itself."""
-        value = number.value
+    def seen(self, number: Number, value: Any) -> Any:
+        """What stands for `value`, which is in the slot of `number`: Numbers for numbers."""
         if type(value) in PLAIN:
             return number
-        if not _are_plain(value):
+        if type(value) is not tuple:
             return value
-        self.demand(self.apply(_kinds, number))
-        return tuple([self.apply(operator.getitem, number, i) for i in range(len(value))])
+        self.demand(self.apply(_types_of, number))
+        return tuple(
+            [
+                self.apply(operator.getitem, number, i) if type(x) in PLAIN else x
+                for i, x in enumerate(value)
+            ]
+        )
 
     def write(self, owner: Numbers, key: str, value: Any) -> Any:
         """Note what a recorded function stores in `owner`; returns the plain value."""
         place = (id(owner), key)
-        if type(value) is tuple and any(type(part) is Number for part in value):
-            parts, value = value, ()
-            for part in parts:
-                value = self.apply(_with_last, value, part)
+        if type(value) is tuple and any(type(x) is Number for x in value):
+            items, value = value, ()
+            for item in items:
+                value = self.apply(_append, value, item)
         if type(value) is Number:
             self.known[place] = value
             slot, plain = value.slot, value.value
@@ -199,21 +203,19 @@ class Script:
         return "a number"
 
 
-def _are_plain(value: Any) -> bool:
-    """Whether a value is a tuple of numbers, such as Adam's `betas`."""
-    return type(value) is tuple and value != () and all(type(part) in PLAIN for part in value)
-
-
-def _kinds(values: tuple[Any, ...]) -> str:
-    """The types in a tuple, as text."""
-    return " ".join([type(part).__name__ for part in values])
-
-
-def _with_last(values: tuple[Any, ...], last: Any) -> tuple[Any, ...]:
-    return (*values, last)
-
-
 def _is_same(found: Any, wanted: Any) -> bool:
     if found is wanted:
         return True
     return isinstance(wanted, SIMPLE) and repr(found) == repr(wanted)
+
+
+def _has_numbers(value: Any) -> bool:
+    return type(value) is tuple and value != () and all(type(x) in PLAIN for x in value)
+
+
+def _types_of(values: tuple[Any, ...]) -> tuple[type, ...]:
+    return tuple(map(type, values))
+
+
+def _append(values: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
+    return (*values, value)

@@ -104,6 +104,11 @@ class ExponentialLR(FormulaLR):
     def formula(self, epoch: int) -> float:  # noqa: D102
         return float(self.gamma**epoch)
 
+    def rate(self, i: int) -> float:
+        """`lr * gamma`, at any epoch: gamma ** epoch leaves the range of floats."""
+        lr: float = self.optimizer.param_groups[i]["lr"]
+        return lr if self._is_initial else lr * self.gamma
+
 
 class PolynomialLR(FormulaLR):
     """(1 - epoch / total_iters) ** power, and 0 from `total_iters` on."""

@@ -25,6 +25,7 @@ class LRScheduler:
 
     _unsaved: tuple[str, ...] = ("optimizer", "_arguments")
     _arguments: Mapping[str, Any] = {}
+    _takes_new_groups = False
     # PyTorch's names; they are in its state dicts
     _is_initial = False
     _get_lr_called_within_step = False
@@ -65,7 +66,9 @@ class LRScheduler:
                 f"{self._name}: get_lr() computes rates for step(); get_last_lr() gives the last",
                 stacklevel=2,
             )
-        return [self.rate(i) for i in range(len(self.base_lrs))]
+        if not self._takes_new_groups:
+            self._check_groups(len(self.base_lrs))
+        return [self.rate(i) for i in range(len(self.optimizer.param_groups))]
 
     def get_last_lr(self) -> list[float]:
         """The rate of each group, as set last."""
@@ -105,15 +108,19 @@ class LRScheduler:
         return self.get_lr()
 
     def _set_rates(self, rates: Iterable[float]) -> None:
-        rates, groups = [float(rate) for rate in rates], self.optimizer.param_groups
-        if len(rates) != len(groups):
-            raise StateError(
-                f"{self._name}: the optimizer has {len(groups)} groups, expected {len(rates)}; "
-                "make the schedule after the last add_param_group"
-            )
-        for group, rate in zip(groups, rates, strict=True):
+        rates = [float(rate) for rate in rates]
+        self._check_groups(len(rates))
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = rate
         self._note_rates()
+
+    def _check_groups(self, expected: int) -> None:
+        n = len(self.optimizer.param_groups)
+        if n != expected:
+            raise StateError(
+                f"{self._name}: the optimizer has {n} groups, expected {expected}; make the "
+                "schedule after the last add_param_group"
+            )
 
     def _note_rates(self) -> None:
         self._last_lr: list[float] = [group["lr"] for group in self.optimizer.param_groups]
@@ -213,6 +220,7 @@ class FormulaLR(LRScheduler):
     """
 
     eta_min: float = 0.0
+    _takes_new_groups = True
     _steps_when_resumed = False  # whether last_epoch=k, too, changes the rate, as in PyTorch
 
     def formula(self, epoch: int) -> float:
@@ -230,6 +238,7 @@ class FormulaLR(LRScheduler):
         if factor == before:
             return lr
         if before == 0:
+            self._check_groups(len(self.base_lrs))
             return lr + (self.base_lrs[i] - self.eta_min) * factor
         return self.eta_min + (lr - self.eta_min) * (factor / before)
 
