@@ -1,10 +1,11 @@
 """Networks and their parts, made of Tensor operations alone.
 
-`module` has `Module`, the base of all, with its `hooks`, its `state` and `parameter`; `containers`,
-`layers`, `convolution`, `pooling`, `normalization`, `padding`, `upsampling`, `dropout`,
-`activations`, `losses`, `margins`, `attention`, `positions`, `transformer`, `embedding`, `cells`
-and `recurrent` are modules, thin around `functional`; `init` fills weights; `utils` clips
-gradients.
+`module` has `Module`, the base of all, with its `hooks`, its `state` and `parameter`. `containers`,
+`parameters` (lists and dicts of them), `layers`, `embedding`, `convolution`, `pooling`,
+`normalization`, `padding`, `upsampling`, `dropout`, `activations`, `losses`, `margins`,
+`attention`, `positions`, `transformer`, `cells` and `recurrent` are modules, thin around
+`functional`. `init` fills weights, `penalties` keep them small, `utils` has other tools around
+training; `summary` says what a network consists of, `operations` what its layers take.
 """
 
 from tinynet.nn import functional, init, utils
@@ -40,7 +41,11 @@ from tinynet.nn.activations import (
 )
 from tinynet.nn.attention import MultiheadAttention
 from tinynet.nn.cells import GRUCell, LSTMCell, RNNCell
-from tinynet.nn.containers import ModuleList, Sequential
+from tinynet.nn.containers import (
+    ModuleDict,
+    ModuleList,
+    Sequential,
+)
 from tinynet.nn.convolution import (
     Conv1d,
     Conv2d,
@@ -124,6 +129,16 @@ from tinynet.nn.padding import (
     ZeroPad3d,
 )
 from tinynet.nn.parameter import Parameter
+from tinynet.nn.parameters import (
+    ParameterDict,
+    ParameterList,
+)
+from tinynet.nn.penalties import (
+    l1_penalty,
+    l2_penalty,
+    max_norm_,
+    norm_penalty,
+)
 from tinynet.nn.pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -148,6 +163,10 @@ from tinynet.nn.pooling import (
 )
 from tinynet.nn.positions import LearnedEncoding, RotaryEncoding, SinusoidalEncoding
 from tinynet.nn.recurrent import GRU, LSTM, RNN
+from tinynet.nn.summary import (
+    count_parameters,
+    summary,
+)
 from tinynet.nn.transformer import (
     Transformer,
     TransformerDecoder,
@@ -249,6 +268,7 @@ __all__ = [
     "MaxUnpool3d",
     "Mish",
     "Module",
+    "ModuleDict",
     "ModuleList",
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
@@ -258,6 +278,8 @@ __all__ = [
     "PReLU",
     "PairwiseDistance",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
     "PixelShuffle",
     "PixelUnshuffle",
     "PoissonNLLLoss",
@@ -303,7 +325,13 @@ __all__ = [
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",
+    "count_parameters",
     "functional",
     "init",
+    "l1_penalty",
+    "l2_penalty",
+    "max_norm_",
+    "norm_penalty",
+    "summary",
     "utils",
 ]
