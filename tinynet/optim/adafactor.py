@@ -48,11 +48,10 @@ class Adafactor(Optimizer):
 
     def state_shapes(self, parameter: Tensor) -> tuple[tuple[int, ...], ...]:
         """Those of rows and columns; of the parameter where it has neither."""
-        *outer, rows, columns = (1, 1, *parameter.shape)
-        if parameter.ndim < 2:
-            return (), parameter.shape
-        outer = outer[2:]
-        return (), (*outer, rows, 1), (*outer, 1, columns)
+        shape = parameter.shape
+        if len(shape) < 2:
+            return (), shape
+        return (), (*shape[:-1], 1), (*shape[:-2], 1, shape[-1])
 
     def update(
         self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: Group
@@ -80,9 +79,13 @@ def _mean_square(gradient: Tensor, state: dict[str, Any], share: Any, least: Any
     """The running mean of squared gradients, `share` of which is new."""
     square = gradient.square()
     if gradient.ndim < 2:
-        kept: Tensor = state["variance"].lerp_(square, share)
-        return kept
-    rows = state["row_var"].lerp_(square.mean(-1, keepdim=True), share)
-    columns = state["col_var"].lerp_(square.mean(-2, keepdim=True), share)
+        return _mixed(state["variance"], square, share)
+    rows = _mixed(state["row_var"], square.mean(-1, keepdim=True), share)
+    columns = _mixed(state["col_var"], square.mean(-2, keepdim=True), share)
     product: Tensor = rows * columns / rows.mean(-2, keepdim=True).clamp(min=least)
     return product
+
+
+def _mixed(kept: Tensor, new: Tensor, share: Any) -> Tensor:
+    """The mean with `share` of `new` in it; unlike `lerp`, exact where that is 1."""
+    return kept.mul_(1 - share).add_(new, alpha=share)

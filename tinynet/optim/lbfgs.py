@@ -187,9 +187,7 @@ class _LineSearch:
         start: _Point,
         tolerance: float,
     ) -> None:
-        self.evaluate: Callable[[float], _Point] = functools.partial(
-            optimizer.evaluate, closure, direction
-        )
+        self.evaluate = functools.partial(optimizer.evaluate, closure, direction)
         self.start = start
         self.tolerance = tolerance / _largest(direction)
         self.count = 0  # of evaluations
@@ -255,13 +253,17 @@ def _lowest_between(a: _Point, b: _Point, least: float, most: float) -> float:
     """The minimum of the cubic through two points, within bounds (Nocedal & Wright, eq. 3.59)."""
     if a.t > b.t:
         a, b = b, a
+    if a.t == b.t:
+        return least
     mean = a.slope + b.slope - 3 * (a.loss - b.loss) / (a.t - b.t)
     square = mean * mean - a.slope * b.slope
-    if square < 0:
+    if not square >= 0:  # NaN, too
         return (least + most) / 2
     root = math.sqrt(square)
-    t = b.t - (b.t - a.t) * ((b.slope + root - mean) / (b.slope - a.slope + 2 * root))
-    return min(max(t, least), most)
+    over, under = b.slope + root - mean, b.slope - a.slope + 2 * root
+    if under == 0:  # a straight line
+        return most if over < 0 else least
+    return min(max(b.t - (b.t - a.t) * (over / under), least), most)
 
 
 def _direction(state: dict[str, Any], gradient: Tensor, history_size: int) -> Tensor:

@@ -165,8 +165,7 @@ class Optimizer:
                 for group in self.param_groups
             ],
         }
-        passed: dict[str, Any] = self._passed_through("state_dict_post", state_dict)
-        return passed
+        return self._passed_through("state_dict_post", state_dict)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over state and options of an optimiser of as many parameters in as many groups.
@@ -204,10 +203,9 @@ class Optimizer:
         """The shapes that tensors in the state of `parameter` may have."""
         return (), parameter.shape
 
-    def _passed_through(self, kind: str, state_dict: Any) -> Any:
+    def _passed_through(self, kind: str, state_dict: Mapping[str, Any]) -> dict[str, Any]:
         """A state dict, as hooks return it."""
-        if self.hooks[kind]:
-            state_dict = {**state_dict}
+        state_dict = {**state_dict}
         for hook in [*self.hooks[kind].values()]:
             replaced = hook(self, state_dict)
             state_dict = state_dict if replaced is None else replaced

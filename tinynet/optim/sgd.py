@@ -108,7 +108,7 @@ class ASGD(Optimizer):
         parameter.mul_(1 - decay * eta).add_(gradient, alpha=-eta)
         past = step - group["t0"]
         if past > 1 or state["mu"] != 1:
-            state["ax"].lerp_(parameter, state["mu"])
+            state["ax"].mul_(1 - state["mu"]).add_(parameter * state["mu"])  # the same for mu = 1
         else:
             state["ax"].copy_(parameter)
         state["eta"] = lr / (1 + decay * lr * step) ** group["alpha"]

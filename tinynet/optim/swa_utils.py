@@ -77,26 +77,28 @@ class AveragedModel(Module):
     @no_grad()
     def update_parameters(self, model: Module) -> None:
         """Let the parameters of `model`, as they are now, take part in the averages."""
-        averaged: list[Tensor] = [*self.module.parameters()]
-        current: list[Tensor] = [*model.parameters()]
-        buffers = zip(self.module.buffers(), model.buffers(), strict=True)
-        for kept, now in buffers:
-            if self.use_buffers:
-                averaged.append(kept)
-                current.append(now)
-            else:
+        pairs: list[tuple[Tensor, Tensor]] = [*zip(self.module.parameters(), model.parameters())]
+        buffers = [*zip(self.module.buffers(), model.buffers())]
+        if self.use_buffers:
+            pairs += buffers
+        else:
+            for kept, now in buffers:
                 kept.copy_(now)
-        current = [now.detach().to(kept.device) for kept, now in zip(averaged, current)]
-        count = self.n_averaged
-        before = None
+        averaged = [kept.detach() for kept, _ in pairs]
+        current = [now.detach().to(kept.device) for kept, now in pairs]
+        average: Average = self.avg_fn or get_swa_avg_fn()
         if self.multi_avg_fn is not None:
-            self.multi_avg_fn([x.detach() for x in averaged], current, count)
-            before = averaged
-        average = self.avg_fn or get_swa_avg_fn()
+            self.multi_avg_fn(averaged, current, self.n_averaged)
+            average = _first
         for kept, now in zip(averaged, current):
-            new = kept if before else average(kept.detach(), now, count.to(kept.device))
-            kept.copy_(where(count.to(kept.device) == 0, now, new.to(kept.dtype)))
-        count.add_(1)
+            count = self.n_averaged.to(kept.device)
+            new = average(kept, now, count).to(kept.dtype)
+            kept.copy_(where(count == 0, now, new))  # not if: replays of jit decide it anew
+        self.n_averaged.add_(1)
+
+
+def _first(averaged: Tensor, current: Tensor, n_averaged: Any) -> Tensor:
+    return averaged
 
 
 def get_ema_avg_fn(decay: float = 0.999) -> Average:
@@ -113,8 +115,8 @@ def get_swa_avg_fn() -> Average:
     """An `avg_fn`: the mean of all."""
 
     def average(averaged_param: Tensor, current_param: Tensor, num_averaged: Any) -> Tensor:
-        mean: Tensor = averaged_param + (current_param - averaged_param) / (num_averaged + 1)
-        return mean
+        change: Tensor = (current_param - averaged_param) / (num_averaged + 1)
+        return averaged_param + change
 
     return no_grad()(average)
 
