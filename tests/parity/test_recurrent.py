@@ -1,4 +1,4 @@
-"""Recurrent networks, embeddings and bilinear layers beside PyTorch's, from the same weights."""
+"""Recurrent layers, cells and packed sequences beside PyTorch."""
 
 import itertools
 
@@ -7,204 +7,276 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import tinynet as tn  # noqa: E402
-from tests.parity.comparing import converted, differences, tensors_in  # noqa: E402
+from tests.parity.comparing import converted, differences, tensors_in, unlike  # noqa: E402
 from tinynet.errors import TinynetError  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore:dropout option adds:UserWarning")
+KINDS = [
+    ("RNN", {}), ("RNN", {"nonlinearity": "relu"}), ("LSTM", {}), ("LSTM", {"proj_size": 2}),
+    ("GRU", {}),
+]  # fmt: skip
+CELLS = [("RNNCell", {}), ("RNNCell", {"nonlinearity": "relu"}), ("LSTMCell", {}), ("GRUCell", {})]
+DTYPES = [torch.float32, torch.float64]
+ERRORS = (RuntimeError, ValueError, TypeError, IndexError)
 
-DTYPES = {torch.float32: (1e-5, 2e-6), torch.float64: (1e-10, 1e-12)}
-OURS = {torch.float32: tn.float32, torch.float64: tn.float64}
+
+def name_of(value):
+    return value if isinstance(value, str) else "-".join(f"{k}={v}" for k, v in value.items())
 
 
 def rand(*shape, dtype=torch.float64, seed=0):
     return torch.randn(shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
 
 
-def moved(value, device):
-    if isinstance(value, torch.Tensor):
-        x = converted(value.detach()).to(device)
-        return x.requires_grad_() if value.requires_grad else x
-    if isinstance(value, (tuple, list)):
-        return type(value)(moved(x, device) for x in value)
-    return value
+def layers(name, kwargs, dtype, sizes=(3, 4)):
+    """A layer of PyTorch's and one of tinynet's with the same weights."""
+    expected = getattr(torch.nn, name)(*sizes, dtype=dtype, **kwargs)
+    got = getattr(tn.nn, name)(*sizes, **kwargs)
+    got.to(tn.float64 if dtype is torch.float64 else tn.float32)
+    assert repr(got) == repr(expected)
+    assert list(got.state_dict()) == list(expected.state_dict())
+    got.load_state_dict(converted(dict(expected.state_dict())))
+    return expected, got
 
 
-def outcome(module, kind, model, args, order):
-    """Results, and gradients of their squares with regard to inputs and weights."""
-    results = tensors_in(model(*args), kind)
-    leaves = [*[x for x in tensors_in(args, kind) if x.requires_grad], *model.parameters()]
-    found = [y.detach() for y in results]
-    total = sum((y * y).sum() for y in results)
-    for _ in range(order):
-        grads = module.autograd.grad(total, leaves, create_graph=order > 1, materialize_grads=True)
-        found += [g.detach() for g in grads]
-        total = sum((g * g).sum() for g in grads)
-    return found
+def compare(expected, got, arguments, order=2):
+    """Outputs of two layers, and gradients up to an order, by inputs and weights."""
+    results = []
+    for module, layer, kind, args in (
+        (torch, expected, torch.Tensor, arguments),
+        (tn, got, tn.Tensor, converted(list(arguments))),
+    ):
+        values = tensors_in(layer(*args), kind)
+        made = [y for y in values if y.requires_grad]
+        leaves = [x for x in tensors_in(args, kind) if x.requires_grad] + [*layer.parameters()]
+        seeds = [rand(*y.shape, seed=5).to(arguments[0].dtype) for y in made]
+        seeds = seeds if module is torch else converted(seeds)
+        grads = module.autograd.grad(made, leaves, seeds, create_graph=order > 1)
+        results.append([*values, *grads])
+        if order > 1:
+            total = sum((g * g).sum() for g in grads)
+            results[-1] += module.autograd.grad(total, leaves, materialize_grads=True)
+    assert not differences(*results), differences(*results)
 
 
-def check(name, args, options, inputs, device, dtype=torch.float64, order=1, training=True):
-    torch.manual_seed(0)
-    theirs = getattr(torch.nn, name)(*args, dtype=dtype, **options).train(training)
-    ours = getattr(tn.nn, name)(*args, **options).to(device, OURS[dtype]).train(training)
-    state = theirs.state_dict()
-    assert list(ours.state_dict()) == list(state)
-    ours.load_state_dict({key: moved(value, device) for key, value in state.items()})
-    assert repr(ours) == repr(theirs)
-    inputs = [as_dtype(x, dtype) for x in inputs]
-    expected = outcome(torch, torch.Tensor, theirs, inputs, order)
-    got = outcome(tn, tn.Tensor, ours, [moved(x, device) for x in inputs], order)
-    found = differences(expected, [x.cpu() for x in got], DTYPES[dtype])
-    assert not found, found
+OPTIONS = list(itertools.product((1, 2), (True, False), (False, True), (False, True)))
 
 
-def as_dtype(value, dtype):
-    if isinstance(value, tuple):
-        return tuple(as_dtype(x, dtype) for x in value)
-    needs_grad = value.requires_grad
-    return value.detach().to(dtype).requires_grad_(needs_grad)
+@pytest.mark.parametrize(("name", "kwargs"), KINDS, ids=name_of)
+@pytest.mark.parametrize(("num_layers", "bias", "batch_first", "bidirectional"), OPTIONS)
+def test_options(name, kwargs, num_layers, bias, batch_first, bidirectional):
+    options = {"num_layers": num_layers, "bias": bias, "batch_first": batch_first,
+               "bidirectional": bidirectional}  # fmt: skip
+    expected, got = layers(name, {**kwargs, **options}, torch.float64)
+    compare(expected, got, [rand(5, 2, 3).requires_grad_()])
 
 
-OPTIONS = [
-    {},
-    {"num_layers": 3},
-    {"bias": False, "bidirectional": True},
-    {"batch_first": True, "num_layers": 2, "bidirectional": True},
-    {"num_layers": 2, "dropout": 1.0},
-]
-KINDS = [("RNN", {}), ("RNN", {"nonlinearity": "relu"}), ("LSTM", {}), ("LSTM", {"proj_size": 3}),
-         ("GRU", {})]  # fmt: skip
-CASES = [(name, {**more, **options}) for (name, more), options in itertools.product(KINDS, OPTIONS)]
+def states_of(name, kwargs, *batch, count=1, dtype=torch.float64):
+    """Hidden states that require grad, as the layer takes them."""
+    h = rand(count, *batch, kwargs.get("proj_size", 4), dtype=dtype, seed=1).requires_grad_()
+    if name != "LSTM":
+        return h
+    return h, rand(count, *batch, 4, dtype=dtype, seed=2).requires_grad_()
 
 
-def first_state(name, options, n, seed=5):
-    count = options.get("num_layers", 1) * (2 if options.get("bidirectional") else 1)
-    size = options.get("proj_size", 0) or 6
-    batch = () if n is None else (n,)
-    h = rand(count, *batch, size, seed=seed).requires_grad_()
-    return (h, rand(count, *batch, 6, seed=seed + 1).requires_grad_()) if name == "LSTM" else h
-
-
+@pytest.mark.parametrize(("name", "kwargs"), KINDS, ids=name_of)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize(("name", "options"), CASES, ids=str)
-def test_sequences(device, name, options, dtype):
-    shape = (3, 5, 4) if options.get("batch_first") else (5, 3, 4)
-    x = rand(*shape).requires_grad_()
-    check(name, (4, 6), options, [x], device, dtype)
-    check(name, (4, 6), options, [x, first_state(name, options, 3)], device, dtype)
+def test_devices_and_dtypes(name, kwargs, dtype, on_device):
+    expected, got = layers(name, {**kwargs, "bidirectional": True}, dtype)
+    states = states_of(name, kwargs, 2, count=2, dtype=dtype)
+    compare(expected, got, [rand(3, 2, 3, dtype=dtype).requires_grad_(), states], 1)
 
 
-@pytest.mark.parametrize(("name", "options"), CASES, ids=str)
-def test_without_a_batch(name, options):
-    x = rand(5, 4).requires_grad_()
-    check(name, (4, 6), options, [x], "cpu")
-    check(name, (4, 6), options, [x, first_state(name, options, None)], "cpu", training=False)
+@pytest.mark.parametrize(("name", "kwargs"), KINDS, ids=name_of)
+def test_given_states(name, kwargs):
+    expected, got = layers(name, {**kwargs, "batch_first": True}, torch.float64)
+    compare(expected, got, [rand(2, 5, 3).requires_grad_(), states_of(name, kwargs, 2)])
+    compare(expected, got, [rand(5, 3).requires_grad_(), states_of(name, kwargs)])  # no batch
+    compare(expected, got, [rand(5, 3).requires_grad_()])
+    compare(expected, got, [rand(4, 5, 6).transpose(0, 2)[::2, :, 1:].requires_grad_()], 1)
 
 
-@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
-def test_second_order_and_edges(device, name):
-    check(name, (4, 6), {}, [rand(3, 2, 4).requires_grad_()], device, order=2)
-    check(name, (4, 6), {}, [rand(1, 1, 4).requires_grad_()], device)
-    check(name, (1, 1), {"num_layers": 2}, [rand(2, 2, 1).requires_grad_()], device)
+@pytest.mark.parametrize(("name", "kwargs"), KINDS, ids=name_of)
+def test_a_batch_of_none_and_one_step(name, kwargs):
+    expected, got = layers(name, {**kwargs, "bidirectional": True}, torch.float64)
+    compare(expected, got, [rand(1, 2, 3).requires_grad_()])
+    x = rand(3, 0, 3)
+    y, z = expected(x), got(converted(x))
+    assert not differences(tensors_in(y, torch.Tensor), tensors_in(z, tn.Tensor))
 
 
-@pytest.mark.parametrize("name", ["RNNCell", "LSTMCell", "GRUCell"])
-@pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("batch", [(), (3,)], ids=str)
-def test_cells(device, name, bias, batch):
-    x = rand(*batch, 4).requires_grad_()
-    h, c = (rand(*batch, 6, seed=i).requires_grad_() for i in (1, 2))
-    for dtype in DTYPES:
-        check(name, (4, 6), {"bias": bias}, [x], device, dtype)
-        check(name, (4, 6), {"bias": bias}, [x, (h, c) if name == "LSTMCell" else h], device, dtype)
-    if name == "RNNCell":
-        check(name, (4, 6), {"nonlinearity": "relu"}, [x, h], device, order=2)
+@pytest.mark.parametrize(("name", "kwargs"), KINDS, ids=name_of)
+@pytest.mark.parametrize("chosen", [0, 2, (1, 3)])
+def test_gradients_where_some_steps_do_not_count(name, kwargs, chosen):
+    expected, got = layers(name, kwargs, torch.float64)
+
+    def some(layer):
+        def forward(x):
+            y = layer(x)[0]
+            return y[chosen[0] : chosen[1]] if isinstance(chosen, tuple) else y[chosen]
+
+        forward.parameters = layer.parameters
+        return forward
+
+    compare(some(expected), some(got), [rand(5, 2, 3).requires_grad_()])
 
 
-@pytest.mark.parametrize(
-    ("name", "args", "options", "inputs"),
-    [
-        ("LSTM", (4, 6), {}, [rand(5, 3, 5)]), ("LSTM", (4, 6), {}, [rand(4)]),
-        ("LSTM", (4, 6), {}, [rand(5, 3, 4), (rand(1, 2, 6), rand(1, 3, 6))]),
-        ("LSTM", (4, 6), {}, [rand(5, 3, 4), (rand(1, 3, 6), rand(1, 3, 5))]),
-        ("GRU", (4, 6), {}, [rand(5, 3, 4), rand(2, 3, 6)]),
-        ("GRU", (4, 6), {}, [rand(5, 4), rand(1, 1, 6)]), ("RNN", (4, 6), {}, [rand(0, 3, 4)]),
-        ("RNN", (4, 6), {"nonlinearity": "sigmoid"}, []), ("RNN", (4, 0), {}, []),
-        ("LSTM", (4, 6), {"proj_size": 6}, []), ("LSTM", (4, 6), {"num_layers": 0}, []),
-        ("GRU", (4, 6), {"dropout": 1.5}, []), ("LSTMCell", (4, 6), {}, [rand(3, 5)]),
-        ("GRUCell", (4, 6), {}, [rand(3, 4), rand(2, 6)]), ("RNNCell", (4, 6), {}, [rand(1, 3, 4)]),
-        ("Embedding", (5, 3), {"padding_idx": 5}, []), ("Embedding", (5, 3), {}, [rand(3)]),
-        ("Embedding", (5, 3), {}, [torch.tensor([5])]),
-        ("Embedding", (5, 3), {}, [torch.tensor([-6])]), ("Bilinear", (0, 2, 3), {}, []),
-        ("Bilinear", (2, 3, 4), {}, [rand(5, 2), rand(4, 3)]),
-        ("Bilinear", (2, 3, 4), {}, [rand(5, 3), rand(5, 3)]),
-    ],
-    ids=str,
-)  # fmt: skip
-def test_what_is_refused(name, args, options, inputs):
-    with pytest.raises((RuntimeError, ValueError, IndexError, AssertionError)):
-        getattr(torch.nn, name)(*args, dtype=torch.float64, **options)(*inputs)
-    with pytest.raises(TinynetError):
-        getattr(tn.nn, name)(*args, **options).double()(*moved(inputs, "cpu"))
+@pytest.mark.parametrize(("name", "kwargs"), KINDS, ids=name_of)
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("lengths", [[5, 5], [2, 5, 3, 3], [1], [4, 1, 1]], ids=str)
+def test_packed(name, kwargs, bidirectional, lengths):
+    options = {**kwargs, "num_layers": 2, "bidirectional": bidirectional}
+    expected, got = layers(name, options, torch.float64)
+    states = states_of(name, kwargs, len(lengths), count=4 if bidirectional else 2)
+
+    def packed(layer, home):
+        def forward(x, states):
+            row = home.pack_padded_sequence(x, lengths, enforce_sorted=False)
+            y, last = layer(row, states)
+            assert type(y) is home.PackedSequence
+            return home.pad_packed_sequence(y)[0], last
+
+        forward.parameters = layer.parameters
+        return forward
+
+    x = rand(max(lengths), len(lengths), 3).requires_grad_()
+    theirs, ours = packed(expected, torch.nn.utils.rnn), packed(got, tn.nn.utils.rnn)
+    compare(theirs, ours, [x, states])
+    compare(theirs, ours, [x, None], 1)
 
 
-# Embedding
-INDICES = torch.tensor([[0, 2, 2], [4, 1, 2]])
+@pytest.mark.parametrize(("name", "kwargs"), CELLS, ids=name_of)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_cells(name, kwargs, dtype, on_device):
+    order = 2 if on_device == "cpu" else 1  # compiling takes its time
+    for bias in (True, False):
+        expected, got = layers(name, {**kwargs, "bias": bias}, dtype)
+        for batch in ((2,), ()):
+            x = rand(*batch, 3, dtype=dtype).requires_grad_()
+            h = rand(*batch, 4, dtype=dtype, seed=1).requires_grad_()
+            c = rand(*batch, 4, dtype=dtype, seed=2).requires_grad_()
+            compare(expected, got, [x, (h, c) if name == "LSTMCell" else h], order)
+            compare(expected, got, [x], 1)
+    compare(expected, got, [rand(0, 3, dtype=dtype)], 1)
 
 
-SETTINGS = [
-    {}, {"padding_idx": 2}, {"padding_idx": -1}, {"max_norm": 1.0},
-    {"max_norm": 0.5, "norm_type": 1.0},
+def test_dropout_between_layers():
+    for probability in (0.0, 1.0):
+        for is_training in (True, False):
+            options = {"num_layers": 3, "dropout": probability}
+            expected, got = layers("LSTM", options, torch.float64)
+            expected.train(is_training)
+            got.train(is_training)
+            compare(expected, got, [rand(4, 2, 3).requires_grad_()], 1)
+
+
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell"])
+def test_weights_start_as_pytorch_s(name):
+    expected, got = getattr(torch.nn, name)(30, 100), getattr(tn.nn, name)(30, 100)
+    for y, z in zip(expected.parameters(), got.parameters(), strict=True):
+        assert z.abs().max().item() == pytest.approx(y.abs().max().item(), rel=0.1)
+        assert z.std().item() == pytest.approx(y.std().item(), rel=0.1)
+
+
+BAD_LAYERS = [
+    ((3, 4), {"dropout": 1.5}), ((3, 4), {"dropout": True}), ((3, 4, 0), {}), ((3.0, 4), {}),
+    ((3, 4.0), {}), ((3, 4, 1.5), {}), ((3, 4), {"bias": 1}), ((3, 4), {"batch_first": 1}),
+    ((3, 0), {}), ((0, 4), {}), ((3, 4), {"proj_size": 4}), ((3, 4), {"proj_size": -1}),
+    ((3, 4), {"nonlinearity": "sigmoid"}),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("options", SETTINGS, ids=str)
-def test_embedding(device, options):
-    for dtype in DTYPES:
-        results = []
-        for module in (torch, tn):
-            torch.manual_seed(0)
-            theirs = torch.nn.Embedding(5, 3, dtype=dtype, **options)
-            layer, places = theirs, INDICES
-            if module is tn:
-                layer = tn.nn.Embedding(5, 3, **options).to(device, OURS[dtype])
-                layer.load_state_dict(moved_state(theirs, device))
-                places = moved(INDICES, device)
-                assert repr(layer) == repr(theirs)
-            y = layer(places)
-            (y * y).sum().backward()
-            results.append([y.detach(), layer.weight.grad, layer.weight.detach()])
-        found = differences(results[0], [x.cpu() for x in results[1]], DTYPES[dtype])
-        assert not found, found
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
+@pytest.mark.parametrize(("args", "kwargs"), BAD_LAYERS)
+def test_layers_refused(name, args, kwargs):
+    with pytest.raises(ERRORS):
+        getattr(torch.nn, name)(*args, **kwargs)
+    with pytest.raises((TinynetError, TypeError)):
+        getattr(tn.nn, name)(*args, **kwargs)
 
 
-def moved_state(module, device):
-    return {key: moved(value, device) for key, value in module.state_dict().items()}
+def calls_refused(name):
+    x, h, double = rand(5, 2, 3).float(), rand(1, 2, 4).float(), rand(1, 2, 4)
+    yield from [(x[0, 0],), (x[..., :2],), (x.double(),), (x[:0],), (x[None],)]
+    states = [rand(1, 3, 4).float(), h[0], h[None], double, rand(2, 2, 4).float(), h[..., 1:]]
+    states = [(s, s) if name == "LSTM" else s for s in states]
+    yield from [(x, s) for s in states]
+    yield x[:, 0], ((h, h) if name == "LSTM" else h)
+    if name == "LSTM":
+        yield from [(x, h), (x, (h,))]
 
 
-def test_pretrained_vectors():
-    values = rand(4, 3)
-    for freeze in (True, False):
-        theirs = torch.nn.Embedding.from_pretrained(values, freeze, padding_idx=1)
-        ours = tn.nn.Embedding.from_pretrained(converted(values), freeze, padding_idx=1)
-        assert ours.weight.requires_grad == theirs.weight.requires_grad
-        places = torch.tensor([1, 3])
-        assert not differences(theirs(places).detach(), ours(converted(places)).detach())
-
-
-def test_one_hot(device):
-    for x, count in [(INDICES, -1), (INDICES, 7), (torch.tensor(2), 4), (torch.empty(0).long(), 3)]:
-        expected = torch.nn.functional.one_hot(x, count)
-        assert not differences(expected, tn.nn.functional.one_hot(moved(x, device), count).cpu())
-    for x, count in [(INDICES, 4), (-INDICES, -1), (torch.empty(0).long(), -1), (rand(2), -1)]:
-        with pytest.raises((RuntimeError, ValueError)):
-            torch.nn.functional.one_hot(x, count)
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
+def test_calls_refused(name):
+    expected, got = layers(name, {}, torch.float32)
+    for arguments in calls_refused(name):
+        with pytest.raises(ERRORS):
+            expected(*arguments)
         with pytest.raises(TinynetError):
-            tn.nn.functional.one_hot(moved(x, device), count)
+            got(*converted(list(arguments)))
 
 
-@pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("batch", [(), (5,), (2, 3)], ids=str)
-def test_bilinear(device, batch, bias):
-    inputs = [rand(*batch, 3).requires_grad_(), rand(*batch, 4, seed=1).requires_grad_()]
-    check("Bilinear", (3, 4, 2), {"bias": bias}, inputs, device, order=2)
-    check("Bilinear", (3, 4, 2), {"bias": bias}, inputs, device, torch.float32)
+@pytest.mark.parametrize("name", ["RNNCell", "LSTMCell", "GRUCell"])
+def test_calls_of_cells_refused(name):
+    expected, got = layers(name, {}, torch.float32)
+    x, h = rand(2, 3).float(), rand(2, 4).float()
+    cases = [(x[None],), (x[:, :2],), (x.double(),)]
+    states = [rand(3, 4).float(), h[:1], h[:, :3], h[0], h[None], h.double()]
+    cases += [(x, (s, s) if name == "LSTMCell" else s) for s in states]
+    for arguments in cases:
+        with pytest.raises(ERRORS):
+            expected(*arguments)
+        with pytest.raises(TinynetError):
+            got(*converted(list(arguments)))
+
+
+def home(library):
+    return library.nn.utils.rnn if library is torch else tn.nn.utils.rnn
+
+
+A, B, C = torch.arange(3.0), torch.arange(2.0), torch.arange(1.0)
+X = torch.arange(24.0).reshape(3, 2, 4)
+SEQUENCES = {
+    "pad": lambda m, a, b, c, x: m.pad_sequence([a, b, c]),
+    "pad left": lambda m, a, b, c, x: m.pad_sequence([b, a], True, -1.0, "left"),
+    "pad rows": lambda m, a, b, c, x: m.pad_sequence([x[0], x[1, :1]], padding_value=2.0),
+    "pad integers": lambda m, a, b, c, x: m.pad_sequence([a.long(), b], padding_value=1.5),
+    "pad none": lambda m, a, b, c, x: m.pad_sequence([a[:0], b]),
+    "pad a tensor": lambda m, a, b, c, x: m.pad_sequence(x),
+    "pad nothing": lambda m, a, b, c, x: m.pad_sequence([]),
+    "pad unlike": lambda m, a, b, c, x: m.pad_sequence([x[0], x[0, :, 1:]]),
+    "pad numbers": lambda m, a, b, c, x: m.pad_sequence([a[0]]),
+    "pad five": lambda m, a, b, c, x: m.pad_sequence(5),
+    "pad above": lambda m, a, b, c, x: m.pad_sequence([a], padding_side="above"),
+    "unpad": lambda m, a, b, c, x: m.unpad_sequence(x.clone(), b.long() + 2),
+    "unpad batch first": lambda m, a, b, c, x: m.unpad_sequence(x, a.long(), True),
+    "pack": lambda m, a, b, c, x: tuple(m.pack_sequence([a, b, c])),
+    "pack unsorted": lambda m, a, b, c, x: tuple(m.pack_sequence([c, a, b], False)),
+    "pack refused": lambda m, a, b, c, x: tuple(m.pack_sequence([c, a, b])),
+    "pack empty": lambda m, a, b, c, x: tuple(m.pack_sequence([a, a[:0]])),
+    "pack padded": lambda m, a, b, c, x: tuple(m.pack_padded_sequence(x, [3, 1])),
+    "pack shorter": lambda m, a, b, c, x: tuple(m.pack_padded_sequence(x, [2, 1])),
+    "pack by a tensor": lambda m, a, b, c, x: tuple(m.pack_padded_sequence(x, b + 1, False, False)),
+    "pack batch first": lambda m, a, b, c, x: tuple(m.pack_padded_sequence(x, [2, 2, 1], True)),
+    "pack too few": lambda m, a, b, c, x: tuple(m.pack_padded_sequence(x, [2])),
+    "pack negative": lambda m, a, b, c, x: tuple(m.pack_padded_sequence(x, [2, -1])),
+    "pack a vector": lambda m, a, b, c, x: tuple(m.pack_padded_sequence(a, [1])),
+    "pack by a matrix": lambda m, a, b, c, x: tuple(m.pack_padded_sequence(x, x[:, :, 0])),
+    "pack nothing": lambda m, a, b, c, x: tuple(m.pack_padded_sequence(x[:0], [0, 0])),
+    "unpack": lambda m, a, b, c, x: m.unpack_sequence(m.pack_sequence([c, a, b], False)),
+    "unpack padded": lambda m, a, b, c, x: m.pad_packed_sequence(
+        m.pack_padded_sequence(x, [1, 3], False, False), True, -1.0, 5
+    ),
+    "unpack too short": lambda m, a, b, c, x: m.pad_packed_sequence(
+        m.pack_padded_sequence(x, [1, 3], False, False), total_length=2
+    ),
+    "invert": lambda m, a, b, c, x: m.invert_permutation((a.long() + 1) % 3),
+    "made by hand": lambda m, a, b, c, x: tuple(m.PackedSequence(a, b.long(), (b + 1).long() % 2)),
+    "made of a pair": lambda m, a, b, c, x: tuple(m.PackedSequence((a, b.long()))),
+    "converted": lambda m, a, b, c, x: tuple(m.pack_sequence([a, b]).to(x.double().dtype)),
+}
+
+
+@pytest.mark.parametrize("case", SEQUENCES.values(), ids=SEQUENCES)
+def test_sequences(case):
+    found = unlike(lambda library, *tensors: case(home(library), *tensors), A, B, C, X)
+    assert not found, found

@@ -62,9 +62,7 @@ from tinynet.nn.dropout import (
     Dropout3d,
     FeatureAlphaDropout,
 )
-from tinynet.nn.embedding import (
-    Embedding,
-)
+from tinynet.nn.embedding import Embedding, EmbeddingBag
 from tinynet.nn.layers import (
     Bilinear,
     Flatten,
@@ -229,6 +227,7 @@ __all__ = [
     "Dropout2d",
     "Dropout3d",
     "Embedding",
+    "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",

@@ -1,10 +1,9 @@
-"""One step of a recurrent network: `RNNCell`, `LSTMCell`, `GRUCell`."""
+"""Single steps of recurrent networks: `RNNCell`, `LSTMCell` and `GRUCell`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 from tinynet.dtype import DType
 from tinynet.errors import ArgumentError, ArgumentTypeError, ShapeError
@@ -16,20 +15,22 @@ from tinynet.ops.operands import require_tensor
 from tinynet.ops.recurrence import gru_cell, lstm_cell
 from tinynet.tensor import Tensor
 
-State = tuple[Tensor, ...]  # h, and of an LSTM c
-NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {
-    "tanh": lambda x: x.tanh(),
-    "relu": lambda x: x.relu(),
-}
+
+def reset_uniformly(module: Module, hidden_size: int) -> None:
+    """All weights uniform on +-1 / sqrt(hidden_size)."""
+    bound = 1.0 / math.sqrt(hidden_size) if hidden_size > 0 else 0.0
+    for weight in module.parameters():
+        init.uniform_(weight, -bound, bound)
 
 
-class _Cell(Module):
-    """Base of cells: one step, with weights as those of a layer."""
+class RNNCellBase(Module):
+    """Base of the cells: from inputs (batch, input_size) or (input_size,) and states to states."""
 
-    gates: ClassVar[int]
-    states: ClassVar[int] = 1
+    weight_ih: Parameter
+    weight_hh: Parameter
     bias_ih: Parameter | None
     bias_hh: Parameter | None
+    gates = 1
 
     def __init__(
         self,
@@ -43,56 +44,53 @@ class _Cell(Module):
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.bias = bias
-
-        def make(*shape: int) -> Parameter:
-            return Parameter(empty(shape, device=device, dtype=dtype))
-
-        rows = self.gates * hidden_size
-        self.weight_ih = make(rows, input_size)
-        self.weight_hh = make(rows, hidden_size)
-        self.bias_ih = make(rows) if bias else None
-        self.bias_hh = make(rows) if bias else None
+        sums = self.gates * hidden_size
+        for kind, size in (("ih", input_size), ("hh", hidden_size)):
+            weight = Parameter(empty(sums, size, device=device, dtype=dtype))
+            self.register_parameter(f"weight_{kind}", weight)
+        for kind in ("ih", "hh"):
+            values = Parameter(empty(sums, device=device, dtype=dtype)) if bias else None
+            self.register_parameter(f"bias_{kind}", values)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw new weights."""
-        bound = 1 / math.sqrt(self.hidden_size) if self.hidden_size > 0 else 0
-        for parameter in self.parameters():
-            init.uniform_(parameter, -bound, bound)
+        reset_uniformly(self, self.hidden_size)
 
-    def _sums(self, input: Tensor, hx: Any) -> tuple[Tensor, Tensor, State]:
-        """Both products, of inputs and of the last output, and the last state; all with a batch."""
-        name = type(self).__name__
-        x = require_tensor(name, input)
-        if x.ndim not in (1, 2) or x.shape[-1] != self.input_size:
+    def _rows(self, input: Tensor, states: dict[str, Any]) -> list[Tensor]:
+        """The input and the states, checked, all with a batch dim; zeros for states of None."""
+        op = type(self).__name__
+        x = require_tensor(op, input)
+        if x.ndim not in (1, 2):
+            raise ShapeError(f"{op}: expected 1 or 2 dims, got shape {x.shape}")
+        rows = [x if x.ndim == 2 else x.unsqueeze(0)]
+        if x.shape[-1] != self.input_size:
             raise ShapeError(
-                f"{name}: got shape {x.shape}, expected (n, {self.input_size}) or "
-                f"({self.input_size},)"
+                f"{op}: input {x.shape} has a last size of {x.shape[-1]}, "
+                f"expected input_size {self.input_size}"
             )
-        shape = (*x.shape[:-1], self.hidden_size)
-        given = (hx,) if self.states == 1 else hx
-        if hx is None:
-            given = tuple([x.new_zeros(shape) for _ in range(self.states)])
-        if not isinstance(given, (tuple, list)) or len(given) != self.states:
-            raise ArgumentTypeError(f"{name}: hx must be a pair (h, c), got {type(hx).__name__}")
-        for state in given:
-            if require_tensor(name, state, "hx").shape != shape:
-                raise ShapeError(f"{name}: hx has shape {state.shape}, expected {shape}")
-        if x.ndim == 1:
-            x, given = x[None], tuple([state[None] for state in given])
-        from_x = functional.linear(x, self.weight_ih, self.bias_ih)
-        return from_x, functional.linear(given[0], self.weight_hh, self.bias_hh), tuple(given)
+        expected = (*x.shape[:-1], self.hidden_size)
+        for name, given in states.items():
+            state = x.new_zeros(expected) if given is None else require_tensor(op, given, name)
+            if state.shape != expected:
+                raise ShapeError(f"{op}: {name} has shape {state.shape}, expected {expected}")
+            rows.append(state if x.ndim == 2 else state.unsqueeze(0))
+        return rows
+
+    def _sums(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        """What gates get from the input and from the state."""
+        return (
+            functional.linear(x, self.weight_ih, self.bias_ih),
+            functional.linear(h, self.weight_hh, self.bias_hh),
+        )
 
     def extra_repr(self) -> str:
-        """Sizes."""
-        end = "" if self.bias else f", bias={self.bias}"
-        return f"{self.input_size}, {self.hidden_size}{end}"
+        """Sizes, and whether there is no bias."""
+        return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
 
 
-class RNNCell(_Cell):
-    """A step of `RNN`."""
-
-    gates = 1
+class RNNCell(RNNCellBase):
+    """`tanh(x @ weight_ih.T + bias_ih + h @ weight_hh.T + bias_hh)`, or relu of that."""
 
     def __init__(
         self,
@@ -104,49 +102,51 @@ class RNNCell(_Cell):
         dtype: DType | None = None,
     ) -> None:
         super().__init__(input_size, hidden_size, bias, device, dtype)
-        self.nonlinearity = check_nonlinearity("RNNCell", nonlinearity)
+        self.nonlinearity = nonlinearity
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
-        """The next state (n, hidden), of an input (n, features) and a state, or without n."""
-        from_x, from_h, _ = self._sums(input, hx)
-        h = NONLINEARITIES[self.nonlinearity](from_x + from_h)
-        return h if input.ndim == 2 else h[0]
+        """The next state, (batch, hidden_size) or (hidden_size,)."""
+        if self.nonlinearity not in ("tanh", "relu"):
+            raise ArgumentError(
+                f"RNNCell: nonlinearity must be 'tanh' or 'relu', got {self.nonlinearity!r}"
+            )
+        x, h = self._rows(input, {"hx": hx})
+        from_x, from_h = self._sums(x, h)
+        sums = from_x + from_h
+        y = sums.tanh() if self.nonlinearity == "tanh" else functional.relu(sums)
+        return y if input.ndim == 2 else y.squeeze(0)
 
     def extra_repr(self) -> str:
-        """Sizes, and the nonlinearity if it is not tanh."""
-        is_usual = self.nonlinearity == "tanh"
-        return super().extra_repr() + ("" if is_usual else f", nonlinearity={self.nonlinearity}")
+        """Sizes, and what is not the default."""
+        other = "" if self.nonlinearity == "tanh" else f", nonlinearity={self.nonlinearity}"
+        return super().extra_repr() + other
 
 
-class LSTMCell(_Cell):
-    """A step of `LSTM`."""
+class LSTMCell(RNNCellBase):
+    """A step of `LSTM`; the state is a pair, `(h, c)`."""
 
     gates = 4
-    states = 2
 
     def forward(
         self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """The next (h, c), both (n, hidden): of (n, features) and a state, or without n."""
-        from_x, from_h, state = self._sums(input, hx)
-        h, c = lstm_cell(from_x + from_h, state[1])
-        return (h, c) if input.ndim == 2 else (h[0], c[0])
+        """The next output and state, (batch, hidden_size) or (hidden_size,)."""
+        given: Any = (None, None) if hx is None else hx
+        if not isinstance(given, (tuple, list)) or len(given) != 2:
+            raise ArgumentTypeError(f"LSTMCell: hx must be a pair of tensors, got {given!r:.60}")
+        x, h, c = self._rows(input, {"hx[0]": given[0], "hx[1]": given[1]})
+        from_x, from_h = self._sums(x, h)
+        h, c = lstm_cell(from_x + from_h, c)
+        return (h, c) if input.ndim == 2 else (h.squeeze(0), c.squeeze(0))
 
 
-class GRUCell(_Cell):
+class GRUCell(RNNCellBase):
     """A step of `GRU`."""
 
     gates = 3
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
-        """The next state (n, hidden), of an input (n, features) and a state, or without n."""
-        from_x, from_h, state = self._sums(input, hx)
-        h = gru_cell(from_x, from_h, state[0])
-        return h if input.ndim == 2 else h[0]
-
-
-def check_nonlinearity(op: str, name: str) -> str:
-    """The name; an error where there is no such nonlinearity."""
-    if name not in NONLINEARITIES:
-        raise ArgumentError(f"{op}: nonlinearity must be 'tanh' or 'relu', got {name!r}")
-    return name
+        """The next state, (batch, hidden_size) or (hidden_size,)."""
+        x, h = self._rows(input, {"hx": hx})
+        y = gru_cell(*self._sums(x, h), h)
+        return y if input.ndim == 2 else y.squeeze(0)

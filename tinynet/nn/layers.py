@@ -68,7 +68,7 @@ class Linear(Module):
 
 
 class Bilinear(Module):
-    """`x1 @ weight[k] @ x2 + bias[k]` for each output k.
+    """`x1 @ weight[k] @ x2 + bias[k]` for each output `k`: (*, in1) and (*, in2) to (*, out).
 
     Weight and bias start uniform on +-1 / sqrt(in1_features).
     """
@@ -108,10 +108,8 @@ class Bilinear(Module):
 
     def extra_repr(self) -> str:
         """Sizes."""
-        return (
-            f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
-            f"out_features={self.out_features}, bias={self.bias is not None}"
-        )
+        sizes = f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
+        return f"{sizes}out_features={self.out_features}, bias={self.bias is not None}"
 
 
 class Flatten(Module):

@@ -1,38 +1,47 @@
-"""Recurrent networks over sequences: `RNN`, `LSTM` and `GRU`; `cells` has a step of each.
+"""Recurrent layers over whole sequences: `RNN`, `LSTM` and `GRU`; one step each is in `cells`.
 
-The products of inputs with their weights are one for all steps of a sequence; `ops.recurrence` has
-the steps themselves.
+Sequences of different lengths come as a `PackedSequence`. Inside, all sequences are packed: rows
+of the first time step, of the second, and so on, with a number of rows for each step. What gates
+get from the input is one product for all steps; from the state comes one for each
+(`ops/recurrence.py`).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from typing import Any, ClassVar
+import warnings
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import Any
 
 from tinynet.dtype import DType
-from tinynet.errors import ArgumentError, ArgumentTypeError, ShapeError
-from tinynet.nn import functional, init
-from tinynet.nn.cells import NONLINEARITIES, State, check_nonlinearity
+from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
+from tinynet.nn import functional
+from tinynet.nn.cells import reset_uniformly
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
+from tinynet.nn.utils.rnn import PackedSequence
 from tinynet.ops.creation import empty
 from tinynet.ops.joining import cat, split, stack
-from tinynet.ops.operands import require_tensor
+from tinynet.ops.operands import require_same_device, require_tensor
 from tinynet.ops.recurrence import Recurrence, gru_cell, lstm_cell
 from tinynet.tensor import Tensor
 
+States = tuple[Tensor, ...]  # of one layer and direction, (n, size) each: the output, and more
+Step = Callable[[int, int, States], States]  # of a time step, its first row and the states
 
-class _Recurrent(Module):
-    """Base of modules over sequences: weights, states, layers and directions.
 
-    Parameters of layer k are `weight_ih_lk` (gates, inputs), `weight_hh_lk` (gates, outputs),
-    `bias_ih_lk`, `bias_hh_lk` and with `proj_size` `weight_hr_lk` (proj_size, hidden); those of the
-    other direction end in `_reverse`. All start uniform on +-1 / sqrt(hidden_size).
+class RNNBase(Module):
+    """Base of the three: `num_layers` layers on top of one another, in one or both directions.
+
+    Input (time, batch, input_size), with `batch_first` (batch, time, input_size); or without a
+    batch (time, input_size); or a `PackedSequence`. States are (layers * directions, batch, size),
+    zeros unless given. Returns all outputs of the last layer, and the last states of all. `dropout`
+    is the probability of elements between layers to be zeroed in training. Weights start uniform on
+    +-1 / sqrt(hidden_size).
     """
 
-    gates: ClassVar[int]
-    states: ClassVar[int] = 1
+    gates = 1  # how many times hidden_size the sums of a cell are
+    state_names: tuple[str, ...] = ("hx",)
 
     def __init__(
         self,
@@ -53,177 +62,248 @@ class _Recurrent(Module):
         self.num_layers = num_layers
         self.bias = bias
         self.batch_first = batch_first
-        self.dropout = float(dropout)
+        self.dropout = dropout
         self.bidirectional = bidirectional
         self.proj_size = proj_size
-        self._check_options()
-        for layer, suffix in self._parts():
-            size = input_size if layer == 0 else self.output_size * self.directions
-            shapes = {
-                "weight_ih": (self.gates * hidden_size, size),
-                "weight_hh": (self.gates * hidden_size, self.output_size),
-                "bias_ih": (self.gates * hidden_size,),
-                "bias_hh": (self.gates * hidden_size,),
-                "weight_hr": (proj_size, hidden_size),
-            }
-            for name, shape in shapes.items():
-                if (bias or "bias" not in name) and (proj_size or name != "weight_hr"):
-                    made = Parameter(empty(shape, device=device, dtype=dtype))
-                    self.register_parameter(f"{name}_l{layer}{suffix}", made)
+        self._check_arguments()
+        self.dropout = float(dropout)
+        for layer in range(num_layers):
+            for suffix in self._suffixes(layer):
+                self._make_weights(layer, suffix, device, dtype)
         self.reset_parameters()
 
-    @property
-    def output_size(self) -> int:
-        """Features of the output of one direction."""
-        return self.proj_size or self.hidden_size
+    def _check_arguments(self) -> None:
+        op = type(self).__name__
+        for name, kind in (
+            ("bias", bool), ("batch_first", bool),
+            ("input_size", int), ("hidden_size", int), ("num_layers", int),
+        ):  # fmt: skip
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                raise ArgumentTypeError(
+                    f"{op}: {name} must be {_a(kind)}, got {type(value).__name__}"
+                )
+            if kind is int and value <= 0:
+                raise ArgumentError(f"{op}: {name} must be positive, got {value}")
+        is_number = isinstance(self.dropout, (int, float)) and not isinstance(self.dropout, bool)
+        if not is_number or not 0 <= self.dropout <= 1:
+            raise ArgumentError(f"{op}: dropout must be between 0 and 1, got {self.dropout!r}")
+        if not 0 <= self.proj_size < self.hidden_size:
+            raise ArgumentError(
+                f"{op}: proj_size must be 0 or less than hidden_size {self.hidden_size}, "
+                f"got {self.proj_size}"
+            )
+        if self.dropout > 0 and self.num_layers == 1:
+            warnings.warn(
+                f"{op}: dropout={self.dropout} is between layers, and there is only one",
+                stacklevel=5,
+            )
 
-    @property
-    def directions(self) -> int:
-        """1 or 2."""
-        return 2 if self.bidirectional else 1
+    # weights
+    def _suffixes(self, layer: int) -> list[str]:
+        """How the names of a layer's weights end, for each direction."""
+        return [f"_l{layer}", f"_l{layer}_reverse"] if self.bidirectional else [f"_l{layer}"]
 
-    def reset_parameters(self) -> None:
-        """Draw new weights."""
-        bound = 1 / math.sqrt(self.hidden_size) if self.hidden_size > 0 else 0
-        for parameter in self.parameters():
-            init.uniform_(parameter, -bound, bound)
+    def _weight_names(self, suffix: str) -> list[str]:
+        names = ["weight_ih", "weight_hh"]
+        names += ["bias_ih", "bias_hh"] if self.bias else []
+        names += ["weight_hr"] if self.proj_size else []
+        return [name + suffix for name in names]
 
-    def flatten_parameters(self) -> None:
-        """Nothing: PyTorch's puts weights into one piece of memory."""
+    def _make_weights(
+        self, layer: int, suffix: str, device: str | None, dtype: DType | None
+    ) -> None:
+        out = self.proj_size or self.hidden_size
+        width = out * len(self._suffixes(layer)) if layer else self.input_size
+        sums = self.gates * self.hidden_size
+        shapes = {"weight_ih": (sums, width), "weight_hh": (sums, out), "bias_ih": (sums,),
+                  "bias_hh": (sums,), "weight_hr": (out, self.hidden_size)}  # fmt: skip
+        for name in self._weight_names(suffix):
+            shape = shapes[name.removesuffix(suffix)]
+            setattr(self, name, Parameter(empty(shape, device=device, dtype=dtype)))
 
     @property
     def all_weights(self) -> list[list[Parameter]]:
-        """The parameters of each layer and direction."""
-        return [
-            [p for name, p in self.own_parameters() if name.endswith(f"_l{layer}{suffix}")]
-            for layer, suffix in self._parts()
-        ]
+        """The weights of each layer and direction."""
+        suffixes = [suffix for layer in range(self.num_layers) for suffix in self._suffixes(layer)]
+        return [[getattr(self, name) for name in self._weight_names(s)] for s in suffixes]
 
-    def step(self, recurrence: Any, x: Tensor, start: int, state: State) -> State:
-        """The next state: of what `recurrence` makes of the last output, and the inputs' part."""
+    def flatten_parameters(self) -> None:
+        """Nothing to do: it is there because code for GPUs calls it."""
+
+    def reset_parameters(self) -> None:
+        """Draw new weights."""
+        reset_uniformly(self, self.hidden_size)
+
+    # states
+    def _state_sizes(self) -> tuple[int, ...]:
+        return (self.proj_size or self.hidden_size,)
+
+    def _states(self, hx: Any, rows: Tensor, batch: int, is_batched: bool) -> list[Tensor]:
+        """The states given, checked, or zeros: (layers * directions, batch, size) each."""
+        op, count = type(self).__name__, self.num_layers * len(self._suffixes(0))
+        sizes = self._state_sizes()
+        if hx is None:
+            return [rows.new_zeros((count, batch, size)) for size in sizes]
+        given = hx if len(sizes) > 1 else (hx,)
+        if not isinstance(given, (tuple, list)) or len(given) != len(sizes):
+            raise ArgumentTypeError(f"{op}: hx must be a pair of tensors, got {_described(hx)}")
+        states = []
+        for name, size, state in zip(self.state_names, sizes, given):
+            require_tensor(op, state, name)
+            shape = (count, batch, size) if is_batched else (count, size)
+            if state.shape != shape:
+                raise ShapeError(f"{op}: {name} has shape {state.shape}, expected {shape}")
+            if state.dtype is not rows.dtype:
+                raise DTypeError(f"{op}: {name} has {state.dtype}, the input {rows.dtype}")
+            require_same_device(op, rows, state)
+            states.append(state if is_batched else state.unsqueeze(1))
+        return states
+
+    # forward
+    def forward(self, input: Tensor | PackedSequence, hx: Any = None) -> Any:
+        """All outputs (as the input, `output_size` wide) and the last states (as `hx`)."""
+        if isinstance(input, PackedSequence):
+            return self._forward_packed(input, hx)
+        op = type(self).__name__
+        x = require_tensor(op, input)
+        if x.ndim not in (2, 3):
+            raise ShapeError(f"{op}: expected 2 or 3 dims, got shape {x.shape}")
+        self._check_input(x)
+        is_batched = x.ndim == 3
+        x = x if is_batched else x.unsqueeze(1)
+        if is_batched and self.batch_first:
+            x = x.transpose(0, 1)
+        time, batch = x.shape[:2]
+        if not time:
+            raise ShapeError(f"{op}: expected at least one time step, got shape {input.shape}")
+        rows = x.reshape(time * batch, self.input_size)
+        states = self._states(hx, rows, batch, is_batched)
+        rows, states = self._run(rows, [batch] * time, states)
+        y = rows.reshape(time, batch, rows.shape[1])
+        if not is_batched:
+            y, states = y.squeeze(1), [state.squeeze(1) for state in states]
+        elif self.batch_first:
+            y = y.transpose(0, 1)
+        return y, _packed_up(states)
+
+    def _forward_packed(self, input: PackedSequence, hx: Any) -> Any:
+        rows, (sizes, _) = input.data, input.layout
+        if rows.ndim != 2:
+            raise ShapeError(
+                f"{type(self).__name__}: packed data must have 2 dims, got shape {rows.shape}"
+            )
+        self._check_input(rows)
+        states = self._states(hx, rows, sizes[0], True)
+        if input.sorted_indices is not None and hx is not None:
+            states = [state.index_select(1, input.sorted_indices) for state in states]
+        rows, states = self._run(rows, sizes, states)
+        if input.unsorted_indices is not None:
+            states = [state.index_select(1, input.unsorted_indices) for state in states]
+        return input.with_data(rows), _packed_up(states)
+
+    def _check_input(self, x: Tensor) -> None:
+        op, weight = type(self).__name__, self.all_weights[0][0]
+        if x.dtype is not weight.dtype:
+            raise DTypeError(f"{op}: input has {x.dtype}, the weights {weight.dtype}")
+        require_same_device(op, x, weight)
+        if x.shape[-1] != self.input_size:
+            raise ShapeError(
+                f"{op}: input {x.shape} has a last size of {x.shape[-1]}, "
+                f"expected input_size {self.input_size}"
+            )
+
+    def _run(
+        self, rows: Tensor, sizes: Sequence[int], states: Sequence[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """All layers over packed rows."""
+        last: list[States] = []
+        for layer in range(self.num_layers):
+            if layer and self.dropout:
+                rows = functional.dropout(rows, self.dropout, self.training)
+            outputs = []
+            for suffix in self._suffixes(layer):
+                first = tuple([state[len(last)] for state in states])
+                step = self._step(rows, sizes, suffix)
+                y, ended = _unrolled(step, first, sizes, suffix.endswith("_reverse"))
+                outputs.append(y)
+                last.append(ended)
+            rows = cat(outputs, 1) if len(outputs) > 1 else outputs[0]
+        return rows, [stack(parts) for parts in zip(*last)]
+
+    def _step(self, rows: Tensor, sizes: Sequence[int], suffix: str) -> Step:
+        """What leads from one time step to the next, in one layer and direction."""
         raise NotImplementedError
 
-    def _check_options(self) -> None:
-        name = type(self).__name__
-        if self.hidden_size <= 0 or self.num_layers <= 0 or self.input_size < 0:
-            raise ArgumentError(
-                f"{name}: hidden_size and num_layers must be positive, got {self.hidden_size} and "
-                f"{self.num_layers}, for input_size {self.input_size}"
-            )
-        if not 0 <= self.dropout <= 1:
-            raise ArgumentError(f"{name}: dropout must be between 0 and 1, got {self.dropout}")
-        if not 0 <= self.proj_size < self.hidden_size:
-            raise ArgumentError(
-                f"{name}: proj_size must be 0 or more and less than hidden_size "
-                f"{self.hidden_size}, got {self.proj_size}"
-            )
-
-    def _parts(self) -> Iterator[tuple[int, str]]:
-        for layer in range(self.num_layers):
-            for suffix in ("", "_reverse")[: self.directions]:
-                yield layer, suffix
-
-    def _run(self, input: Tensor, hx: Any) -> tuple[Tensor, State]:
-        """The output and the last states, batched or not as the input is."""
-        x = self._check_input(input)
-        is_batched = x.ndim == 3
-        x = (
-            x.transpose(0, 1)
-            if is_batched and self.batch_first
-            else x
-            if is_batched
-            else x[:, None]
-        )
-        states = self._first_states(x, hx, is_batched)
-        last: list[State] = []
-        for layer in range(self.num_layers):
-            if layer and self.training and self.dropout > 0:
-                x = functional.dropout(x, self.dropout)
-            outputs = []
-            for suffix in ("", "_reverse")[: self.directions]:
-                first = tuple([state[len(last)] for state in states])
-                y, final = self._run_direction(x, f"_l{layer}{suffix}", first, bool(suffix))
-                outputs.append(y)
-                last.append(final)
-            x = outputs[0] if len(outputs) == 1 else cat(outputs, -1)
-        finals = tuple([stack([state[i] for state in last]) for i in range(self.states)])
-        if not is_batched:
-            return x[:, 0], tuple([state[:, 0] for state in finals])
-        return (x.transpose(0, 1) if self.batch_first else x), finals
-
-    def _run_direction(
-        self, x: Tensor, suffix: str, state: State, is_reverse: bool
-    ) -> tuple[Tensor, State]:
-        """All steps of a layer in one direction: outputs (length, n, size), and the last state."""
-        weights: dict[str, Any] = {
-            name: getattr(self, f"{name}{suffix}", None)
-            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
-        }
-        length, n, size = x.shape
-        rows = functional.linear(
-            x.reshape(length * n, size), weights["weight_ih"], weights["bias_ih"]
-        )
-        recurrence, inputs = self._prepare(rows, weights["weight_hh"], weights["bias_hh"], n)
-        projection = None if weights["weight_hr"] is None else Recurrence(weights["weight_hr"])
-        outputs: list[Any] = [None] * length
-        for t in reversed(range(length)) if is_reverse else range(length):
-            state = self.step(recurrence, inputs[t] if inputs else rows, t * n, state)
-            if projection is not None:
-                state = (projection(state[0]), *state[1:])
-            outputs[t] = state[0]
-        return stack(outputs), state
-
-    def _prepare(
-        self, rows: Tensor, weight: Any, bias: Any, n: int
-    ) -> tuple[Recurrence, list[Tensor]]:
-        """What steps share: the inputs' parts are added to the products, row by row."""
-        return Recurrence(weight, bias, rows), []
-
-    def _check_input(self, input: Tensor) -> Tensor:
-        name = type(self).__name__
-        x = require_tensor(name, input)
-        if x.ndim not in (2, 3) or x.shape[-1] != self.input_size:
-            raise ShapeError(
-                f"{name}: got shape {x.shape}, expected (length, n, {self.input_size}), or n "
-                "first, or without n"
-            )
-        if x.shape[1 if x.ndim == 3 and self.batch_first else 0] == 0:
-            raise ShapeError(f"{name}: got shape {x.shape}, expected at least one step")
-        return x
-
-    def _first_states(self, x: Tensor, hx: Any, is_batched: bool) -> State:
-        """The given states as (layers * directions, n, features), or zeros."""
-        name, count = type(self).__name__, self.num_layers * self.directions
-        sizes = (self.output_size, self.hidden_size)[: self.states]
-        if hx is None:
-            return tuple([x.new_zeros((count, x.shape[1], size)) for size in sizes])
-        given = (hx,) if self.states == 1 else hx
-        if not isinstance(given, (tuple, list)) or len(given) != self.states:
-            raise ArgumentTypeError(f"{name}: hx must be a pair (h, c), got {type(hx).__name__}")
-        for state, size in zip(given, sizes):
-            shape = (count, x.shape[1], size) if is_batched else (count, size)
-            if require_tensor(name, state, "hx").shape != shape:
-                raise ShapeError(f"{name}: hx has shape {state.shape}, expected {shape}")
-        return tuple(given) if is_batched else tuple([state[:, None] for state in given])
+    def _recurrence(self, rows: Tensor, suffix: str) -> Recurrence:
+        """The sums of cells: from the input for all steps, and with each from the state."""
+        w_ih, w_hh, *others = [getattr(self, name) for name in self._weight_names(suffix)]
+        bias = others[0] + others[1] if self.bias else None
+        return Recurrence(w_hh, None, functional.linear(rows, w_ih, bias))
 
     def extra_repr(self) -> str:
-        """Sizes, and what is not as by default."""
-        parts = [str(self.input_size), str(self.hidden_size)]
-        defaults = {
-            "proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0,
-            "bidirectional": False,
-        }  # fmt: skip
-        for name, default in defaults.items():
-            if getattr(self, name) != default:
-                parts.append(f"{name}={getattr(self, name)}")
-        return ", ".join(parts)
+        """Arguments that are not the default."""
+        defaults = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False,
+                    "dropout": 0, "bidirectional": False}  # fmt: skip
+        others = [
+            f", {name}={getattr(self, name)}"
+            for name, default in defaults.items()
+            if getattr(self, name) != default
+        ]
+        return f"{self.input_size}, {self.hidden_size}{''.join(others)}"
 
 
-class RNN(_Recurrent):
-    """`h = tanh(W_ih x + b_ih + W_hh h + b_hh)` at each step, or relu (Elman 1990)."""
+def _a(kind: type) -> str:
+    return "an int" if kind is int else f"a {kind.__name__}"
 
-    gates = 1
-    nonlinearity: str
+
+def _described(value: Any) -> str:
+    if isinstance(value, (tuple, list)):
+        return f"{type(value).__name__} of {len(value)}"
+    return type(value).__name__
+
+
+def _packed_up(states: list[Tensor]) -> Any:
+    return states[0] if len(states) == 1 else tuple(states)
+
+
+def _unrolled(
+    step: Step, first: States, sizes: Sequence[int], is_reverse: bool
+) -> tuple[Tensor, States]:
+    """All outputs, packed as the input is, and the last states of every sequence.
+
+    `sizes`: how many sequences last to each step, fewer and fewer. Forwards those that have ended
+    leave; backwards, where the last steps come first, more and more join.
+    """
+    starts = [0, *accumulate(sizes)]
+    order = reversed(range(len(sizes))) if is_reverse else range(len(sizes))
+    states = tuple([x[: sizes[-1]] if is_reverse else x for x in first])
+    ended: list[States] = []
+    outputs: list[Tensor] = []
+    for t in order:
+        size, before = sizes[t], len(states[0])
+        if size < before:
+            ended.insert(0, tuple([x[size:] for x in states]))
+            states = tuple([x[:size] for x in states])
+        elif size > before:
+            states = tuple([cat([x, y[before:size]]) for x, y in zip(states, first)])
+        states = step(t, starts[t], states)
+        outputs.append(states[0])
+    if is_reverse:
+        outputs.reverse()
+    if ended:
+        states = tuple([cat(parts) for parts in zip(states, *ended)])
+    return cat(outputs), states
+
+
+class RNN(RNNBase):
+    """`h = tanh(x @ weight_ih.T + bias_ih + h @ weight_hh.T + bias_hh)`, or relu (Elman 1990).
+
+    >>> import tinynet as tn
+    >>> y, h = RNN(3, 4)(tn.zeros(5, 2, 3))
+    >>> y.shape, h.shape
+    ((5, 2, 4), (1, 2, 4))
+    """
 
     def __init__(
         self,
@@ -238,53 +318,63 @@ class RNN(_Recurrent):
         device: str | None = None,
         dtype: DType | None = None,
     ) -> None:
-        self.__dict__["nonlinearity"] = check_nonlinearity("RNN", nonlinearity)
+        if nonlinearity not in ("tanh", "relu"):
+            raise ArgumentError(f"RNN: nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}")
         super().__init__(
             input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
             device=device, dtype=dtype,
         )  # fmt: skip
+        self.nonlinearity = nonlinearity
 
-    def step(self, recurrence: Any, x: Tensor, start: int, state: State) -> State:
-        """(h,)."""
-        return (NONLINEARITIES[self.nonlinearity](recurrence(state[0], start)),)
-
-    def forward(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Outputs (length, n, directions * hidden), and the last (layers * directions, n, hidden).
-
-        `input` (length, n, features), n first with `batch_first`, or without n.
-        """
-        output, (h,) = self._run(input, hx)
-        return output, h
+    def _step(self, rows: Tensor, sizes: Sequence[int], suffix: str) -> Step:
+        sums = self._recurrence(rows, suffix)
+        if self.nonlinearity == "relu":
+            return lambda t, start, states: (functional.relu(sums(states[0], start)),)
+        return lambda t, start, states: (sums(states[0], start).tanh(),)
 
 
-class LSTM(_Recurrent):
-    """Long short-term memory (Hochreiter & Schmidhuber 1997; with forget gates, Gers et al. 2000).
+class LSTM(RNNBase):
+    """Long short-term memory (Hochreiter & Schmidhuber 1997; Gers et al. 2000).
 
-    Gates are in the order input, forget, candidate, output. `proj_size` maps outputs to fewer
-    features (Sak et al. 2014).
+    With i, f, o sigmoids and g tanh of sums of the input and the last output, `c = f * c + i * g`
+    and `h = o * tanh(c)`. States are a pair, `(h, c)`. With `proj_size`, outputs are
+    `h @ weight_hr.T` (Sak et al. 2014).
+
+    >>> import tinynet as tn
+    >>> y, (h, c) = LSTM(3, 4, proj_size=2)(tn.zeros(5, 1, 3))
+    >>> y.shape, h.shape, c.shape
+    ((5, 1, 2), (1, 1, 2), (1, 1, 4))
     """
 
     gates = 4
-    states = 2
+    state_names = ("hx[0]", "hx[1]")
 
-    def step(self, recurrence: Any, x: Tensor, start: int, state: State) -> State:
-        """(h, c)."""
-        return lstm_cell(recurrence(state[0], start), state[1])
+    def _state_sizes(self) -> tuple[int, ...]:
+        return (self.proj_size or self.hidden_size, self.hidden_size)
 
-    def forward(
-        self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Outputs (length, n, directions * output), and the last (h, c), each (layers * directions,
-        n, features). `input` (length, n, features), n first with `batch_first`, or without n.
-        """
-        output, (h, c) = self._run(input, hx)
-        return output, (h, c)
+    def _step(self, rows: Tensor, sizes: Sequence[int], suffix: str) -> Step:
+        sums = self._recurrence(rows, suffix)
+        if not self.proj_size:
+            return lambda t, start, states: lstm_cell(sums(states[0], start), states[1])
+        project = Recurrence(getattr(self, "weight_hr" + suffix))
+
+        def step(t: int, start: int, states: States) -> States:
+            h, c = lstm_cell(sums(states[0], start), states[1])
+            return project(h, start), c
+
+        return step
 
 
-class GRU(_Recurrent):
-    """Gated recurrent units (Cho et al. 2014), the reset gate applied behind the product.
+class GRU(RNNBase):
+    """Gated recurrent units (Cho et al. 2014), as PyTorch has them.
 
-    Gates are in the order reset, update, candidate.
+    With r, z sigmoids of sums of the input and the state, `h = (1 - z) * n + z * h` where n is
+    `tanh(x @ W_in.T + b_in + r * (h @ W_hn.T + b_hn))`.
+
+    >>> import tinynet as tn
+    >>> y, h = GRU(3, 4, bidirectional=True)(tn.zeros(5, 2, 3))
+    >>> y.shape, h.shape
+    ((5, 2, 8), (2, 2, 4))
     """
 
     gates = 3
@@ -306,19 +396,9 @@ class GRU(_Recurrent):
             device=device, dtype=dtype,
         )  # fmt: skip
 
-    def _prepare(
-        self, rows: Tensor, weight: Any, bias: Any, n: int
-    ) -> tuple[Recurrence, list[Tensor]]:
-        return Recurrence(weight, bias), [*split(rows, n)] if n else []
-
-    def step(self, recurrence: Any, x: Tensor, start: int, state: State) -> State:
-        """(h,)."""
-        return (gru_cell(x, recurrence(state[0], start), state[0]),)
-
-    def forward(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Outputs (length, n, directions * hidden), and the last (layers * directions, n, hidden).
-
-        `input` (length, n, features), n first with `batch_first`, or without n.
-        """
-        output, (h,) = self._run(input, hx)
-        return output, h
+    def _step(self, rows: Tensor, sizes: Sequence[int], suffix: str) -> Step:
+        weights = [getattr(self, name) for name in self._weight_names(suffix)]
+        w_ih, w_hh, b_ih, b_hh = weights if self.bias else (*weights, None, None)
+        inputs = split(functional.linear(rows, w_ih, b_ih), list(sizes))
+        sums = Recurrence(w_hh, b_hh)
+        return lambda t, start, states: (gru_cell(inputs[t], sums(states[0], start), states[0]),)

@@ -1,7 +1,7 @@
 """Functions that layers are made of: `tinynet.nn.functional`, `F` for short.
 
-`activations`, `attention`, `dropout`, `losses`, `normalization`, `positions` and `upsampling` hold
-what they say;
+`activations`, `attention`, `distances`, `dropout`, `embedding`, `likelihoods`, `losses`, `margins`,
+`normalization`, `positions` and `upsampling` hold what they say;
 convolutions, pools, `pad` and the shuffles are operations of `tinynet.ops`. Arguments that PyTorch
 calls deprecated (`size_average`, `reduce`) are left out; those behind them go by name only.
 """
@@ -35,9 +35,6 @@ from tinynet.nn.functional.activations import (
     threshold,
 )
 from tinynet.nn.functional.attention import scaled_dot_product_attention
-from tinynet.nn.functional.bilinear import (
-    bilinear,
-)
 from tinynet.nn.functional.distances import (
     cosine_similarity,
     pairwise_distance,
@@ -50,10 +47,7 @@ from tinynet.nn.functional.dropout import (
     dropout3d,
     feature_alpha_dropout,
 )
-from tinynet.nn.functional.embedding import (
-    embedding,
-    one_hot,
-)
+from tinynet.nn.functional.embedding import embedding, embedding_bag, one_hot
 from tinynet.nn.functional.likelihoods import (
     gaussian_nll_loss,
     kl_div,
@@ -110,7 +104,7 @@ from tinynet.ops.convolution import (
 )
 from tinynet.ops.elementwise import sigmoid, tanh
 from tinynet.ops.folding import fold, unfold
-from tinynet.ops.linear import linear
+from tinynet.ops.linear import bilinear, linear
 from tinynet.ops.padding import pad
 from tinynet.ops.pooling import (
     avg_pool1d,
@@ -159,6 +153,7 @@ __all__ = [
     "dropout3d",
     "elu",
     "embedding",
+    "embedding_bag",
     "feature_alpha_dropout",
     "fold",
     "gaussian_nll_loss",

@@ -1,10 +1,11 @@
 """Tools around training, by their subject.
 
 `clipping` holds gradients within bounds, `vectors` has parameters as one vector, `parametrize`
-computes parameters from others, `parametrizations` are known ways to do so.
+computes parameters from others, `parametrizations` are known ways to do so; `rnn` pads and packs
+sequences of different lengths.
 """
 
-from tinynet.nn.utils import parametrizations, parametrize
+from tinynet.nn.utils import parametrizations, parametrize, rnn
 from tinynet.nn.utils.clipping import (
     clip_grad_norm_,
     clip_grad_value_,
@@ -21,5 +22,6 @@ __all__ = [
     "parameters_to_vector",
     "parametrizations",
     "parametrize",
+    "rnn",
     "vector_to_parameters",
 ]
