@@ -83,6 +83,17 @@ ARGUMENTS = {
     "Linear": (3, 2), "Unflatten": (1, (2, 3)), "Flatten": (0,), "Fold": (4, 2), "Unfold": (2,),
     "GroupNorm": (2, 4), "LayerNorm": ([3, 2],), "RMSNorm": (3,), "LocalResponseNorm": (2,),
     "ChannelShuffle": (2,), "PixelShuffle": (2,), "PixelUnshuffle": (2,),
+    "Bilinear": (2, 3, 4), "Embedding": (5, 3, 0), "EmbeddingBag": (5, 3), "Threshold": (0.1, 2),
+    "RNN": (2, 3, 2), "LSTM": (2, 4, 2, True, False, 0.1, True, 3), "GRU": (2, 3),
+    "RNNBase": ("GRU", 2, 3), "RNNCell": (2, 3), "LSTMCell": (2, 3), "GRUCell": (2, 3),
+    "MultiheadAttention": (4, 2), "Transformer": (4, 2, 1, 1, 8),
+    "TransformerEncoderLayer": (4, 2, 8, 0.1, nn.functional.gelu),
+    "TransformerDecoderLayer": (4, 2, 8, 0.1, "gelu"), "LearnedEncoding": (4, 6),
+    "SinusoidalEncoding": (4,), "ModuleDict": ({"a": nn.Linear(1, 2)},),
+    "TransformerEncoder": (nn.TransformerEncoderLayer(4, 2, 8), 2),
+    "TransformerDecoder": (nn.TransformerDecoderLayer(4, 2, 8), 2),
+    "ParameterList": ([nn.Parameter(tn.ones(2)), tn.zeros(1)],),
+    "ParameterDict": ({"a": nn.Parameter(tn.ones(2)), "b": 3},),
     "CrossEntropyLoss": (tn.tensor([1.0, 2.0]),),
 }  # fmt: skip
 BY_START = {
@@ -127,7 +138,7 @@ def test_modules_of_nn(path, name):
 
 
 def test_this_file_knows_how_to_make_the_modules_of_today():
-    for name in ("Linear", "Conv2d", "BatchNorm2d", "MaxPool2d", "LayerNorm", "Upsample"):
+    for name in ("Linear", "Conv2d", "BatchNorm2d", "MaxPool2d", "LSTM", "TransformerEncoder"):
         make(name)
 
 
@@ -304,6 +315,27 @@ def test_what_the_constructor_makes_otherwise_is_refused(path):
     assert refusal(model, path).startswith("save_model: attribute '_hooks' was 'forward hooks: ")
 
 
+def test_parametrizations_are_refused(path):
+    for base in (nn.Linear, Residual):
+        model = nn.Sequential(nn.Linear(2, 2) if base is nn.Linear else Residual(nn.Linear(2, 2)))
+        layer = model[0] if base is nn.Linear else model[0].inner
+        nn.utils.parametrizations.weight_norm(layer)
+        message = refusal(model, path)
+        assert message.startswith("save_model: ['0']")
+        assert "is of the class" in message
+        assert message.endswith("parametrizations must be removed first")
+        nn.utils.parametrize.remove_parametrizations(layer, "weight")
+        assert_same(model, reloaded(model, path, [Residual]))
+
+
+def test_made_by_other_constructors(path):
+    model = nn.Embedding.from_pretrained(tn.randn(4, 3), padding_idx=1)
+    assert_same(model, reloaded(model, path))
+    average = tn.optim.swa_utils.AveragedModel(nn.Linear(2, 2))
+    average.update_parameters(nn.Linear(2, 2))
+    assert_same(average, reloaded(average, path, [tn.optim.swa_utils.AveragedModel]))
+
+
 def test_hooks_that_were_removed(path):
     model = nn.Linear(2, 2)
     model.register_forward_hook(lambda *args: None).remove()
@@ -384,7 +416,8 @@ def renamed(path, before, after):
     [
         "os.system", "posix.system", "builtins.eval", "tinynet.nn.functional", "tinynet.nn.init",
         "tinynet.nn.Parameter", "tinynet.nn.functional.Tensor", "tinynet.nn.os.system", "Net", "",
-        "tinynet.nn.module.Module", "tinynet.nn.__builtins__", "subprocess.Popen", "x.Other", 3,
+        "tinynet.nn.module.hooks", "tinynet.nn.module.Hooked", "tinynet.nn.__builtins__",
+        "subprocess.Popen", "x.Other", 3,
         None, ["os"], f"{Net.__module__}.Net", "tinynet.optim.SGD",
     ],
     ids=str,

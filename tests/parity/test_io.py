@@ -42,6 +42,8 @@ NETWORKS = [
     ("tied weights", tied, (2, 4)),
     ("transposed convolution", lambda nn: nn.ConvTranspose2d(2, 3, 3, groups=1), (1, 2, 4, 4)),
     ("norms", normalised, None),
+    ("lstm", lambda nn: nn.LSTM(3, 4, 2, bidirectional=True), (5, 2, 3)),
+    ("transformer", lambda nn: nn.TransformerEncoderLayer(4, 2, 8, 0.0), (5, 2, 4)),
 ]
 CASES = pytest.mark.parametrize(
     ("make", "shape"), [case[1:] for case in NETWORKS], ids=[case[0] for case in NETWORKS]

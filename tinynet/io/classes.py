@@ -9,6 +9,7 @@ values, and no more.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from types import FunctionType
 from typing import Any, TypeVar
@@ -19,6 +20,8 @@ from tinynet.errors import ArgumentTypeError, DataError
 Class = TypeVar("Class", bound=type[nn.Module])
 Classes = Mapping[str, type[nn.Module]] | Iterable[type[nn.Module]]
 ByName = dict[str, type[nn.Module] | None]
+
+OWN = "tinynet.nn."  # what the names of our own classes begin with
 
 _registered: ByName = {}
 
@@ -43,9 +46,12 @@ def allowed(op: str, classes: Classes) -> ByName:
 
 def find(name: Any, among: Mapping[str, type[nn.Module] | None]) -> Any:
     """The class or function that a name stands for, if it may be used."""
-    for space, prefix in ((nn, "tinynet.nn."), (nn.functional, "tinynet.nn.functional.")):
-        found = vars(space).get(name.removeprefix(prefix)) if name.startswith(prefix) else None
-        if is_module_class(found) if space is nn else is_functional(found):
+    if not isinstance(name, str):
+        raise DataError(f"names {name!r:.200}, expected a string")
+    home, _, short = name.rpartition(".")
+    if f"{home}.".startswith(OWN):
+        found = vars(sys.modules.get(home, nn)).get(short)  # what is imported already
+        if is_functional(found) or (is_module_class(found) and found.__module__.startswith(OWN)):
             return found
     inner = [key for key in among if name == key or name.endswith(f".{key}")]
     kind: Any = among[max(inner, key=len)] if inner else None
@@ -94,3 +100,8 @@ def is_functional(value: Any) -> bool:
     if not isinstance(value, FunctionType) or value.__name__.startswith("_"):
         return False
     return vars(nn.functional).get(value.__name__) is value
+
+
+def is_own(kind: type) -> bool:
+    """Whether a class has a name in tinynet.nn."""
+    return vars(sys.modules.get(kind.__module__, nn)).get(kind.__qualname__) is kind

@@ -20,7 +20,15 @@ import numpy as np
 from tinynet import nn, settings
 from tinynet.dtype import BY_NAME, DType
 from tinynet.errors import ArgumentTypeError, DataError
-from tinynet.io.classes import Classes, allowed, find, is_functional, is_module_class, name_of
+from tinynet.io.classes import (
+    Classes,
+    allowed,
+    find,
+    is_functional,
+    is_module_class,
+    is_own,
+    name_of,
+)
 from tinynet.io.nested import ALLOWED, Decoder, Encoder, Keys, as_json, decoding, place_of
 from tinynet.io.safetensors import KEY, Reader, opened, write
 from tinynet.nn import hooks
@@ -135,7 +143,7 @@ class _ModelEncoder(Encoder):
         if id(module) in self.numbers:
             return self.numbers[id(module)]
         number = self.numbers[id(module)] = len(self.rows)
-        row: dict[str, Any] = {"class": name_of(type(module))}
+        row: dict[str, Any] = {"class": self.class_name(type(module), keys)}
         self.modules.append(module)
         self.rows.append(row)
         attributes: list[list[Any]] = []
@@ -146,6 +154,19 @@ class _ModelEncoder(Encoder):
         row["attributes"] = attributes
         row["arguments"] = self.arguments(module, keys)
         return number
+
+    def class_name(self, kind: type[nn.Module], keys: Keys) -> str:
+        """The name by which the class is found again."""
+        name = name_of(kind)
+        if kind.__module__.startswith("tinynet.") and not is_own(kind):
+            self.refused.append(
+                ArgumentTypeError(
+                    f"save_model: {place_of(keys)} is of the class {kind.__qualname__}, made while "
+                    "the program ran, expected one with a name in tinynet.nn; parametrizations "
+                    "must be removed first"
+                )
+            )
+        return name
 
     def attribute(self, number: int, name: str, value: Any, keys: Keys) -> Any:
         """An attribute's value, or, for what only the constructor can make, what it is."""

@@ -28,13 +28,13 @@ class MatMul(Op):
     def backward(ctx: Node, grad: Tensor) -> Gradients:
         a, b = ctx.saved_tensors
         needs_a, needs_b = ctx.needs_input_grad
-        a_grad = _product(grad, b.mT) if needs_a else None
+        a_grad = product(grad, b.mT) if needs_a else None
         if not needs_b:
             return a_grad, None
         # one product over the whole batch, not a sum of many
         if len(ctx.edges[1].shape) == 2:
-            return a_grad, _transposed_product(as_rows(a), as_rows(grad))
-        return a_grad, _product(a.mT, grad)
+            return a_grad, transposed_product(as_rows(a), as_rows(grad))
+        return a_grad, product(a.mT, grad)
 
 
 class TransposedProduct(Op):
@@ -45,10 +45,11 @@ class TransposedProduct(Op):
     @staticmethod
     def backward(ctx: Node, grad: Tensor) -> Gradients:
         a, b = ctx.saved_tensors
-        return _product(b, grad.mT), _product(a, grad)
+        return product(b, grad.mT), product(a, grad)
 
 
-def _transposed_product(a: Tensor, b: Tensor) -> Tensor:
+def transposed_product(a: Tensor, b: Tensor) -> Tensor:
+    """`a.T @ b` of two matrices of one dtype that fit."""
     backend = a.backend
     array = backend.matmul(backend.permute(a.array, (1, 0)), b.array)
     return result(TransposedProduct, array, a.dtype, (a, b), (a, b))
@@ -64,7 +65,8 @@ def as_rows(x: Tensor) -> Tensor:
     return reshape_to(x, (rows, x.shape[-1]))
 
 
-def _product(a: Tensor, b: Tensor) -> Tensor:
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """`a @ b` of operands of at least 2 dims and one dtype that fit."""
     array = a.backend.matmul(a.array, b.array)
     return result(MatMul, array, a.dtype, (a, b), (a, b))
 
@@ -74,12 +76,12 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     a, b = _factors("matmul", input, other)
     shapes.matmul(a.shape, b.shape)
     if a.ndim >= 2 and b.ndim >= 2:
-        return _product(a, b)
+        return product(a, b)
     if a.ndim == 1 and b.ndim == 1:
-        return _product(a.reshape(1, -1), b.reshape(-1, 1)).reshape(())
+        return product(a.reshape(1, -1), b.reshape(-1, 1)).reshape(())
     if a.ndim == 1:
-        return _product(a.reshape(1, -1), b).squeeze(-2)
-    return _product(a, b.reshape(-1, 1)).squeeze(-1)
+        return product(a.reshape(1, -1), b).squeeze(-2)
+    return product(a, b.reshape(-1, 1)).squeeze(-1)
 
 
 def _factors(op: str, input: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
@@ -169,12 +171,12 @@ class Linear(Op):
         rows = as_rows(grad)
         x_grad = None
         if needs_x:
-            x_grad = _product(rows, weight)
+            x_grad = product(rows, weight)
             if rows is not grad:
                 x_grad = reshape_to(x_grad, (*grad.shape[:-1], weight.shape[1]))
         weight_grad = None
         if needs_weight:
-            weight_grad = _transposed_product(rows, as_rows(x))
+            weight_grad = transposed_product(rows, as_rows(x))
         return x_grad, weight_grad, (rows.sum(0) if needs_bias else None)
 
 
@@ -200,6 +202,30 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         raise ShapeError(f"linear: bias has shape {bias.shape}, expected {w.shape[:1]}")
     array = backend.elementwise("add", array, bias.array, out=array)
     return result(Linear, array, x.dtype, (x, w, bias), (x, w))
+
+
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`y[k] = sum(x1[i] * weight[k, i, j] * x2[j]) + bias[k]`: (*, in1), (*, in2) to (*, out).
+
+    Computed as a linear map of all products of an element of one input with one of the other.
+    """
+    a, b = (
+        require_tensor("bilinear", input1, "input1"),
+        require_tensor("bilinear", input2, "input2"),
+    )
+    w = require_tensor("bilinear", weight, "weight")
+    fits = w.ndim == 3 and a.ndim and a.shape[:-1] == b.shape[:-1]
+    if not fits or (a.shape[-1], b.shape[-1]) != w.shape[1:]:
+        raise ShapeError(
+            f"bilinear: inputs {a.shape} and {b.shape} do not fit weight {w.shape}: expected "
+            "(*, in1), (*, in2) and (out, in1, in2)"
+        )
+    if a.dtype is not b.dtype:
+        raise DTypeError(f"bilinear: inputs must have one dtype, got {a.dtype} and {b.dtype}")
+    pairs = mul(a.unsqueeze(-1), b.unsqueeze(-2))
+    count = w.shape[1] * w.shape[2]
+    rows = reshape_to(pairs, (*a.shape[:-1], count))
+    return linear(rows, reshape_to(w, (w.shape[0], count)), bias)
 
 
 def trace(input: Tensor) -> Tensor:
