@@ -296,6 +296,27 @@ def refusal(model, path):
     return str(caught.value)
 
 
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = self.b = nn.Linear(2, 2)
+        self.scaled = Scaled(3)
+
+
+def test_parts_that_the_constructor_made_are_used_only_where_they_fit(path):
+    model = Twice()
+    assert_same(model, reloaded(model, path, [Twice, Scaled]))
+    model.b = nn.Linear(2, 2)  # no longer one
+    model.scaled = Scaled(5)
+    other = reloaded(model, path, [Twice, Scaled])
+    assert_same(model, other)
+    assert other.scaled.scale(2) == 10
+    del model.a, model.scaled.layer
+    other = reloaded(model, path, [Twice, Scaled])
+    assert_same(model, other)
+    assert not hasattr(other, "a")
+
+
 def test_what_the_constructor_makes_otherwise_is_refused(path):
     model = Scaled(3)
     model.scale = print

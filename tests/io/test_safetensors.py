@@ -54,6 +54,17 @@ def test_the_format_s_own_reader_reads_it(path, name):
     assert list(tn.load(path)) == list(tensors)  # in order, unlike the values in the file
 
 
+def test_values_lie_at_multiples_of_their_size(path):
+    names = ["bool", "float64", "int16", "bfloat16", "int32", "uint8"]
+    tn.save({name: tn.ones(3, dtype=getattr(tn, name)) for name in names}, path)
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    for name in names:
+        start = 8 + length + header[name]["data_offsets"][0]
+        assert start % getattr(tn, name).itemsize == 0
+
+
 @pytest.mark.parametrize("name", DTYPES)
 def test_it_is_read_as_the_format_s_own_writer_writes_it(path, name):
     array = tn.tensor([[0, 1, 2], [3, 4, 5]]).to(getattr(tn, name)).numpy()
