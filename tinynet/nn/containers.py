@@ -18,6 +18,12 @@ Self = TypeVar("Self", bound="_Chain")
 class _Chain(Module):
     """Submodules in order; they are the attributes "0", "1" and so on, or go by given names."""
 
+    def __new__(cls: type[Self], *args: Any, **kwargs: Any) -> Self:
+        """Note no arguments that are children anyway: that would keep those alive that leave."""
+        if cls.__init__ in (Sequential.__init__, ModuleList.__init__):
+            return super().__new__(cls)
+        return super().__new__(cls, *args, **kwargs)
+
     def __len__(self) -> int:
         return sum(1 for _ in self.own_children())
 

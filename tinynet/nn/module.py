@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from tinynet.dtype import DType, bfloat16, float16, float32, float64
 from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, PartError
 from tinynet.nn import hooks, state
+from tinynet.nn.arguments import Arguments
 from tinynet.nn.parameter import Parameter
 from tinynet.ops.creation import empty_like
 from tinynet.tensor import Tensor, zero_grad
@@ -42,6 +43,13 @@ class Module(hooks.Hooked):
 
     training: bool
     _buffers: dict[str, bool]  # name: whether it is persistent, that is, part of the state
+    _arguments: Arguments
+
+    def __new__(cls: type[Self], *args: Any, **kwargs: Any) -> Self:
+        """Note what the module is constructed with."""
+        made = object.__new__(cls)
+        made.__dict__["_arguments"] = Arguments(args, kwargs)
+        return made
 
     def __init__(self) -> None:
         self.__dict__["training"] = True
