@@ -35,9 +35,7 @@ class _Layer(Module):
     norm_first: bool
     activation: Callable[[Tensor], Tensor]
 
-    def _make_feedforward(
-        self, d_model: int, size: int, p: float, bias: bool, where: Any
-    ) -> None:
+    def _make_feedforward(self, d_model: int, size: int, p: float, bias: bool, where: Any) -> None:
         self.linear1 = Linear(d_model, size, bias, *where)
         self.dropout = Dropout(p)
         self.linear2 = Linear(size, d_model, bias, *where)
