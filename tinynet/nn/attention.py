@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
-
 from tinynet.dtype import DType, bool_
 from tinynet.errors import ArgumentError, DTypeError, ShapeError
 from tinynet.nn import functional, init
-from tinynet.nn.functional.attention import attention_weights
+from tinynet.nn.functional.attention import attend, barred
 from tinynet.nn.layers import Linear
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
-from tinynet.ops.arithmetic import where
-from tinynet.ops.creation import empty, full, zeros
+from tinynet.ops.creation import empty, zeros
 from tinynet.ops.joining import cat
 from tinynet.ops.operands import require_tensor
 from tinynet.tensor import Tensor
@@ -111,7 +108,8 @@ class MultiheadAttention(Module):
         (N, L, S) or (N, heads, L, S). With `batch_first` N is the first dim; without a batch there
         is none. Masks are True where one may *not* look, or numbers that are added:
         `key_padding_mask` (N, S), `attn_mask` (L, S) or (N * heads, L, S). `is_causal` says that
-        `attn_mask` is causal, and makes it cheaper; without it, weights are computed with the mask.
+        `attn_mask` is causal, and changes nothing here. A query that may look at nothing gets NaN
+        with weights, zeros (and the bias) without, as in PyTorch.
         """
         if is_causal and attn_mask is None:
             raise ArgumentError(f"{OP}: is_causal needs attn_mask, which it says something about")
@@ -121,16 +119,11 @@ class MultiheadAttention(Module):
             key_padding_mask = key_padding_mask[None]
         self._check_masks(query, key, key_padding_mask, attn_mask)
         q, k, v = self._project(query, key, value)
-        if is_causal and key_padding_mask is None and not need_weights:
-            attn_mask = None
-        else:
-            is_causal = False
         k, v, mask = self._extend(k, v, self._merge(key_padding_mask, attn_mask, q))
         q, k, v = (self._split(x) for x in (q, k, v))
-        weights = attention_weights(OP, q, k, mask, is_causal, is_safe=not need_weights)
-        if self.training and self.dropout > 0:
-            weights = functional.dropout(weights, self.dropout)
-        y = self.out_proj((weights @ v).transpose(1, 2).flatten(2))
+        dropout = self.dropout if self.training else 0.0
+        y, weights = attend(q, k, v, mask, dropout_p=dropout, has_zeros=not need_weights)
+        y = self.out_proj(y.transpose(1, 2).flatten(2))
         y = y[0] if not is_batched else y if self.batch_first else y.transpose(0, 1)
         if not need_weights:
             return y, None
@@ -227,8 +220,7 @@ def _additive(mask: Tensor | None, dtype: DType) -> Tensor | None:
     if mask is None:
         return None
     if mask.dtype is bool_:
-        nothing = full((), -math.inf, device=mask.device, dtype=dtype)
-        return where(mask, nothing, 0.0)  # type: ignore[no-any-return]
+        return barred(~mask, dtype)
     if not mask.is_floating_point():
         raise DTypeError(f"{OP}: a mask has dtype {mask.dtype}, expected bool or a floating one")
     return mask.to(dtype)

@@ -33,14 +33,12 @@ class _Layer(Module):
     dropout: Dropout
     linear2: Linear
     norm_first: bool
+    activation: Callable[[Tensor], Tensor]
 
-    def _make_feedforward(
-        self, d_model: int, size: int, p: float, activation: Activation, bias: bool, where: Any
-    ) -> None:
+    def _make_feedforward(self, d_model: int, size: int, p: float, bias: bool, where: Any) -> None:
         self.linear1 = Linear(d_model, size, bias, *where)
         self.dropout = Dropout(p)
         self.linear2 = Linear(size, d_model, bias, *where)
-        self.activation = _find_activation(activation)
 
     def _feed_forward(self, x: Tensor) -> Tensor:
         return self.linear2(self.dropout(self.activation(self.linear1(x))))  # type: ignore[no-any-return]
@@ -76,12 +74,13 @@ class TransformerEncoderLayer(_Layer):
         self.self_attn = MultiheadAttention(
             d_model, nhead, dropout, bias, batch_first=batch_first, device=device, dtype=dtype
         )
-        self._make_feedforward(d_model, dim_feedforward, dropout, activation, bias, where)
+        self._make_feedforward(d_model, dim_feedforward, dropout, bias, where)
         self.norm_first = norm_first
         self.norm1 = LayerNorm(d_model, layer_norm_eps, True, bias, *where)
         self.norm2 = LayerNorm(d_model, layer_norm_eps, True, bias, *where)
         self.dropout1 = Dropout(dropout)
         self.dropout2 = Dropout(dropout)
+        self.activation = _find_activation(activation)
 
     def forward(
         self,
@@ -126,7 +125,7 @@ class TransformerDecoderLayer(_Layer):
         more: dict[str, Any] = {"batch_first": batch_first, "device": device, "dtype": dtype}
         self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, **more)
         self.multihead_attn = MultiheadAttention(d_model, nhead, dropout, bias, **more)
-        self._make_feedforward(d_model, dim_feedforward, dropout, activation, bias, where)
+        self._make_feedforward(d_model, dim_feedforward, dropout, bias, where)
         self.norm_first = norm_first
         self.norm1 = LayerNorm(d_model, layer_norm_eps, True, bias, *where)
         self.norm2 = LayerNorm(d_model, layer_norm_eps, True, bias, *where)
@@ -134,6 +133,7 @@ class TransformerDecoderLayer(_Layer):
         self.dropout1 = Dropout(dropout)
         self.dropout2 = Dropout(dropout)
         self.dropout3 = Dropout(dropout)
+        self.activation = _find_activation(activation)
 
     def forward(
         self,
@@ -302,8 +302,10 @@ class Transformer(Module):
     def generate_square_subsequent_mask(
         sz: int, device: str | None = None, dtype: DType | None = None
     ) -> Tensor:
-        """A causal mask (sz, sz): 0 up to the diagonal, -inf beyond."""
-        return triu(full((sz, sz), -math.inf, device=device, dtype=dtype), 1)
+        """A causal mask (sz, sz): 0 up to the diagonal, -inf beyond. Computed at once: many layers
+        read it.
+        """
+        return triu(full((sz, sz), -math.inf, device=device, dtype=dtype), 1).realize()
 
 
 def _copies(layer: Module, count: int) -> ModuleList:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 
-from tinynet.dtype import bool_
+from tinynet.dtype import DType, bool_, float32, int32
 from tinynet.errors import ArgumentError, DTypeError, ShapeError
 from tinynet.nn.functional.dropout import dropout
 from tinynet.ops.arithmetic import where
-from tinynet.ops.creation import arange
+from tinynet.ops.creation import arange, full
 from tinynet.ops.operands import require_floating, require_same_device, require_tensor
-from tinynet.ops.softmax import softmax
-from tinynet.shape import broadcast
+from tinynet.ops.softmax import softmax, softmax_or_zeros
+from tinynet.shape import Shape, broadcast
 from tinynet.tensor import Tensor
 
 
@@ -45,51 +45,65 @@ def scaled_dot_product_attention(
         raise ArgumentError(f"{op}: got attn_mask and is_causal, expected one of them")
     if enable_gqa:
         key, value = (_repeat_heads(op, query, x) for x in (key, value))
-    weights = attention_weights(op, query, key, attn_mask, is_causal, scale)
-    if dropout_p > 0:
-        weights = dropout(weights, dropout_p)
-    return weights @ value
+    shape = (*broadcast(op, query.shape[:-2], key.shape[:-2]), query.shape[-2], key.shape[-2])
+    mask = _causal_mask(shape[-2], shape[-1], query.device) if is_causal else attn_mask
+    if mask is not None:
+        mask = _additive(op, mask, query.dtype, shape)
+    return attend(query, key, value, mask, scale, dropout_p)[0]
 
 
-def attention_weights(
-    op: str,
+def attend(
     query: Tensor,
     key: Tensor,
+    value: Tensor,
     mask: Tensor | None,
-    is_causal: bool = False,
     scale: float | None = None,
-    is_safe: bool = True,
-) -> Tensor:
-    """Weights (..., L, S) of keys: the softmax of their scores.
+    dropout_p: float = 0.0,
+    has_zeros: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """The weighted means of values (..., L, V), and the weights (..., L, S).
 
-    `is_safe`: a query that may look at nothing has zeros; else NaN, which a softmax of nothing is.
+    `mask` is added to the scores. `has_zeros`: a query that may look at nothing has weights of
+    zero; else NaN, which a softmax of nothing is. Halves are computed in float32.
     """
-    scale = 1 / math.sqrt(max(query.shape[-1], 1)) if scale is None else scale
-    scores = query @ key.mT * scale
-    if is_causal:
-        rows, columns = (arange(n, device=query.device) for n in scores.shape[-2:])
-        scores = where(rows[:, None] >= columns, scores, -math.inf)
-    if mask is None:
-        return softmax(scores, -1)
-    scores = _masked(op, scores, mask)
-    if not is_safe:
-        return softmax(scores, -1)
-    is_blind = (scores == -math.inf).all(-1, keepdim=True)
-    weights: Tensor = where(is_blind, 0.0, softmax(where(is_blind, 0.0, scores), -1))
-    return weights
+    dtype = query.dtype
+    if dtype.itemsize == 2:
+        query, key, value = query.float(), key.float(), value.float()
+    scores = query @ key.mT * (1 / math.sqrt(max(query.shape[-1], 1)) if scale is None else scale)
+    if mask is not None:
+        scores = scores + mask
+    weights = softmax_or_zeros(scores, -1) if has_zeros else softmax(scores, -1)
+    if dropout_p != 0:
+        weights = dropout(weights, dropout_p)
+    return (weights @ value).to(dtype), weights.to(dtype)
 
 
-def _masked(op: str, scores: Tensor, mask: Tensor) -> Tensor:
-    if mask.dtype is not bool_ and mask.dtype is not scores.dtype:
+def barred(is_seen: Tensor, dtype: DType) -> Tensor:
+    """What is added to scores: 0 where one may look, -inf elsewhere."""
+    nothing = full((), -math.inf, device=is_seen.device, dtype=dtype)
+    return where(is_seen, 0.0, nothing)  # type: ignore[no-any-return]
+
+
+def _causal_mask(n_queries: int, n_keys: int, device: str) -> Tensor:
+    """(L, S), True where query i may look at key j: from 0 to i.
+
+    Computed at once: a kernel that makes scores weights reads it in less time than it compares.
+    """
+    rows, columns = (arange(n, device=device, dtype=int32) for n in (n_queries, n_keys))
+    return (rows[:, None] >= columns).realize()
+
+
+def _additive(op: str, mask: Tensor, dtype: DType, shape: Shape) -> Tensor:
+    """A mask as numbers that are added to scores of `shape`; PyTorch takes float32 to all."""
+    if require_tensor(op, mask, "attn_mask").dtype not in (bool_, float32, dtype):
         raise DTypeError(
-            f"{op}: attn_mask has dtype {mask.dtype}, expected bool or query's, {scores.dtype}"
+            f"{op}: attn_mask has dtype {mask.dtype}, expected bool, float32 or query's, {dtype}"
         )
-    if broadcast(op, mask.shape, scores.shape) != scores.shape:
+    if broadcast(op, mask.shape, shape) != shape:
         raise ShapeError(
-            f"{op}: attn_mask has shape {mask.shape}, expected one that broadcasts to "
-            f"{scores.shape}"
+            f"{op}: attn_mask has shape {mask.shape}, expected one that broadcasts to {shape}"
         )
-    return where(mask, scores, -math.inf) if mask.dtype is bool_ else scores + mask
+    return barred(mask, dtype) if mask.dtype is bool_ else mask
 
 
 def _check(op: str, query: Tensor, key: Tensor, value: Tensor) -> None:
@@ -115,4 +129,7 @@ def _repeat_heads(op: str, query: Tensor, x: Tensor) -> Tensor:
     heads, n = (y.shape[-3] if y.ndim > 2 else 1 for y in (query, x))
     if not n or heads % n:
         raise ShapeError(f"{op}: {heads} heads of query are no multiple of {n} of key or value")
-    return x if heads == n else x.repeat_interleave(heads // n, -3)
+    if heads == n:
+        return x
+    shape = (*x.shape[:-2], heads // n, *x.shape[-2:])
+    return x.unsqueeze(-3).expand(shape).flatten(-4, -3)
