@@ -28,13 +28,13 @@ class MatMul(Op):
     def backward(ctx: Node, grad: Tensor) -> Gradients:
         a, b = ctx.saved_tensors
         needs_a, needs_b = ctx.needs_input_grad
-        a_grad = _product(grad, b.mT) if needs_a else None
+        a_grad = product(grad, b.mT) if needs_a else None
         if not needs_b:
             return a_grad, None
         # one product over the whole batch, not a sum of many
         if len(ctx.edges[1].shape) == 2:
-            return a_grad, _transposed_product(as_rows(a), as_rows(grad))
-        return a_grad, _product(a.mT, grad)
+            return a_grad, transposed_product(as_rows(a), as_rows(grad))
+        return a_grad, product(a.mT, grad)
 
 
 class TransposedProduct(Op):
@@ -45,10 +45,11 @@ class TransposedProduct(Op):
     @staticmethod
     def backward(ctx: Node, grad: Tensor) -> Gradients:
         a, b = ctx.saved_tensors
-        return _product(b, grad.mT), _product(a, grad)
+        return product(b, grad.mT), product(a, grad)
 
 
-def _transposed_product(a: Tensor, b: Tensor) -> Tensor:
+def transposed_product(a: Tensor, b: Tensor) -> Tensor:
+    """`a.T @ b` of two matrices of one dtype that fit."""
     backend = a.backend
     array = backend.matmul(backend.permute(a.array, (1, 0)), b.array)
     return result(TransposedProduct, array, a.dtype, (a, b), (a, b))
@@ -64,7 +65,8 @@ def as_rows(x: Tensor) -> Tensor:
     return reshape_to(x, (rows, x.shape[-1]))
 
 
-def _product(a: Tensor, b: Tensor) -> Tensor:
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """`a @ b` of operands of at least 2 dims and one dtype that fit."""
     array = a.backend.matmul(a.array, b.array)
     return result(MatMul, array, a.dtype, (a, b), (a, b))
 
@@ -74,12 +76,12 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     a, b = _factors("matmul", input, other)
     shapes.matmul(a.shape, b.shape)
     if a.ndim >= 2 and b.ndim >= 2:
-        return _product(a, b)
+        return product(a, b)
     if a.ndim == 1 and b.ndim == 1:
-        return _product(a.reshape(1, -1), b.reshape(-1, 1)).reshape(())
+        return product(a.reshape(1, -1), b.reshape(-1, 1)).reshape(())
     if a.ndim == 1:
-        return _product(a.reshape(1, -1), b).squeeze(-2)
-    return _product(a, b.reshape(-1, 1)).squeeze(-1)
+        return product(a.reshape(1, -1), b).squeeze(-2)
+    return product(a, b.reshape(-1, 1)).squeeze(-1)
 
 
 def _factors(op: str, input: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
@@ -169,12 +171,12 @@ class Linear(Op):
         rows = as_rows(grad)
         x_grad = None
         if needs_x:
-            x_grad = _product(rows, weight)
+            x_grad = product(rows, weight)
             if rows is not grad:
                 x_grad = reshape_to(x_grad, (*grad.shape[:-1], weight.shape[1]))
         weight_grad = None
         if needs_weight:
-            weight_grad = _transposed_product(rows, as_rows(x))
+            weight_grad = transposed_product(rows, as_rows(x))
         return x_grad, weight_grad, (rows.sum(0) if needs_bias else None)
 
 
