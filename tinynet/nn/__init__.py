@@ -2,11 +2,12 @@
 
 `module` has `Module`, the base of all, with its `hooks`, its `state` and `parameter`; `containers`,
 `layers`, `convolution`, `pooling`, `normalization`, `padding`, `upsampling`, `dropout`,
-`activations` and `losses` are modules, thin around `functional`; `init` fills weights; `utils`
+`activations`, `losses`, `recurrent` and `cells` are modules, most of them thin around
+`functional`; `sequences` pads and packs what recurrent layers take; `init` fills weights; `utils`
 clips gradients.
 """
 
-from tinynet.nn import functional, init, utils
+from tinynet.nn import functional, init, sequences, utils
 from tinynet.nn.activations import (
     ELU,
     GELU,
@@ -21,6 +22,7 @@ from tinynet.nn.activations import (
     Softplus,
     Tanh,
 )
+from tinynet.nn.cells import GRUCell, LSTMCell, RNNCell
 from tinynet.nn.containers import ModuleList, Sequential
 from tinynet.nn.convolution import (
     Conv1d,
@@ -101,6 +103,7 @@ from tinynet.nn.pooling import (
     MaxUnpool3d,
     Unfold,
 )
+from tinynet.nn.recurrent import GRU, LSTM, RNN
 from tinynet.nn.upsampling import (
     ChannelShuffle,
     PixelShuffle,
@@ -113,6 +116,9 @@ from tinynet.nn.upsampling import (
 __all__ = [
     "ELU",
     "GELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
@@ -150,6 +156,7 @@ __all__ = [
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",
+    "GRUCell",
     "GroupNorm",
     "Hardtanh",
     "Identity",
@@ -160,6 +167,7 @@ __all__ = [
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
@@ -179,6 +187,7 @@ __all__ = [
     "PixelShuffle",
     "PixelUnshuffle",
     "RMSNorm",
+    "RNNCell",
     "ReLU",
     "ReflectionPad1d",
     "ReflectionPad2d",
@@ -203,5 +212,6 @@ __all__ = [
     "ZeroPad3d",
     "functional",
     "init",
+    "sequences",
     "utils",
 ]
