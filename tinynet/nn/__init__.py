@@ -2,7 +2,7 @@
 
 `module` has `Module`, the base of all, with its `hooks`, its `state` and `parameter`; `containers`,
 `layers`, `convolution`, `pooling`, `normalization`, `padding`, `upsampling`, `dropout`,
-`activations`, `losses`, `recurrent` and `cells` are modules, most of them thin around
+`activations`, `embedding`, `losses`, `recurrent` and `cells` are modules, most of them thin around
 `functional`; `sequences` pads and packs what recurrent layers take; `init` fills weights; `utils`
 clips gradients.
 """
@@ -40,7 +40,8 @@ from tinynet.nn.dropout import (
     Dropout3d,
     FeatureAlphaDropout,
 )
-from tinynet.nn.layers import Flatten, Identity, Linear, Unflatten
+from tinynet.nn.embedding import Embedding, EmbeddingBag
+from tinynet.nn.layers import Bilinear, Flatten, Identity, Linear, Unflatten
 from tinynet.nn.losses import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -135,6 +136,7 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "Bilinear",
     "ChannelShuffle",
     "CircularPad1d",
     "CircularPad2d",
@@ -153,6 +155,8 @@ __all__ = [
     "Dropout1d",
     "Dropout2d",
     "Dropout3d",
+    "Embedding",
+    "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",

@@ -204,6 +204,30 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return result(Linear, array, x.dtype, (x, w, bias), (x, w))
 
 
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`y[k] = sum(x1[i] * weight[k, i, j] * x2[j]) + bias[k]`: (*, in1), (*, in2) to (*, out).
+
+    Computed as a linear map of all products of an element of one input with one of the other.
+    """
+    a, b = (
+        require_tensor("bilinear", input1, "input1"),
+        require_tensor("bilinear", input2, "input2"),
+    )
+    w = require_tensor("bilinear", weight, "weight")
+    fits = w.ndim == 3 and a.ndim and a.shape[:-1] == b.shape[:-1]
+    if not fits or (a.shape[-1], b.shape[-1]) != w.shape[1:]:
+        raise ShapeError(
+            f"bilinear: inputs {a.shape} and {b.shape} do not fit weight {w.shape}: expected "
+            "(*, in1), (*, in2) and (out, in1, in2)"
+        )
+    if a.dtype is not b.dtype:
+        raise DTypeError(f"bilinear: inputs must have one dtype, got {a.dtype} and {b.dtype}")
+    pairs = mul(a.unsqueeze(-1), b.unsqueeze(-2))
+    count = w.shape[1] * w.shape[2]
+    rows = reshape_to(pairs, (*a.shape[:-1], count))
+    return linear(rows, reshape_to(w, (w.shape[0], count)), bias)
+
+
 def trace(input: Tensor) -> Tensor:
     """The sum of a matrix's diagonal."""
     _require_dims("trace", input=(input, 2))

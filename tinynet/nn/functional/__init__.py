@@ -1,8 +1,8 @@
 """Functions that layers are made of: `tinynet.nn.functional`, `F` for short.
 
-`activations`, `dropout`, `losses`, `normalization` and `upsampling` hold what they say;
-convolutions, pools, `pad` and the shuffles are operations of `tinynet.ops`. Arguments that PyTorch
-calls deprecated (`size_average`, `reduce`) are left out; those behind them go by name only.
+`activations`, `dropout`, `embedding`, `losses`, `normalization` and `upsampling` hold what they
+say; convolutions, pools, `pad` and the shuffles are operations of `tinynet.ops`. Arguments that
+PyTorch calls deprecated (`size_average`, `reduce`) are left out; those behind them go by name only.
 """
 
 from tinynet.nn.functional.activations import (
@@ -26,6 +26,7 @@ from tinynet.nn.functional.dropout import (
     dropout3d,
     feature_alpha_dropout,
 )
+from tinynet.nn.functional.embedding import embedding, embedding_bag, one_hot
 from tinynet.nn.functional.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -64,7 +65,7 @@ from tinynet.ops.convolution import (
 )
 from tinynet.ops.elementwise import sigmoid, tanh
 from tinynet.ops.folding import fold, unfold
-from tinynet.ops.linear import linear
+from tinynet.ops.linear import bilinear, linear
 from tinynet.ops.padding import pad
 from tinynet.ops.pooling import (
     avg_pool1d,
@@ -93,6 +94,7 @@ __all__ = [
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "channel_shuffle",
@@ -108,6 +110,8 @@ __all__ = [
     "dropout2d",
     "dropout3d",
     "elu",
+    "embedding",
+    "embedding_bag",
     "feature_alpha_dropout",
     "fold",
     "gelu",
@@ -133,6 +137,7 @@ __all__ = [
     "mse_loss",
     "nll_loss",
     "normalize",
+    "one_hot",
     "pad",
     "pixel_shuffle",
     "pixel_unshuffle",
