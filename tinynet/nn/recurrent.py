@@ -191,7 +191,7 @@ class RNNBase(Module):
         rows, (sizes, _) = input.data, input.layout
         if rows.ndim != 2:
             raise ShapeError(
-                f"{type(self).__name__}: packed data must have 2 dims, got {rows.shape}"
+                f"{type(self).__name__}: packed data must have 2 dims, got shape {rows.shape}"
             )
         self._check_input(rows)
         states = self._states(hx, rows, sizes[0], True)

@@ -131,7 +131,7 @@ def unpad_sequence(
 ) -> list[Tensor]:
     """The sequences that `pad_sequence` padded, by their lengths."""
     padded = padded_sequences if batch_first else padded_sequences.transpose(0, 1)
-    counts = _as_list(lengths)
+    counts = _as_list("unpad_sequence", lengths)
     if len(counts) != len(padded):
         raise ShapeError(f"unpad_sequence: {len(counts)} lengths for {len(padded)} sequences")
     return [x[: max(n, 0)] for x, n in zip(padded, counts)]
@@ -155,7 +155,7 @@ def pack_padded_sequence(
     """
     op = "pack_padded_sequence"
     x = require_tensor(op, input)
-    counts = _as_list(lengths)
+    counts = _as_list(op, lengths)
     if x.ndim < 2 or 0 in x.shape[:2]:
         raise ShapeError(f"{op}: expected (time, batch, *) of some steps, got shape {x.shape}")
     batch, time = x.shape[:2] if batch_first else x.shape[1::-1]
@@ -227,9 +227,8 @@ def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
     return unpad_sequence(padded, lengths, batch_first=True)
 
 
-def _as_list(lengths: Any) -> list[int]:
+def _as_list(op: str, lengths: Any) -> list[int]:
     """Lengths as whole numbers."""
-    items = lengths.tolist() if isinstance(lengths, Tensor) else list(lengths)
-    if not all(isinstance(n, (int, float)) for n in items):
-        raise ShapeError(f"lengths: expected a vector of numbers, got {lengths!r:.60}")
-    return [int(n) for n in items]
+    if isinstance(lengths, Tensor) and lengths.ndim != 1:
+        raise ShapeError(f"{op}: lengths must be a vector of numbers, got shape {lengths.shape}")
+    return [int(n) for n in (lengths.tolist() if isinstance(lengths, Tensor) else lengths)]
