@@ -24,12 +24,12 @@ HAS_NO_POCL = "sys_platform != 'linux' or platform_machine != 'x86_64'"
 
 DATA = ["pooch>=1.8", "tqdm>=4.64"]
 VIZ = ["matplotlib>=3.8"]
-IO = ["safetensors>=0.8"]
 BFLOAT16 = ["ml_dtypes>=0.5"]
-EXAMPLES = [*DATA, *VIZ, *IO]
+EXAMPLES = [*DATA, *VIZ]
 TEST = [
     *EXAMPLES,
     *BFLOAT16,
+    "safetensors>=0.8",  # the format's own reader and writer, beside ours
     "pytest>=8.2",
     "pytest-cov>=5.0",
     "pytest-xdist>=3.6",
@@ -61,7 +61,6 @@ setup(
     extras_require={
         "data": DATA,
         "viz": VIZ,
-        "io": IO,
         "bfloat16": BFLOAT16,
         "examples": EXAMPLES,
         "test": TEST,

@@ -29,6 +29,7 @@ from benchmarks.machine import (
 )
 from benchmarks.report import TITLES, Table, draw, print_header, write_json
 from benchmarks.rounds import Results, Worker, WorkerError, measure_epochs, measure_steps
+from benchmarks.steps import can_train
 from benchmarks.workloads import WORKLOADS
 
 DEFAULTS = {  # the kinds of systems that a run takes
@@ -145,7 +146,8 @@ def run_steps(options: argparse.Namespace, systems: Mapping[str, str]) -> dict[s
     results = {}
     for workload in options.workloads or WORKLOADS:
         with ExitStack() as stack:
-            workers = start_workers(stack, options, systems)
+            able = {x: y for x, y in systems.items() if can_train(x, WORKLOADS[workload])}
+            workers = start_workers(stack, options, able)
             results[workload] = measure_steps(workload, workers, options.repeats)
         table.print_row(workload, results[workload])
     table.print_notes()

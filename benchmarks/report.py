@@ -65,7 +65,12 @@ class Table:
     def print_row(self, workload: str, results: Results) -> None:
         """Two lines: the median times, and the median ratios to PyTorch."""
         times, ratios = [], []
-        for system, result in results.items():
+        for system in self.systems:
+            result = results.get(system)
+            if result is None:  # not written for it
+                times.append("-")
+                ratios.append("")
+                continue
             note = self.add_note(workload, system, result)
             times.append("failed" if result.error else f"{result.time * self.scale:.1f}")
             ratio = "" if result.ratio is None else f"{result.ratio:.2f}"
@@ -123,7 +128,7 @@ def draw(path: Path, systems: Mapping[str, str], results: Mapping[str, Results])
     figure, axes = pyplot.subplots(figsize=(2 + 3 * len(results), 4.5), layout="constrained")
     width = 0.8 / len(systems)
     for i, (system, device) in enumerate(systems.items()):
-        ratios = [row[system].ratio or 0 for row in results.values()]
+        ratios = [row[system].ratio or 0 if system in row else 0 for row in results.values()]
         places = [group + (i - (len(systems) - 1) / 2) * width for group in range(len(ratios))]
         bars = axes.bar(places, ratios, width, label=" ".join((*name_system(system), device)))
         axes.bar_label(bars, [f"{ratio:.2f}" if ratio else "" for ratio in ratios], fontsize=7)

@@ -8,7 +8,10 @@ PyTorch's on a GPU: `tinynet:cpu`, `tinynet-jit:opencl`, `torch`, `torch-compile
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from benchmarks.workloads import Array, Workload
+from benchmarks.language import Array, LanguageModel
+from benchmarks.workloads import Workload
+
+Task = Workload | LanguageModel
 
 
 class Trainer(NamedTuple):
@@ -23,7 +26,7 @@ class Trainer(NamedTuple):
     wait: Callable[[Any], None]
 
 
-def make_trainer(system: str, workload: Workload, rate: float) -> Trainer:
+def make_trainer(system: str, workload: Task, rate: float) -> Trainer:
     """The workload in this system, at its first weights."""
     kind, _, device = system.partition(":")
     if kind == "tinynet":
@@ -34,10 +37,17 @@ def make_trainer(system: str, workload: Workload, rate: float) -> Trainer:
         return torch_trainer(workload, rate, device or "cpu", is_compiled=False)
     if kind == "torch-compile":
         return torch_trainer(workload, rate, device or "cpu", is_compiled=True)
+    assert isinstance(workload, Workload)
     return {"jax": jax_trainer, "tinygrad": tinygrad_trainer}[kind](workload, rate)
 
 
-def tinynet_trainer(workload: Workload, rate: float, device: str, is_recorded: bool) -> Trainer:
+def can_train(system: str, workload: Task) -> bool:
+    """Whether a workload is written for a system."""
+    library = system.partition(":")[0].partition("-")[0]
+    return isinstance(workload, Workload) or library in ("tinynet", "torch")
+
+
+def tinynet_trainer(workload: Task, rate: float, device: str, is_recorded: bool) -> Trainer:
     """By `tinynet`, eager or recorded by its jit."""
     import tinynet as tn
 
@@ -65,7 +75,7 @@ def tinynet_trainer(workload: Workload, rate: float, device: str, is_recorded: b
     return Trainer(lambda array: tn.from_numpy(array).to(device), step, wait)
 
 
-def torch_trainer(workload: Workload, rate: float, device: str, is_compiled: bool) -> Trainer:
+def torch_trainer(workload: Task, rate: float, device: str, is_compiled: bool) -> Trainer:
     """By PyTorch, eager or with `torch.compile` of loss and update; in whole float32."""
     import torch
 
@@ -92,8 +102,10 @@ def torch_trainer(workload: Workload, rate: float, device: str, is_compiled: boo
     return Trainer(lambda array: torch.from_numpy(array).to(device), step, wait)
 
 
-def _make_model(library: Any, workload: Workload, rate: float, device: str) -> tuple[Any, Any, Any]:
+def _make_model(library: Any, workload: Task, rate: float, device: str) -> tuple[Any, Any, Any]:
     """The model, the function of its loss and the optimiser, in the names of PyTorch's API."""
+    if isinstance(workload, LanguageModel):
+        return _make_language_model(library, workload, rate, device)
     nn = library.nn
     makers = {
         "linear": nn.Linear, "relu": nn.ReLU, "sigmoid": nn.Sigmoid, "norm": nn.BatchNorm2d,
@@ -114,6 +126,20 @@ def _make_model(library: Any, workload: Workload, rate: float, device: str) -> t
     if workload.is_nielsen:
         return model, quadratic, library.optim.SGD(model.parameters(), lr=rate)
     return model, cross_entropy, library.optim.Adam(model.parameters(), lr=rate)
+
+
+def _make_language_model(
+    library: Any, workload: LanguageModel, rate: float, device: str
+) -> tuple[Any, Any, Any]:
+    model = workload.make_model(library)
+    with library.no_grad():
+        workload.fill(library, model.named_parameters())
+    model = model.to(device)
+
+    def loss_of(tokens: Any, targets: Any) -> Any:
+        return library.nn.functional.cross_entropy(model(tokens).flatten(0, 1), targets.flatten())
+
+    return model, loss_of, library.optim.Adam(model.parameters(), lr=rate)
 
 
 def jax_trainer(workload: Workload, rate: float) -> Trainer:

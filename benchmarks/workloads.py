@@ -6,10 +6,8 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.generic]
-
+from benchmarks.language import Array, LanguageModel
 
 # What a layer is and its numbers: ("linear", inputs, outputs), ("conv", in channels, out channels,
 # kernel size, padding), ("norm", channels), ("pool", size), "flatten", "relu" or "sigmoid".
@@ -95,7 +93,7 @@ MNIST_CNN: tuple[Layer, ...] = (
     ("pool", 2), ("flatten",), ("linear", 576, 10),
 )  # fmt: skip
 
-WORKLOADS = {
+WORKLOADS: dict[str, Workload | LanguageModel] = {
     workload.name: workload
     for workload in (
         Workload(
@@ -106,5 +104,7 @@ WORKLOADS = {
         Workload("wide", perceptron(784, 512, 512, 10), (784,), batch=128),
         Workload("lenet", LENET, (1, 28, 28), batch=128),
         Workload("mnist_cnn", MNIST_CNN, (1, 28, 28), batch=512),
+        LanguageModel("transformer"),
+        LanguageModel("lstm"),
     )
 }  # fmt: skip

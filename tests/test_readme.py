@@ -15,10 +15,11 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize("code", BLOCKS)
-def test_code_runs(code, monkeypatch, capsys):
+def test_code_runs(code, monkeypatch, capsys, tmp_path):
     if "opencl" in code and not list_devices():
         pytest.skip("no OpenCL device")
     monkeypatch.setenv(settings.DATA.name, str(SAMPLE))
+    monkeypatch.chdir(tmp_path)  # some of it writes files
     exec(compile(code, "README.md", "exec"), {})
     printed = capsys.readouterr().out
     assert printed

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 # `Tensor` first, since the function `tensor` below takes the name of the module.
 from tinynet.tensor import Tensor
-from tinynet import autograd, dtype, errors, linalg, nn, optim
+from tinynet import autograd, dtype, errors, io, linalg, nn, optim
 from tinynet.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from tinynet.backends import Device as device
 from tinynet.dtype import (
@@ -25,7 +25,7 @@ from tinynet.dtype import (
     float64, float16 as half, iinfo, int32 as int, int16, int32, int64, int8, int64 as long,
     uint16, uint32, uint64, uint8,
 )
-from tinynet.io import load, save
+from tinynet.io import load, load_model, save, save_model
 from tinynet.jitted import jit
 from tinynet.ops.adaptive import (
     adaptive_avg_pool1d, adaptive_max_pool1d_with_indices as adaptive_max_pool1d,
@@ -120,25 +120,24 @@ __all__ = [  # noqa: RUF022 (plain alphabetical order)
     "finfo", "fix", "flatten", "flip", "float", "float16", "float32", "float64", "floor",
     "floor_divide", "fmod", "from_dlpack", "from_numpy", "full", "full_like", "gather", "ge",
     "get_rng_state", "greater", "group_norm", "gt", "half", "hstack", "iinfo", "index_add",
-    "index_put", "index_select", "inference_mode", "initial_seed", "int", "int16", "int32",
+    "index_put", "index_select", "inference_mode", "initial_seed", "int", "io", "int16", "int32",
     "int64", "int8", "is_grad_enabled", "isclose", "isfinite", "isinf", "isnan", "jit",
-    "layer_norm", "le", "lerp", "less", "linalg", "linspace", "load", "log", "log10", "log1p",
-    "log2", "log_softmax", "logaddexp", "logcumsumexp", "logical_and", "logical_not",
+    "layer_norm", "le", "lerp", "less", "linalg", "linspace", "load", "load_model", "log", "log10",
+    "log1p", "log2", "log_softmax", "logaddexp", "logcumsumexp", "logical_and", "logical_not",
     "logical_or", "logical_xor", "logit", "logspace", "logsumexp", "long", "lt", "manual_seed",
     "masked_fill", "masked_select", "matmul", "max", "max_pool1d", "max_pool2d", "max_pool3d",
     "maximum", "mean", "median", "memory", "meshgrid", "min", "minimum", "mm", "moveaxis",
     "movedim", "mul", "multinomial", "multiply", "mv", "nan_to_num", "narrow", "ne", "neg",
-    "negative", "nn", "no_grad", "nonzero", "norm", "normal", "ones", "ones_like", "optim",
-    "outer", "permute", "pixel_shuffle", "pixel_unshuffle", "pow", "prod", "profile", "rand",
-    "rand_like", "randint", "randn", "randn_like", "randperm", "ravel", "reciprocal", "relu",
-    "remainder", "repeat_interleave", "reshape", "rms_norm", "roll", "rot90", "round", "rsqrt",
-    "save", "scatter", "scatter_add", "scatter_reduce", "select", "set_grad_enabled",
-    "set_rng_state", "sgn", "sigmoid", "sign", "sin", "sinh", "softmax", "sort", "split",
-    "sqrt", "square", "squeeze", "stack", "std", "std_mean", "sub", "subtract", "sum",
-    "swapaxes", "swapdims", "t", "take", "take_along_dim", "tan", "tanh", "tensor",
-    "tensor_split", "tensordot", "tile", "topk", "trace", "transpose", "tril", "tril_indices",
-    "triu", "triu_indices", "true_divide", "trunc", "uint16", "uint32", "uint64", "uint8",
-    "unbind", "unflatten", "uniform", "unique", "unsqueeze", "var", "var_mean", "viz", "vstack",
-    "where", "zeros", "zeros_like",
+    "negative", "nn", "no_grad", "nonzero", "norm", "normal", "ones", "ones_like", "optim", "outer",
+    "permute", "pixel_shuffle", "pixel_unshuffle", "pow", "prod", "profile", "rand", "rand_like",
+    "randint", "randn", "randn_like", "randperm", "ravel", "reciprocal", "relu", "remainder",
+    "repeat_interleave", "reshape", "rms_norm", "roll", "rot90", "round", "rsqrt", "save",
+    "save_model", "scatter", "scatter_add", "scatter_reduce", "select", "set_grad_enabled",
+    "set_rng_state", "sgn", "sigmoid", "sign", "sin", "sinh", "softmax", "sort", "split", "sqrt",
+    "square", "squeeze", "stack", "std", "std_mean", "sub", "subtract", "sum", "swapaxes",
+    "swapdims", "t", "take", "take_along_dim", "tan", "tanh", "tensor", "tensor_split", "tensordot",
+    "tile", "topk", "trace", "transpose", "tril", "tril_indices", "triu", "triu_indices",
+    "true_divide", "trunc", "uint16", "uint32", "uint64", "uint8", "unbind", "unflatten", "uniform",
+    "unique", "unsqueeze", "var", "var_mean", "viz", "vstack", "where", "zeros", "zeros_like",
 ]
 # fmt: on

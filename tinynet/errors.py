@@ -68,8 +68,10 @@ class StateError(TinynetError, RuntimeError):
     """A state dict that does not fit the module or optimiser it is loaded into."""
 
 
-class PartError(TinynetError, AttributeError):
+class PartError(TinynetError, AttributeError, KeyError):
     """A parameter, buffer or submodule that a module does not have, or cannot have yet."""
+
+    __str__ = Exception.__str__  # that of KeyError puts the message in quotes
 
 
 class DataError(TinynetError, RuntimeError):

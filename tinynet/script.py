@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -38,19 +39,36 @@ class Script:
         """What a recorded function sees of a value in `owner`."""
         place = (id(owner), key)
         if place in self.writes or (place in self.known and self.known[place].value is value):
-            number = self.known[place]
-            return number if type(value) in PLAIN else value
-        if type(value) not in PLAIN:
+            return self.seen(self.known[place], value)
+        if type(value) not in PLAIN and not _has_numbers(value):
             if not hasattr(value, "shape"):  # tensors are watched by themselves
                 self.expect(owner, dict.get, key)
             return value
         number = self.known[place] = Number(self, self.slot(value), value)
         self.reads.append((weakref.ref(owner), key, number.slot, type(value)))
-        return number
+        return self.seen(number, value)
+
+    def seen(self, number: Number, value: Any) -> Any:
+        """What stands for `value`, which is in the slot of `number`: Numbers for numbers."""
+        if type(value) in PLAIN:
+            return number
+        if type(value) is not tuple:
+            return value
+        self.demand(self.apply(_types_of, number))
+        return tuple(
+            [
+                self.apply(operator.getitem, number, i) if type(x) in PLAIN else x
+                for i, x in enumerate(value)
+            ]
+        )
 
     def write(self, owner: Numbers, key: str, value: Any) -> Any:
         """Note what a recorded function stores in `owner`; returns the plain value."""
         place = (id(owner), key)
+        if type(value) is tuple and any(type(x) is Number for x in value):
+            items, value = value, ()
+            for item in items:
+                value = self.apply(_append, value, item)
         if type(value) is Number:
             self.known[place] = value
             slot, plain = value.slot, value.value
@@ -189,3 +207,15 @@ def _is_same(found: Any, wanted: Any) -> bool:
     if found is wanted:
         return True
     return isinstance(wanted, SIMPLE) and repr(found) == repr(wanted)
+
+
+def _has_numbers(value: Any) -> bool:
+    return type(value) is tuple and value != () and all(type(x) in PLAIN for x in value)
+
+
+def _types_of(values: tuple[Any, ...]) -> tuple[type, ...]:
+    return tuple(map(type, values))
+
+
+def _append(values: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
+    return (*values, value)

@@ -128,7 +128,39 @@ def test_bools_are_no_numbers():
     assert not script.run()
 
 
+def test_numbers_in_a_tuple_are_read_anew():
+    state, script, result = recorded(lambda n: n["betas"][0] + 2 * n["betas"][1], betas=(1.0, 2.0))
+    assert result.value == 5.0
+    assert replayed(state, script, result, betas=(3.0, 4.0)) == 11.0
+    assert replayed(state, script, result, betas=(3, 4.0)) is None
+    assert replayed(state, script, result, betas=(3.0, 4.0, 5.0)) is None
+    assert replayed(state, script, result, betas=[3.0, 4.0]) is None
+    assert script.failed == "betas"
+
+
+@pytest.mark.parametrize("value", [(), (True, 1), ("a", 1), ((1, 2), 3)])
+def test_other_tuples_are_conditions(value):
+    state, script, result = recorded(lambda n: n["a"], a=value)
+    assert result is value
+    assert replayed(state, script, result, a=(*value,)) == value
+    assert replayed(state, script, result, a=(*value, 1)) is None
+
+
 # Writes
+def test_tuples_of_numbers_are_written_and_read():
+    def body(n):
+        n["betas"] = (n["a"] * 2, "fixed", 3)
+        n["betas"] = (n["betas"][0], *n["pair"])
+        return n["betas"][0] + n["betas"][2]
+
+    state, script, result = recorded(body, a=1, pair=(5, 7))
+    assert dict.get(state, "betas") == (2, 5, 7)
+    assert [type(x) for x in dict.get(state, "betas")] == [int, int, int]
+    assert result.value == 9
+    assert replayed(state, script, result, a=4, pair=(1, 2)) == 10
+    assert state["betas"] == (8, 1, 2)
+
+
 def test_writes_are_stored_by_replays():
     def body(n):
         n["step"] += 1

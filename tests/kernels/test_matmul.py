@@ -9,7 +9,8 @@ import pytest
 
 from tests.kernels.devices import download, is_simulator, needs, sizes
 from tinynet import dtype as dtypes
-from tinynet.backends.opencl.matmul import STORE_EPILOGUE, Factor, Tile, candidates, plan, run
+from tinynet.backends.opencl.matmul import STORE_EPILOGUE, candidates, plan, run
+from tinynet.backends.opencl.products import Factor, Tile
 
 ORIENTATIONS = ["NN", "NT", "TN", "TT"]
 EDGES = [1, 2, 5, 6, 7, 15, 16, 17, 31, 33, 64, 65, 100]

@@ -59,6 +59,18 @@ def test_order_of_rounding(device, mode, dtype, monkeypatch):
         check(device, mode, dtype, x, (0,), n, values)
 
 
+@each_mode
+def test_updates_that_are_sorted_first(device, mode, monkeypatch):
+    """As accelerators do with many: the same results, in the same order of rounding."""
+    monkeypatch.setattr(scattering, "MANY", 0)
+    random = np.random.default_rng(1)
+    for shape, dims, n in SMALL:
+        values = random.standard_normal(shape).astype(np.float32)
+        check(device, mode, dtypes.float32, values, dims, n)
+    x, values = random.standard_normal((3, 10)), random.standard_normal((60, 10))
+    check(device, mode, dtypes.float32, np.float32(x), (0,), 60, np.float32(values))
+
+
 @pytest.mark.parametrize("mode", ["max", "min"])
 @each_in_styles(FLOATS)
 def test_nan_stays(device, mode, dtype):

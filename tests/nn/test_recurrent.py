@@ -10,7 +10,7 @@ import tinynet as tn
 from tinynet import nn
 from tinynet.autograd.gradcheck import check_gradient
 from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
-from tinynet.nn.sequences import pack_padded_sequence
+from tinynet.nn.utils.rnn import pack_padded_sequence
 from tinynet.ops.recurrence import Recurrence, gru_cell, lstm_cell
 
 
@@ -87,7 +87,7 @@ def test_packed_sequences_are_as_if_alone(name, bidirectional, on_device):
     h, c = tn.randn(2, count, 3, 4)
     states = (h, c) if name == "LSTM" else h
     y, last = layer(pack_padded_sequence(x, lengths, enforce_sorted=False), states)
-    rows, _ = nn.sequences.pad_packed_sequence(y)
+    rows, _ = nn.utils.rnn.pad_packed_sequence(y)
     for i, n in enumerate(lengths):
         alone, ended = layer(x[:n, i], (h[:, i], c[:, i]) if name == "LSTM" else h[:, i])
         np.testing.assert_allclose(rows[:n, i].tolist(), alone.tolist(), atol=1e-6)
@@ -150,7 +150,7 @@ def test_packing_in_a_recording(on_device):
 
     def step(x):
         y, _ = layer(pack_padded_sequence(x, [1, 3], enforce_sorted=False))
-        return nn.sequences.pad_packed_sequence(y)[0]
+        return nn.utils.rnn.pad_packed_sequence(y)[0]
 
     run = tn.jit(step)
     for _ in range(4):

@@ -4,7 +4,7 @@ import pytest
 
 import tinynet as tn
 from tinynet.errors import ArgumentError, ArgumentTypeError, DeviceError, ShapeError
-from tinynet.nn.sequences import (
+from tinynet.nn.utils.rnn import (
     PackedSequence,
     invert_permutation,
     pack_padded_sequence,

@@ -45,32 +45,41 @@ def test_a_donor_s_memory_is_written():
 
 def test_functions_are_called_on_vectors_on_cpus_alone():
     nodes = [LEAF, ("exp", "float32", "float32", 0)]
-    assert "exp((*(float8 *)(w0 + u)))" in write(spec("map", nodes, [Output(1, ROWS, -1)])).program
+    assert (
+        "exp_of((*(float8 *)(w0 + u)))" in write(spec("map", nodes, [Output(1, ROWS, -1)])).program
+    )
     text = write(spec("map", nodes, [Output(1, ROWS, -1)], is_cpu=False)).program
     assert "const float v1 = exp(v0);" in text
     assert "float8" not in text
 
 
-def softmax(is_cpu):
+def softmax(**more):
     nodes = [
         LEAF, ("reduce", "max", "float32", "float32", 0), ("sub", "float32", "float32", 0, 1),
         ("exp", "float32", "float32", 2), ("reduce", "sum", "float32", "float32", 3),
         ("div", "float32", "float32", 3, 4),
     ]  # fmt: skip
-    return write(spec("rows", nodes, [Output(5, ROWS, -1)], is_cpu=is_cpu))
+    return write(spec("rows", nodes, [Output(5, ROWS, -1)], **more))
 
 
 def test_rows_run_stage_after_stage():
-    name, text, _ = softmax(is_cpu=True)
+    name, text, _ = softmax()
     assert name == "rows_max_sub_exp_sum_div"
     assert text.index("const float v1") < text.index("const float v4") < text.index("o0[")
     assert "barrier" not in text
 
 
 def test_a_group_of_an_accelerator_shares_a_row():
-    _, text, _ = softmax(is_cpu=False)
+    _, text, _ = softmax(is_cpu=False, group=64)
     assert "local float l1[64];" in text
     assert text.count("barrier(CLK_LOCAL_MEM_FENCE);") == 5
+
+
+def test_an_item_of_an_accelerator_takes_a_short_row():
+    _, text, _ = softmax(is_cpu=False)
+    assert "item = get_global_id(0)" in text
+    assert "local" not in text.replace("global", "")
+    assert "barrier" not in text
 
 
 def test_an_epilogue_is_macros():
@@ -98,7 +107,7 @@ def test_an_epilogue_is_macros():
     ],
 )
 def test_primitives(op, dtype, expected):
-    assert template(op, dtype) == expected
+    assert template(op, dtype, is_cpu=True) == expected
 
 
 def integers(low, high, dtype=dtypes.int64):

@@ -84,3 +84,50 @@ def test_operators(operator):
         ">>": "rshift", "==": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge",
     }  # fmt: skip
     assert f"__{names[operator]}__" in vars(tn.Tensor)
+
+
+# What PyTorch has and tinynet leaves out: lazy and distributed modules, other names of the same.
+NN_LEFT_OUT = set(
+    """
+    AdaptiveLogSoftmaxWithLoss Buffer CTCLoss Container CrossMapLRN2d DataParallel
+    FractionalMaxPool2d FractionalMaxPool3d LinearCrossEntropyLoss LinearCrossEntropyOptions
+    NLLLoss2d RNNBase RNNCellBase SyncBatchNorm UninitializedBuffer UninitializedParameter
+""".split()
+)
+OPTIM_LEFT_OUT = {"SparseAdam"}
+
+
+def classes_in(module):
+    return {name for name, value in vars(module).items() if isinstance(value, type)}
+
+
+def test_modules():
+    names = {name for name in classes_in(torch.nn) if not name.startswith("Lazy")}
+    assert names - set(dir(tn.nn)) == NN_LEFT_OUT & names
+
+
+def test_initialisers():
+    names = {name for name in vars(torch.nn.init) if name.endswith("_") and name[0] != "_"}
+    assert names <= set(dir(tn.nn.init))
+
+
+def test_optimisers_and_schedules():
+    assert classes_in(torch.optim) - set(dir(tn.optim)) == OPTIM_LEFT_OUT
+    names = {name for name in torch.optim.lr_scheduler.__all__ if name[0].isupper()}
+    assert names <= set(dir(tn.optim.lr_scheduler))
+
+
+@pytest.mark.parametrize(
+    "module", [torch.nn.LSTM, torch.nn.Linear, torch.nn.TransformerEncoderLayer, torch.nn.Module]
+)
+def test_methods_of_modules(module):
+    left_out = set(
+        """
+        T_destination call_super_init compile cuda dump_patches get_extra_state ipu mtia
+        register_backward_hook set_extra_state share_memory xpu
+        get_expected_cell_size get_expected_hidden_size permute_hidden check_forward_args
+        check_hidden_size check_input
+    """.split()
+    )
+    names = {name for name in dir(module) if not name.startswith("_")}
+    assert names - set(dir(getattr(tn.nn, module.__name__))) <= left_out

@@ -139,7 +139,7 @@ def test_packed(name, kwargs, bidirectional, lengths):
         return forward
 
     x = rand(max(lengths), len(lengths), 3).requires_grad_()
-    theirs, ours = packed(expected, torch.nn.utils.rnn), packed(got, tn.nn.sequences)
+    theirs, ours = packed(expected, torch.nn.utils.rnn), packed(got, tn.nn.utils.rnn)
     compare(theirs, ours, [x, states])
     compare(theirs, ours, [x, None], 1)
 
@@ -230,7 +230,7 @@ def test_calls_of_cells_refused(name):
 
 
 def home(library):
-    return library.nn.utils.rnn if library is torch else tn.nn.sequences
+    return library.nn.utils.rnn if library is torch else tn.nn.utils.rnn
 
 
 A, B, C = torch.arange(3.0), torch.arange(2.0), torch.arange(1.0)

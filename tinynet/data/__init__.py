@@ -5,7 +5,7 @@
 * `images`: `ImageDataset`, `mnist`, `fashion_mnist`
 * `sources`: where their files come from (`TINYNET_DATA`, cache, download)
 * `idx`: the files' format
-* `sample/`: 5,000 digits of MNIST for want of a network
+* `sample/`: 5,000 digits of MNIST for want of a network, and ten sonnets
 """
 
 from tinynet.data.dataset import Dataset, Subset, TensorDataset, random_split

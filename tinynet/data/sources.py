@@ -6,7 +6,6 @@ lies in the cache has been checked: a download is checked before it gets its nam
 
 import hashlib
 import importlib.util
-import os
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from tinynet import settings
 from tinynet.data.idx import parse_idx, read_unpacked
 from tinynet.errors import DataError, MissingDependencyError
+from tinynet.files import replacing
 
 CONNECT_SECONDS = 3  # then the next mirror is tried: a closed network is noticed soon
 READ_SECONDS = 30
@@ -123,21 +123,17 @@ def _download(source: Source, file: str, path: Path) -> bytes:
             f"{source.name}: cannot make the cache {path.parent} ({error.strerror}),"
             " expected a folder to download to"
         ) from error
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     failures = []
     for mirror in source.mirrors:
         try:
-            download(mirror + path.name, str(partial), None)
-            content = _read_checked(source, file, partial)
-            partial.replace(path)
-            return content
+            with replacing(path, durable=False) as partial:
+                download(mirror + path.name, str(partial), None)
+                return _read_checked(source, file, partial)
         except DataError as error:
             failures.append(f"\n  {mirror}: {error}")
         except OSError as error:  # as all that requests raises
             reason = textwrap.shorten(str(error), 160, placeholder=" ...")
             failures.append(f"\n  {mirror}: {type(error).__name__}: {reason}")
-        finally:
-            partial.unlink(missing_ok=True)
     raise DataError(
         f"{source.name}: no mirror gave {path.name}, expected one of these to:" + "".join(failures)
     )

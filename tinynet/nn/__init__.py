@@ -1,29 +1,51 @@
 """Networks and their parts, made of Tensor operations alone.
 
-`module` has `Module`, the base of all, with its `hooks`, its `state` and `parameter`; `containers`,
-`layers`, `convolution`, `pooling`, `normalization`, `padding`, `upsampling`, `dropout`,
-`activations`, `embedding`, `losses`, `recurrent` and `cells` are modules, most of them thin around
-`functional`; `sequences` pads and packs what recurrent layers take; `init` fills weights; `utils`
-clips gradients.
+`module` has `Module`, the base of all, with its `hooks`, its `state` and `parameter`. `containers`,
+`parameters` (lists and dicts of them), `layers`, `embedding`, `convolution`, `pooling`,
+`normalization`, `padding`, `upsampling`, `dropout`, `activations`, `losses`, `margins`,
+`attention`, `positions`, `transformer`, `cells` and `recurrent` are modules, thin around
+`functional`. `init` fills weights, `penalties` keep them small, `utils` has other tools around
+training; `summary` says what a network consists of, `operations` what its layers take.
 """
 
-from tinynet.nn import functional, init, sequences, utils
+from tinynet.nn import functional, init, utils
 from tinynet.nn.activations import (
+    CELU,
     ELU,
     GELU,
+    GLU,
     SELU,
+    Hardshrink,
+    Hardsigmoid,
+    Hardswish,
     Hardtanh,
     LeakyReLU,
+    LogSigmoid,
     LogSoftmax,
+    Mish,
+    PReLU,
     ReLU,
+    ReLU6,
+    RReLU,
     Sigmoid,
     SiLU,
     Softmax,
+    Softmax2d,
+    Softmin,
     Softplus,
+    Softshrink,
+    Softsign,
     Tanh,
+    Tanhshrink,
+    Threshold,
 )
+from tinynet.nn.attention import MultiheadAttention
 from tinynet.nn.cells import GRUCell, LSTMCell, RNNCell
-from tinynet.nn.containers import ModuleList, Sequential
+from tinynet.nn.containers import (
+    ModuleDict,
+    ModuleList,
+    Sequential,
+)
 from tinynet.nn.convolution import (
     Conv1d,
     Conv2d,
@@ -41,15 +63,38 @@ from tinynet.nn.dropout import (
     FeatureAlphaDropout,
 )
 from tinynet.nn.embedding import Embedding, EmbeddingBag
-from tinynet.nn.layers import Bilinear, Flatten, Identity, Linear, Unflatten
+from tinynet.nn.layers import (
+    Bilinear,
+    Flatten,
+    Identity,
+    Linear,
+    Unflatten,
+)
 from tinynet.nn.losses import (
     BCELoss,
     BCEWithLogitsLoss,
     CrossEntropyLoss,
+    GaussianNLLLoss,
+    HuberLoss,
+    KLDivLoss,
     L1Loss,
     MSELoss,
     NLLLoss,
+    PoissonNLLLoss,
     SmoothL1Loss,
+)
+from tinynet.nn.margins import (
+    CosineEmbeddingLoss,
+    CosineSimilarity,
+    HingeEmbeddingLoss,
+    MarginRankingLoss,
+    MultiLabelMarginLoss,
+    MultiLabelSoftMarginLoss,
+    MultiMarginLoss,
+    PairwiseDistance,
+    SoftMarginLoss,
+    TripletMarginLoss,
+    TripletMarginWithDistanceLoss,
 )
 from tinynet.nn.module import Module
 from tinynet.nn.normalization import (
@@ -82,6 +127,16 @@ from tinynet.nn.padding import (
     ZeroPad3d,
 )
 from tinynet.nn.parameter import Parameter
+from tinynet.nn.parameters import (
+    ParameterDict,
+    ParameterList,
+)
+from tinynet.nn.penalties import (
+    l1_penalty,
+    l2_penalty,
+    max_norm_,
+    norm_penalty,
+)
 from tinynet.nn.pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -104,7 +159,19 @@ from tinynet.nn.pooling import (
     MaxUnpool3d,
     Unfold,
 )
+from tinynet.nn.positions import LearnedEncoding, RotaryEncoding, SinusoidalEncoding
 from tinynet.nn.recurrent import GRU, LSTM, RNN
+from tinynet.nn.summary import (
+    count_parameters,
+    summary,
+)
+from tinynet.nn.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 from tinynet.nn.upsampling import (
     ChannelShuffle,
     PixelShuffle,
@@ -115,8 +182,10 @@ from tinynet.nn.upsampling import (
 )
 
 __all__ = [
+    "CELU",
     "ELU",
     "GELU",
+    "GLU",
     "GRU",
     "LSTM",
     "RNN",
@@ -150,6 +219,8 @@ __all__ = [
     "ConvTranspose1d",
     "ConvTranspose2d",
     "ConvTranspose3d",
+    "CosineEmbeddingLoss",
+    "CosineSimilarity",
     "CrossEntropyLoss",
     "Dropout",
     "Dropout1d",
@@ -161,12 +232,19 @@ __all__ = [
     "Flatten",
     "Fold",
     "GRUCell",
+    "GaussianNLLLoss",
     "GroupNorm",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
     "Hardtanh",
+    "HingeEmbeddingLoss",
+    "HuberLoss",
     "Identity",
     "InstanceNorm1d",
     "InstanceNorm2d",
     "InstanceNorm3d",
+    "KLDivLoss",
     "L1Loss",
     "LPPool1d",
     "LPPool2d",
@@ -174,38 +252,70 @@ __all__ = [
     "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
+    "LearnedEncoding",
     "Linear",
     "LocalResponseNorm",
+    "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
+    "MarginRankingLoss",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
     "MaxUnpool1d",
     "MaxUnpool2d",
     "MaxUnpool3d",
+    "Mish",
     "Module",
+    "ModuleDict",
     "ModuleList",
+    "MultiLabelMarginLoss",
+    "MultiLabelSoftMarginLoss",
+    "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
+    "PReLU",
+    "PairwiseDistance",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
     "PixelShuffle",
     "PixelUnshuffle",
+    "PoissonNLLLoss",
     "RMSNorm",
     "RNNCell",
+    "RReLU",
     "ReLU",
+    "ReLU6",
     "ReflectionPad1d",
     "ReflectionPad2d",
     "ReflectionPad3d",
     "ReplicationPad1d",
     "ReplicationPad2d",
     "ReplicationPad3d",
+    "RotaryEncoding",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalEncoding",
     "SmoothL1Loss",
+    "SoftMarginLoss",
     "Softmax",
+    "Softmax2d",
+    "Softmin",
     "Softplus",
+    "Softshrink",
+    "Softsign",
     "Tanh",
+    "Tanhshrink",
+    "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
+    "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
     "Unflatten",
     "Unfold",
     "Upsample",
@@ -214,8 +324,13 @@ __all__ = [
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",
+    "count_parameters",
     "functional",
     "init",
-    "sequences",
+    "l1_penalty",
+    "l2_penalty",
+    "max_norm_",
+    "norm_penalty",
+    "summary",
     "utils",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -19,13 +20,20 @@ _numbers = count()  # no two hooks ever have one
 
 
 class Hooks:
-    """A module's hooks by kind, in the order in which they are called."""
+    """A module's hooks by kind, in the order in which they are called.
+
+    Those of `forward` come with whether they take keyword arguments and are called always.
+    """
 
     def __init__(self) -> None:
         self.forward_pre: dict[int, tuple[Callable[..., Any], bool]] = {}
-        self.forward: dict[int, tuple[Callable[..., Any], bool]] = {}
+        self.forward: dict[int, tuple[Callable[..., Any], bool, bool]] = {}
         self.backward_pre: dict[int, Callable[..., Any]] = {}
         self.backward: dict[int, Callable[..., Any]] = {}
+        self.state_pre: dict[int, Callable[..., Any]] = {}
+        self.state: dict[int, Callable[..., Any]] = {}
+        self.load_pre: dict[int, Callable[..., Any]] = {}
+        self.load: dict[int, Callable[..., Any]] = {}
 
 
 class HookHandle:
@@ -47,6 +55,84 @@ class HookHandle:
         self.remove()
 
 
+class Hooked:
+    """What `Module` is: something that keeps hooks."""
+
+    _hooks: Hooks | None = None
+
+    def _own_hooks(self) -> Hooks:
+        if self._hooks is None:
+            self._hooks = Hooks()
+        return self._hooks
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> HookHandle:
+        """Call `hook(module, args)` before `forward`; what it returns replaces the arguments.
+
+        With `with_kwargs`, `hook(module, args, kwargs)`, which returns a pair of both.
+        """
+        return register(self._own_hooks().forward_pre, (hook, with_kwargs), prepend)
+
+    def register_forward_hook(
+        self,
+        hook: Callable[..., Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
+    ) -> HookHandle:
+        """Call `hook(module, args, output)` after `forward`; what it returns replaces the output.
+
+        With `with_kwargs`, `hook(module, args, kwargs, output)`. With `always_call` it is called
+        even if `forward` or another hook raised an error; `output` is then what there was, or None.
+        """
+        entry = (hook, with_kwargs, always_call)
+        return register(self._own_hooks().forward, entry, prepend)
+
+    def register_full_backward_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> HookHandle:
+        """Call `hook(module, grad_output)` when the outputs' gradients are there.
+
+        `grad_output` is a tuple; a tuple that the hook returns replaces it.
+        """
+        return register(self._own_hooks().backward_pre, hook, prepend)
+
+    def register_full_backward_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> HookHandle:
+        """Call `hook(module, grad_input, grad_output)` when the inputs' gradients are there.
+
+        Both are tuples, None where there is no gradient; a tuple that the hook returns replaces
+        `grad_input`.
+        """
+        return register(self._own_hooks().backward, hook, prepend)
+
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> HookHandle:
+        """Call `hook(module, prefix, keep_vars)` before `state_dict` collects."""
+        return register(self._own_hooks().state_pre, hook, False)
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> HookHandle:
+        """Call `hook(module, state_dict, prefix, {})`, which may change the dict, afterwards."""
+        return register(self._own_hooks().state, hook, False)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> HookHandle:
+        """Call a hook before `load_state_dict` looks for anything.
+
+        As `hook(module, state_dict, prefix, {}, strict, missing_keys, unexpected_keys, errors)`.
+        It may change the dict, which is a copy, to rename keys for one; and add to the lists.
+        """
+        return register(self._own_hooks().load_pre, hook, False)
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> HookHandle:
+        """Call `hook(module, incompatible_keys)` after `load_state_dict`, before it complains.
+
+        The hook may change the two lists of keys.
+        """
+        return register(self._own_hooks().load, hook, False)
+
+
 def register(hooks: dict[int, Any], hook: Any, prepend: bool) -> HookHandle:
     """Add a hook, last or (`prepend`) first."""
     others = list(hooks)
@@ -58,18 +144,57 @@ def register(hooks: dict[int, Any], hook: Any, prepend: bool) -> HookHandle:
 
 def call(module: Module, hooks: Hooks, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """`module.forward(*args, **kwargs)` with its hooks."""
-    for hook, with_kwargs in list(hooks.forward_pre.values()):
-        args, kwargs = _before(module, hook, with_kwargs, args, kwargs)
-    watch = None
-    if (hooks.backward or hooks.backward_pre) and is_grad_enabled():
-        watch = _Watch(module, hooks)
-        args = watch.enter(args)
-    output = module.forward(*args, **kwargs)
-    for hook, with_kwargs in list(hooks.forward.values()):
-        given = (args, kwargs) if with_kwargs else (args,)
-        replaced = hook(module, *given, output)
-        output = output if replaced is None else replaced
-    return output if watch is None else watch.leave(output)
+    call = _Call(module, hooks, args, kwargs)
+    try:
+        return call.run()
+    except Exception:
+        call.run_always_called()
+        raise
+
+
+class _Call:
+    """One call of a module, so far. `pending` are the forward hooks yet to be called."""
+
+    def __init__(
+        self, module: Module, hooks: Hooks, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self.module = module
+        self.hooks = hooks
+        self.args = args
+        self.kwargs = kwargs
+        self.output: Any = None
+        self.pending = list(hooks.forward.values())
+
+    def run(self) -> Any:
+        """Hooks, `forward`, hooks; returns the output."""
+        module, hooks = self.module, self.hooks
+        for hook, with_kwargs in list(hooks.forward_pre.values()):
+            self.args, self.kwargs = _before(module, hook, with_kwargs, self.args, self.kwargs)
+        watch = None
+        if (hooks.backward or hooks.backward_pre) and is_grad_enabled():
+            watch = _Watch(module, hooks)
+            self.args = watch.enter(self.args)
+        self.output = module.forward(*self.args, **self.kwargs)
+        self.pending = list(hooks.forward.values())
+        while self.pending:
+            hook, with_kwargs, _ = self.pending.pop(0)
+            self.after(hook, with_kwargs)
+        return self.output if watch is None else watch.leave(self.output)
+
+    def after(self, hook: Callable[..., Any], with_kwargs: bool) -> None:
+        """Call one forward hook."""
+        given = (self.args, self.kwargs) if with_kwargs else (self.args,)
+        replaced = hook(self.module, *given, self.output)
+        self.output = self.output if replaced is None else replaced
+
+    def run_always_called(self) -> None:
+        """After an error: call those hooks that are called all the same. Theirs only warn."""
+        for hook, with_kwargs, is_always_called in self.pending:
+            if is_always_called:
+                try:
+                    self.after(hook, with_kwargs)
+                except Exception as error:  # noqa: BLE001 (the first error is the one to raise)
+                    warnings.warn(f"forward hook: raised {error!r} after an error", stacklevel=4)
 
 
 def _before(

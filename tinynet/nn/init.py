@@ -7,8 +7,11 @@ import warnings
 
 from tinynet.autograd.mode import no_grad
 from tinynet.errors import ArgumentError, ShapeError
+from tinynet.linalg import qr
+from tinynet.ops.arithmetic import where
+from tinynet.ops.creation import arange, empty_like, eye
 from tinynet.ops.operands import require_tensor
-from tinynet.ops.random import Generator
+from tinynet.ops.random import Generator, rand, rand_like
 from tinynet.tensor import Tensor
 
 GAINS = {
@@ -71,6 +74,105 @@ def zeros_(tensor: Tensor) -> Tensor:
     return constant_(tensor, 0.0)
 
 
+@no_grad()
+def eye_(tensor: Tensor) -> Tensor:
+    """The identity, so that a linear layer keeps as many inputs as it has outputs for."""
+    rows, columns = _matrix_sizes("eye_", tensor)
+    return tensor.copy_(eye(rows, columns, dtype=tensor.dtype, device=tensor.device))
+
+
+@no_grad()
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """Kernels that are 1 in their middle where input and output channel are the same, else 0.
+
+    So a convolution of weights (out, in / groups, *kernel) keeps its input, group by group.
+    """
+    shape = require_tensor("dirac_", tensor, "tensor").shape
+    if len(shape) not in (3, 4, 5):
+        raise ShapeError(f"dirac_: expected weights of 3, 4 or 5 dims, got shape {shape}")
+    if groups < 1 or shape[0] % groups:
+        raise ArgumentError(f"dirac_: {groups} groups do not divide {shape[0]} output channels")
+    size = shape[0] // groups
+    device = tensor.device
+    inputs = arange(min(size, shape[1]), device=device)
+    outputs = arange(groups, device=device).unsqueeze(1) * size + inputs
+    tensor.zero_()[(outputs, inputs, *(n // 2 for n in shape[2:]))] = 1
+    return tensor
+
+
+@no_grad()
+def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
+    """`gain` times a random matrix with orthonormal rows or columns, whichever are fewer.
+
+    Dims from the second on are taken as one (Saxe et al. 2013). Q of a normal matrix's QR is made
+    uniform by the signs of R's diagonal (Mezzadri 2006).
+    """
+    shape = require_tensor("orthogonal_", tensor, "tensor").shape
+    if len(shape) < 2:
+        raise ShapeError(f"orthogonal_: expected at least 2 dims, got shape {shape}")
+    if 0 in shape:
+        return tensor
+    values = tensor.new_empty(shape).normal_(generator=generator).flatten(1)
+    is_wide = values.shape[0] < values.shape[1]
+    q, r = qr(values.T if is_wide else values)
+    q = q * r.diagonal().sign() * gain
+    return tensor.copy_((q.T if is_wide else q).reshape(shape))
+
+
+@no_grad()
+def trunc_normal_(
+    tensor: Tensor,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Normal, with values outside [a, b] drawn again.
+
+    Proposed are normal numbers where most are inside, else uniform ones, which are kept with a
+    chance that is their density over the largest in [a, b].
+    """
+    require_tensor("trunc_normal_", tensor, "tensor")
+    if not (std > 0 and a <= b and math.isfinite(mean)):
+        raise ArgumentError(
+            "trunc_normal_: expected a finite mean, std above 0 and a <= b, "
+            f"got mean={mean}, std={std}, a={a}, b={b}"
+        )
+    if mean < a - 2 * std or mean > b + 2 * std:
+        message = "trunc_normal_: mean is more than 2 std away from [a, b]; values may be off"
+        warnings.warn(message, stacklevel=3)
+    below_a, below_b = (0.5 + 0.5 * math.erf((x - mean) / std / math.sqrt(2)) for x in (a, b))
+    highest = (max(a, min(mean, b)) - mean) / std
+
+    def propose() -> tuple[Tensor, Tensor]:
+        if below_b - below_a > 0.3:
+            x = empty_like(tensor).normal_(mean, std, generator=generator)
+            return x, (x >= a) & (x <= b)
+        x = empty_like(tensor).uniform_(a, b, generator=generator)
+        chance = ((highest**2 - ((x - mean) / std).square()) * 0.5).exp()
+        return x, rand_like(x, generator=generator) <= chance
+
+    values, is_kept = propose()
+    while not is_kept.all().item():
+        others, are_good = propose()
+        values, is_kept = where(is_kept, values, others), is_kept | are_good
+    return tensor.copy_(values)
+
+
+@no_grad()
+def sparse_(
+    tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None
+) -> Tensor:
+    """Normal, but for a fraction `sparsity` of each column that is 0 (Martens 2010)."""
+    rows, _ = _matrix_sizes("sparse_", tensor)
+    if not 0 <= sparsity <= 1:
+        raise ArgumentError(f"sparse_: sparsity must be between 0 and 1, got {sparsity}")
+    tensor.normal_(0, std, generator=generator)
+    order = rand(tensor.shape, generator=generator, device=tensor.device).argsort(0)
+    return tensor.scatter_(0, order[: math.ceil(sparsity * rows)], 0.0)
+
+
 def xavier_uniform_(
     tensor: Tensor, gain: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
@@ -112,6 +214,13 @@ def kaiming_normal_(
     """Normal with deviation gain / sqrt(fan) (He et al. 2015). Arguments: `kaiming_uniform_`."""
     deviation = _kaiming_deviation("kaiming_normal_", tensor, a, mode, nonlinearity)
     return tensor if deviation is None else normal_(tensor, 0.0, deviation, generator)
+
+
+def _matrix_sizes(op: str, tensor: Tensor) -> tuple[int, int]:
+    shape = require_tensor(op, tensor, "tensor").shape
+    if len(shape) != 2:
+        raise ShapeError(f"{op}: expected a matrix, got shape {shape}")
+    return shape[0], shape[1]
 
 
 def _fans(op: str, tensor: Tensor) -> tuple[int, int]:

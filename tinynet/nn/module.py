@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 from tinynet.dtype import DType, bfloat16, float16, float32, float64
 from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, PartError
 from tinynet.nn import hooks, state
+from tinynet.nn.arguments import Arguments
 from tinynet.nn.parameter import Parameter
+from tinynet.ops.creation import empty_like
 from tinynet.tensor import Tensor, zero_grad
 
 changes = [0]  # how often an attribute of any module was set; `tinynet.jit` watches it
@@ -21,7 +23,7 @@ Self = TypeVar("Self", bound="Module")
 Named = Iterator[tuple[str, Any]]
 
 
-class Module:
+class Module(hooks.Hooked):
     """Base class of networks and their parts.
 
     Subclass it, make parameters and submodules in `__init__` (after `super().__init__()`), and say
@@ -41,7 +43,13 @@ class Module:
 
     training: bool
     _buffers: dict[str, bool]  # name: whether it is persistent, that is, part of the state
-    _hooks: hooks.Hooks | None = None
+    _arguments: Arguments
+
+    def __new__(cls: type[Self], *args: Any, **kwargs: Any) -> Self:
+        """Note what the module is constructed with."""
+        made = object.__new__(cls)
+        made.__dict__["_arguments"] = Arguments(args, kwargs)
+        return made
 
     def __init__(self) -> None:
         self.__dict__["training"] = True
@@ -212,6 +220,15 @@ class Module:
             module = module._get_part("get_submodule", target, name, Module)
         return module
 
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put `module` in the place of a dotted name: of one that is there, if `strict`."""
+        path, _, name = target.rpartition(".")
+        owner = self.get_submodule(path)
+        if not name or (strict and name not in dict(owner.own_children())):
+            kind = type(owner).__name__
+            raise PartError(f"set_submodule: {target!r}: {kind} has no module {name!r}")
+        owner.register_module(name, module)
+
     def get_parameter(self, target: str) -> Parameter:
         """The parameter of a dotted name."""
         return self._get_in_submodule("get_parameter", target, Parameter)  # type: ignore[no-any-return]
@@ -280,6 +297,23 @@ class Module:
                         part.data = after
         return self
 
+    def cpu(self: Self) -> Self:
+        """Move parameters and buffers to the host."""
+        return self.to("cpu")
+
+    def to_empty(self: Self, *, device: Any, recurse: bool = True) -> Self:
+        """Move parameters and buffers without their values: memory is there, to be filled."""
+        for x in [*self.parameters(recurse), *self.buffers(recurse)]:
+            x.data = empty_like(x.detach(), device=device)
+        return self
+
+    def type(self: Self, dst_type: DType) -> Self:
+        """All parameters and buffers, those of integers too, in one floating dtype."""
+        self.to(dst_type)
+        for buffer in self.buffers():
+            buffer.data = buffer.detach().to(dst_type)
+        return self
+
     def float(self: Self) -> Self:
         """Floating parameters and buffers as float32."""
         return self.to(float32)
@@ -302,7 +336,9 @@ class Module:
     ) -> dict[str, Tensor]:
         """Parameters and persistent buffers by dotted name, on the module's own memory.
 
-        They are detached unless `keep_vars`. A parameter with two names is there twice.
+        They are detached unless `keep_vars`. A parameter with two names is there twice. What a
+        module's method `get_extra_state()` returns, if it has one, is there as "_extra_state";
+        loading hands it to `set_extra_state(state)`.
         """
         collected: dict[str, Tensor] = {} if destination is None else destination
         state.collect(self, collected, prefix, keep_vars)
@@ -318,50 +354,10 @@ class Module:
         """
         return state.load(self, state_dict, strict, assign)
 
-    # Hooks
-    def _own_hooks(self) -> hooks.Hooks:
-        if self._hooks is None:
-            self._hooks = hooks.Hooks()
-        return self._hooks
-
-    def register_forward_pre_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> hooks.HookHandle:
-        """Call `hook(module, args)` before `forward`; what it returns replaces the arguments.
-
-        With `with_kwargs`, `hook(module, args, kwargs)`, which returns a pair of both.
-        """
-        return hooks.register(self._own_hooks().forward_pre, (hook, with_kwargs), prepend)
-
-    def register_forward_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> hooks.HookHandle:
-        """Call `hook(module, args, output)` after `forward`; what it returns replaces the output.
-
-        With `with_kwargs`, `hook(module, args, kwargs, output)`.
-        """
-        return hooks.register(self._own_hooks().forward, (hook, with_kwargs), prepend)
-
-    def register_full_backward_pre_hook(
-        self, hook: Callable[..., Any], prepend: bool = False
-    ) -> hooks.HookHandle:
-        """Call `hook(module, grad_output)` when the outputs' gradients are there.
-
-        `grad_output` is a tuple; a tuple that the hook returns replaces it.
-        """
-        return hooks.register(self._own_hooks().backward_pre, hook, prepend)
-
-    def register_full_backward_hook(
-        self, hook: Callable[..., Any], prepend: bool = False
-    ) -> hooks.HookHandle:
-        """Call `hook(module, grad_input, grad_output)` when the inputs' gradients are there.
-
-        Both are tuples, None where there is no gradient; a tuple that the hook returns replaces
-        `grad_input`.
-        """
-        return hooks.register(self._own_hooks().backward, hook, prepend)
-
     # As text
+    def __dir__(self) -> list[str]:
+        return [name for name in object.__dir__(self) if not name[0].isdigit()]
+
     def extra_repr(self) -> str:
         """What `repr` shows in the module's own parentheses: override it."""
         return ""

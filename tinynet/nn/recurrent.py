@@ -19,7 +19,7 @@ from tinynet.nn import functional
 from tinynet.nn.cells import reset_uniformly
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
-from tinynet.nn.sequences import PackedSequence
+from tinynet.nn.utils.rnn import PackedSequence
 from tinynet.ops.creation import empty
 from tinynet.ops.joining import cat, split, stack
 from tinynet.ops.operands import require_same_device, require_tensor

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tinynet import shape as shapes
 from tinynet.autograd.graph import Node, result
 from tinynet.autograd.operation import Op
-from tinynet.dtype import DType
+from tinynet.dtype import DType, finfo
 from tinynet.ops.operands import cast_to, numpy_names, require_floating, require_tensor
 
 if TYPE_CHECKING:
@@ -41,12 +41,12 @@ class LogSoftmax(Op):
 @numpy_names
 def softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
     """`exp(x) / sum(exp(x))` along `dim`: positive, adds up to 1."""
-    x, place = _prepared("softmax", input, dim, dtype)
-    backend = x.backend
-    _, exps, total = _shifted_exp(x, place)
-    array = backend.elementwise("div", exps, total, out=exps)
-    y = result(Softmax, array, x.dtype, (x,), (), place)
-    return y if input.shape else y.reshape(())
+    return _softmax(input, dim, dtype, False)
+
+
+def softmax_or_zeros(input: Tensor, dim: int) -> Tensor:
+    """`softmax`, but zeros, not NaN, where all along `dim` is -inf: there is nothing to choose."""
+    return _softmax(input, dim, None, True)
 
 
 @numpy_names
@@ -60,6 +60,17 @@ def log_softmax(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tenso
     return y if input.shape else y.reshape(())
 
 
+def _softmax(input: Tensor, dim: int, dtype: DType | None, has_zeros: bool) -> Tensor:
+    x, place = _prepared("softmax", input, dim, dtype)
+    backend = x.backend
+    _, exps, total = _shifted_exp(x, place, has_zeros)
+    if has_zeros:  # all other sums have an exp(0) in them
+        total = backend.elementwise("maximum", total, 1.0)
+    array = backend.elementwise("div", exps, total, out=exps)
+    y = result(Softmax, array, x.dtype, (x,), (), place)
+    return y if input.shape else y.reshape(())
+
+
 def _prepared(op: str, input: Tensor, dim: int, dtype: DType | None) -> tuple[Tensor, int]:
     x = require_tensor(op, input)
     x = x if dtype is None else cast_to(x, dtype)
@@ -68,12 +79,17 @@ def _prepared(op: str, input: Tensor, dim: int, dtype: DType | None) -> tuple[Te
     return (x if x.shape else x.reshape(1)), place
 
 
-def _shifted_exp(x: Tensor, dim: int) -> tuple[Any, Any, Any]:
-    """`x - max`, its exponential and the exponential's sum along `dim`."""
+def _shifted_exp(x: Tensor, dim: int, has_zeros: bool = False) -> tuple[Any, Any, Any]:
+    """`x - max`, its exponential and the exponential's sum along `dim`.
+
+    `has_zeros`: where the maximum is -inf, all exponentials are 0.
+    """
     backend = x.backend
     if x.shape[dim] == 0:
         return x.array, backend.copy(x.array), backend.reduce("sum", x.array, (dim,), True)
     largest = backend.reduce("max", x.array, (dim,), True)
+    if has_zeros:
+        largest = backend.elementwise("maximum", largest, finfo(x.dtype).min)
     shifted = backend.elementwise("sub", x.array, largest)
     exps = backend.elementwise("exp", shifted)
     return shifted, exps, backend.reduce("sum", exps, (dim,), True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from tinynet.autograd.mode import enable_grad, no_grad
 from tinynet.errors import ArgumentError, ArgumentTypeError, StateError
+from tinynet.nn.hooks import HookHandle, register
 from tinynet.numbers import Numbers
+from tinynet.ops.creation import zeros_like
 from tinynet.tensor import Tensor, zero_grad
 
 Group = Numbers
@@ -33,8 +35,12 @@ class Optimizer:
     tensor([ 2.5000, -3.5000])
     """
 
+    has_stepped = False  # which schedules of rates look at
+    numbers: ClassVar[tuple[str, ...]] = ("step",)  # in the state; PyTorch's are 0-d tensors
+
     def __init__(self, params: Any, defaults: Mapping[str, Any]) -> None:
         self.defaults = dict(defaults)
+        self.hooks: defaultdict[str, dict[int, Any]] = defaultdict(dict)
         self.param_groups: list[Group] = []
         self.state: defaultdict[Tensor, Numbers] = defaultdict(Numbers)
         groups = self._as_list("params", params)
@@ -53,6 +59,25 @@ class Optimizer:
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; return what `closure` does, called first."""
+        self.has_stepped = True
+        args: Any = (self,) if closure is None else (self, closure)
+        kwargs: Any = {}
+        for hook in [*self.hooks["step_pre"].values()]:
+            replaced = hook(self, args, kwargs)
+            if replaced is not None:
+                if not isinstance(replaced, tuple) or len(replaced) != 2:
+                    raise ArgumentTypeError(
+                        f"{self._name}: a step pre-hook must return None or a pair of args and "
+                        f"kwargs, got {replaced!r:.60}"
+                    )
+                args, kwargs = replaced
+        loss = self._step(*args[1:], **kwargs)
+        for hook in [*self.hooks["step_post"].values()]:
+            hook(self, args, kwargs)
+        return loss
+
+    def _step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """`step` without its hooks."""
         loss = None
         if closure is not None:
             with enable_grad():
@@ -94,7 +119,11 @@ class Optimizer:
         group["params"] = params
         for option, value in self.defaults.items():
             group.setdefault(option, value)
-        known = {parameter for other in self.param_groups for parameter in other["params"]}
+        known: set[Tensor] = set()
+        for other in self.param_groups:
+            known.update(other["params"])
+            if ("param_names" in other) != ("param_names" in group):
+                raise ArgumentError(f"{self._name}: expected names in all groups, or in none")
         if not known.isdisjoint(params):
             raise ArgumentError(f"{self._name}: a parameter is in more than one group")
         self.param_groups.append(group)
@@ -114,7 +143,7 @@ class Optimizer:
             raise ArgumentTypeError(
                 f"{self._name}: can train only tensors, got {type(parameter).__name__}"
             )
-        if not parameter.is_leaf:
+        if not parameter.is_leaf and not parameter.retains_grad:
             raise ArgumentError(
                 f"{self._name}: can train only leaf tensors, got one of shape {parameter.shape} "
                 "that an operation made"
@@ -123,29 +152,34 @@ class Optimizer:
     # State
     def state_dict(self) -> dict[str, Any]:
         """The state by number of the parameter, and the groups with numbers for parameters."""
+        for hook in [*self.hooks["state_dict_pre"].values()]:
+            hook(self)
         numbers: dict[Tensor, int] = {}
         for group in self.param_groups:
             for parameter in group["params"]:
                 numbers.setdefault(parameter, len(numbers))
-        return {
+        state_dict: dict[str, Any] = {
             "state": {numbers[parameter]: {**kept} for parameter, kept in self.state.items()},
             "param_groups": [
                 {**group, "params": [numbers[parameter] for parameter in group["params"]]}
                 for group in self.param_groups
             ],
         }
+        return self._passed_through("state_dict_post", state_dict)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over state and options of an optimiser of as many parameters in as many groups.
 
-        Tensors are copied, in the parameter's dtype. Raises `StateError`, changing nothing.
+        Tensors are copied, in the parameter's dtype; those of PyTorch that are `numbers` here
+        become such. Raises `StateError`, changing nothing.
         """
+        state_dict = self._passed_through("load_pre", state_dict)
         by_number = self._match_groups(state_dict)
         wrong = [
             f"state[{number}][{key!r}]: got shape {value.shape}, expected {parameter.shape}"
             for number, parameter in by_number.items()
             for key, value in state_dict["state"].get(number, {}).items()
-            if isinstance(value, Tensor) and value.shape not in ((), parameter.shape)
+            if isinstance(value, Tensor) and value.shape not in self.state_shapes(parameter)
         ]
         if wrong:
             raise StateError(f"{self._name}.load_state_dict: " + "; ".join(wrong))
@@ -153,10 +187,33 @@ class Optimizer:
         for number, kept in state_dict["state"].items():
             parameter = by_number[number]
             self.state[parameter] = Numbers(
-                {key: _copied_for(parameter, value) for key, value in kept.items()}
+                {
+                    key: value.item()
+                    if key in self.numbers and isinstance(value, Tensor)
+                    else _copied_for(parameter, value)
+                    for key, value in kept.items()
+                }
             )
         for group, saved in zip(self.param_groups, state_dict["param_groups"], strict=True):
             group.update({key: value for key, value in saved.items() if key != "params"})
+        for hook in [*self.hooks["load_post"].values()]:
+            hook(self)
+
+    def state_shapes(self, parameter: Tensor) -> tuple[tuple[int, ...], ...]:
+        """The shapes that tensors in the state of `parameter` may have."""
+        return (), parameter.shape
+
+    def _passed_through(self, kind: str, state_dict: Mapping[str, Any]) -> dict[str, Any]:
+        """A state dict, as hooks return it."""
+        state_dict = {**state_dict}
+        for hook in [*self.hooks[kind].values()]:
+            replaced = hook(self, state_dict)
+            state_dict = state_dict if replaced is None else replaced
+        return state_dict
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is copied and pickled: all but hooks."""
+        return {**self.__dict__, "hooks": defaultdict(dict)}
 
     def _match_groups(self, state_dict: Mapping[str, Any]) -> dict[Any, Tensor]:
         """Which parameter each number in a state dict stands for."""
@@ -176,6 +233,42 @@ class Optimizer:
         if unknown:
             raise StateError(f"{op}: the state is of parameters {unknown} that no group has")
         return by_number
+
+    # Hooks
+    def register_step_pre_hook(self, hook: Callable[..., Any]) -> HookHandle:
+        """Call `hook(optimizer, args, kwargs)` before each step.
+
+        `args` are `(optimizer,)` or `(optimizer, closure)`; a pair that it returns replaces both.
+        """
+        return register(self.hooks["step_pre"], hook, False)
+
+    def register_step_post_hook(self, hook: Callable[..., Any]) -> HookHandle:
+        """Call `hook(optimizer, args, kwargs)` after each step."""
+        return register(self.hooks["step_post"], hook, False)
+
+    def register_state_dict_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> HookHandle:
+        """Call `hook(optimizer)` before `state_dict` does anything."""
+        return register(self.hooks["state_dict_pre"], hook, prepend)
+
+    def register_state_dict_post_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> HookHandle:
+        """Call `hook(optimizer, state_dict)` with what `state_dict` returns, or replace it."""
+        return register(self.hooks["state_dict_post"], hook, prepend)
+
+    def register_load_state_dict_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> HookHandle:
+        """Call `hook(optimizer, state_dict)` before `load_state_dict`, or replace its argument."""
+        return register(self.hooks["load_pre"], hook, prepend)
+
+    def register_load_state_dict_post_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> HookHandle:
+        """Call `hook(optimizer)` after `load_state_dict`."""
+        return register(self.hooks["load_post"], hook, prepend)
 
     @property
     def _name(self) -> str:
@@ -202,7 +295,33 @@ def check_betas(op: str, betas: tuple[float, float]) -> None:
         raise ArgumentError(f"{op}: betas must be two numbers in [0, 1), got {betas}")
 
 
+def next_step(state: dict[str, Any], parameter: Tensor, *keys: str) -> Any:
+    """Count a step and return its number; before the first, `keys` of the state become zeros."""
+    if not state:
+        state["step"] = 0
+        for key in keys:
+            state[key] = zeros_like(parameter)
+    state["step"] += 1
+    return state["step"]
+
+
+def decayed(parameter: Tensor, gradient: Tensor, group: Group) -> Tensor:
+    """The gradient plus `weight_decay` times the parameter.
+
+    If `decoupled_weight_decay`, the gradient; the parameter loses `lr * weight_decay` of itself.
+    """
+    decay = group["weight_decay"]
+    if decay == 0:
+        return gradient
+    if not group.get("decoupled_weight_decay", False):
+        return gradient.add(parameter, alpha=decay)
+    parameter.mul_(1 - group["lr"] * decay)
+    return gradient
+
+
 def _copied_for(parameter: Tensor, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_copied_for(parameter, part) for part in value]
     if not isinstance(value, Tensor):
         return value
     if parameter.is_floating_point() and value.is_floating_point():

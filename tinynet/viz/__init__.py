@@ -8,12 +8,13 @@ Functions that compute, and can do without matplotlib:
 * `fields`: `receptive_field`, which pixels a unit sees
 * `images`: `filters` of a convolution, and `stretch` and `tile`, which make one image of many
 
-Functions that draw are in `figures`: `draw_images`, `draw_occlusion`, `save_grid`.
+Functions that draw are in `figures`: `draw_images`, `draw_occlusion`, `save_grid`; also
+`plot_schedules`, of learning rates.
 """
 
 from tinynet.viz.deconvnet import reconstruct
 from tinynet.viz.fields import ReceptiveField, receptive_field
-from tinynet.viz.figures import draw_images, draw_occlusion, save_grid
+from tinynet.viz.figures import draw_images, draw_occlusion, plot_schedules, save_grid
 from tinynet.viz.images import filters, stretch, tile
 from tinynet.viz.layers import Unit, feature_maps, strongest
 from tinynet.viz.occluding import occlusion
@@ -26,6 +27,7 @@ __all__ = [
     "feature_maps",
     "filters",
     "occlusion",
+    "plot_schedules",
     "receptive_field",
     "reconstruct",
     "save_grid",

@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from tinynet.errors import ArgumentError, MissingDependencyError, ShapeError
+from tinynet.optim.lr_scheduler import LRScheduler
 from tinynet.tensor import Tensor
 from tinynet.viz.images import stretch, tile
 from tinynet.windows import as_sizes
@@ -85,6 +86,25 @@ def _place_scores(
         ((k - 1 - s) / 2, (k - 1 - s) / 2 + n * s) for n, k, s in zip(scores.shape, sizes, strides)
     )
     return left, right, bottom, top
+
+
+def plot_schedules(schedules: LRScheduler | Mapping[str, LRScheduler], steps: int) -> Any:
+    """A figure of the rates in the next `steps` steps, of a schedule or of several by title.
+
+    Each group of an optimiser is a curve of its own. The schedules stay where they are.
+    """
+    if isinstance(schedules, LRScheduler):
+        schedules = {type(schedules).__name__: schedules}
+    figure = _make_figure("plot_schedules", 1, 2)
+    axes = figure.subplots()
+    for title, schedule in schedules.items():
+        n = len(schedule.optimizer.param_groups)
+        for i in range(n):
+            label = title if n == 1 else f"{title}, group {i}"
+            axes.plot(schedule.rates(steps, group=i), label=label)
+    axes.set(xlabel="step", ylabel="learning rate")
+    axes.legend()
+    return figure
 
 
 def save_grid(

@@ -6,8 +6,8 @@ To read it, begin with what an array is and go on to how it is computed:
 * `backend`: the protocol, mostly by writing formulas down; `indexing`: putting at indices;
 * `fusion`: what becomes one kernel; `planner`: which kernel; `scheduler`: launching it;
 * `spec`, `codegen`, `writer`, `primitives`: its text; `interpreter`: doing without one;
-* `matmul`, `convolution`, `ordering`, `scattering`, `pooling`, `philox`: whole kernels, with
-  text in `kernels/*.cl`;
+* `matmul`, `convolution`, each with its ways on CPUs and on GPUs, made of `products`; `ordering`,
+  `scattering`, `pooling`, `philox`: whole kernels, with text in `kernels/*.cl`;
 * `discovery`, `device`, `memory`, `ctypes`: devices, programs and launches, the pool, C's types;
 * `profiler`, `tuner`: seeing what runs, and finding what runs fastest.
 """

@@ -332,6 +332,11 @@ class OpenCLBackend:
         if batch:
             a = self.expand(a, (*batch, *a.shape[-2:]))
             b = self.expand(b, (*batch, *b.shape[-2:]))
+        if 1 in shape[-2:] and not self.device.is_cpu:  # reductions have kernels for every layout
+            rows = self.reshape(a, (*a.shape, 1))
+            columns = self.reshape(b, (*b.shape[:-2], 1, *b.shape[-2:]))
+            products = self.elementwise("mul", rows, columns)
+            return self.reduce("sum", products, (len(shape) - 1,), False)
         factors = self.factors(a, b)
         return self.product(Value("matmul", a.dtype, shape, factors, a.dtype, 1))
 

@@ -6,8 +6,8 @@ A kernel computes what a `Spec` says. There are three kinds:
 * `rows`: reductions over the inner dims, then whatever needs their results, row by row;
 * `columns`: reductions where neighbours in memory are results, not what is added up.
 
-A work-item of a CPU takes a run of rows and loops; elsewhere a group of `GROUP` shares a row, or
-each takes a point. `writer` has what the three have in common.
+A work-item of a CPU takes a run of rows and loops; elsewhere a group shares a row, or each takes a
+short row, or a point. `writer` has what the three have in common.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from tinynet.backends.opencl.ctypes import computed
 from tinynet.backends.opencl.primitives import cast, reduction
-from tinynet.backends.opencl.spec import GROUP, WIDE_BLOCK, Spec, Text, result_type
+from tinynet.backends.opencl.spec import WIDE_BLOCK, Spec, Text, result_type
 from tinynet.backends.opencl.writer import Block, Writer
 from tinynet.dtype import BY_NAME
 
@@ -46,10 +46,10 @@ class _KernelWriter(Writer):
         parameters, types = self.parameters()
         name = self.name()
         self.add(f"kernel void {name}({', '.join(parameters)}) {{")
-        if not self.spec.is_cpu and self.spec.kind == "rows":
+        if self.is_shared:
             for n, node in enumerate(self.nodes):
                 if node[0] == "reduce":
-                    self.add(f"local {self.lane_type(n)} l{n}[{GROUP}];")
+                    self.add(f"local {self.lane_type(n)} l{n}[{self.spec.group}];")
         body[self.spec.kind]()
         self.add("}")
         head = f"#define I {self.spec.index_type}\n#pragma OPENCL FP_CONTRACT OFF\n"
@@ -122,6 +122,11 @@ class _KernelWriter(Writer):
         self.add(f"const I {name}_end = min({name}_count, {name}_begin + {name}_run);")
 
     # rows
+    @property
+    def is_shared(self) -> bool:
+        """Whether work-items of a group share a row."""
+        return self.spec.kind == "rows" and self.spec.group > 1
+
     def lane_type(self, n: int) -> str:
         """The C type in which reduction `n` accumulates."""
         return computed(BY_NAME[self.nodes[n][2]])
@@ -135,8 +140,11 @@ class _KernelWriter(Writer):
             self.run("item", rows, 0)
             self.add("for (I item = item_begin; item < item_end; item++) {")
         else:
-            self.add("const int lane = get_local_id(0);")
-            self.add(f"for (I item = get_group_id(0); item < {rows}; item += get_num_groups(0)) {{")
+            first, count = "get_global_id(0)", "get_global_size(0)"
+            if self.is_shared:
+                self.add("const int lane = get_local_id(0);")
+                first, count = "get_group_id(0)", "get_num_groups(0)"
+            self.add(f"for (I item = {first}; item < {rows}; item += {count}) {{")
         self.start_item(outer)
         self.bases(lambda access: not self.varies(access))
         self.settle_rows(0)
@@ -149,10 +157,10 @@ class _KernelWriter(Writer):
             self.over_inner(targets, lambda value: self.store_all(full, value), 0)
         flat = [j for j in range(len(spec.outputs)) if j not in full]
         if flat:
-            self.add("{" if spec.is_cpu else "if (lane == 0) {")
+            self.add("if (lane == 0) {" if self.is_shared else "{")
             self.store_all(flat, self.name_of)
             self.add("}")
-        if not spec.is_cpu:
+        if self.is_shared:
             self.add("barrier(CLK_LOCAL_MEM_FENCE);")
         self.add("}")
 
@@ -248,7 +256,10 @@ class _KernelWriter(Writer):
         return reduction(op, BY_NAME[source])
 
     def fold(self, n: int) -> None:
-        """One value of the partial results; on accelerators everybody in the group gets it."""
+        """One value of the partial results, which everybody in a group gets.
+
+        Some work-items combine a few each; then all read what these have, which saves barriers.
+        """
         _, step = self.combination(n)
         if self.spec.is_cpu:
             both = step.format(a=f"a{n}[u]", b=f"a{n}[u + w]")
@@ -256,14 +267,20 @@ class _KernelWriter(Writer):
             self.add(f"    for (int u = 0; u < w; u++) a{n}[u] = {both};")
             self.finish_reduction(n, f"a{n}[0]")
             return
-        both = step.format(a=f"l{n}[lane]", b=f"l{n}[lane + w]")
+        if not self.is_shared:
+            self.finish_reduction(n, f"a{n}")
+            return
+        some = 1 << (self.spec.group.bit_length() // 2)
         self.add(f"l{n}[lane] = a{n};")
         self.add("barrier(CLK_LOCAL_MEM_FENCE);")
-        self.add(f"for (int w = {GROUP // 2}; w; w /= 2) {{")
-        self.add(f"if (lane < w) l{n}[lane] = {both};")
+        self.add(f"if (lane < {some})")
+        self.add(f"for (int u = lane + {some}; u < {self.spec.group}; u += {some})")
+        self.add(f"a{n} = {step.format(a=f'a{n}', b=f'l{n}[u]')};")
+        self.add(f"if (lane < {some}) l{n}[lane] = a{n};")
         self.add("barrier(CLK_LOCAL_MEM_FENCE);")
-        self.add("}")
-        self.finish_reduction(n, f"l{n}[0]")
+        self.add(f"a{n} = l{n}[0];")
+        self.add(f"for (int u = 1; u < {some}; u++) a{n} = {step.format(a=f'a{n}', b=f'l{n}[u]')};")
+        self.finish_reduction(n, f"a{n}")
 
     def finish_reduction(self, n: int, value: str) -> None:
         """Declare the value of reduction `n`, rounded to its dtype."""
@@ -308,10 +325,12 @@ class _KernelWriter(Writer):
         consume: Callable[[Callable[[int], str]], None],
         after: Callable[[], None],
     ) -> None:
-        """The points of a row's inner dims, shared among the work-items of a group."""
+        """The points of a row's inner dims, for one work-item or shared among those of a group."""
         rest = " * ".join(f"n{d}" for d in inner[1:])
         factor = f" * {rest}" if rest else ""
-        self.add(f"for (I point = begin{factor} + lane; point < end{factor}; point += {GROUP}) {{")
+        lane = " + lane" if self.is_shared else ""
+        self.add(f"for (I point = begin{factor}{lane}; point < end{factor};"
+                 f" point += {self.spec.group}) {{")  # fmt: skip
         self.coordinates("point", inner)
         self.add(f"const I k = x{inner[-1]};")
         self.bases(self.varies)

@@ -11,7 +11,7 @@ import numpy as np
 from tinynet.backends.opencl.convolution import Operand, Problem, Sizes, Task, flops, problem
 from tinynet.backends.opencl.ctypes import macros
 from tinynet.backends.opencl.device import Device
-from tinynet.backends.opencl.matmul import Pack, Plan
+from tinynet.backends.opencl.products import Pack, Plan
 from tinynet.dtype import DType
 from tinynet.windows import Windows
 

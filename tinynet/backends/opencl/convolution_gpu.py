@@ -14,7 +14,8 @@ import numpy as np
 from tinynet.backends.opencl.convolution import Operand, Problem, Sizes, Task, problem
 from tinynet.backends.opencl.ctypes import macros
 from tinynet.backends.opencl.device import Device
-from tinynet.backends.opencl.matmul import Pack, Plan
+from tinynet.backends.opencl.matmul_gpu import group_cost
+from tinynet.backends.opencl.products import Pack, Plan
 from tinynet.dtype import DType
 
 FEW_ROWS = 8  # of a group with one channel, which share too little for a tile
@@ -40,10 +41,10 @@ class Tile(NamedTuple):
 
 
 TILES = [
-    Tile(8, 4, 16, 64, 128), Tile(4, 4, 16, 64, 64), Tile(4, 4, 16, 32, 128),
-    Tile(4, 4, 16, 64, 32), Tile(4, 4, 16, 16, 128), Tile(2, 4, 16, 8, 128),
-    Tile(2, 2, 16, 32, 32), Tile(2, 1, 16, 32, 16), Tile(2, 2, 16, 4, 128),
-    Tile(1, 1, 16, 16, 16), Tile(1, 1, 16, 4, 4), Tile(1, 1, 1, 1, 1),
+    Tile(8, 4, 16, 64, 128), Tile(8, 4, 16, 64, 64), Tile(8, 4, 16, 32, 128),
+    Tile(4, 4, 16, 64, 64), Tile(4, 4, 16, 32, 64), Tile(4, 4, 16, 64, 32),
+    Tile(4, 4, 16, 16, 128), Tile(2, 4, 16, 8, 128), Tile(2, 2, 16, 32, 32),
+    Tile(2, 2, 16, 4, 128), Tile(1, 1, 16, 16, 16), Tile(1, 1, 16, 4, 4), Tile(1, 1, 1, 1, 1),
 ]  # fmt: skip
 
 
@@ -175,16 +176,13 @@ def is_direct(product: Product) -> bool:
 
 
 def candidates(device: Device, dtype: DType, product: Product) -> list[Tile]:
-    """Tiles that the device has room for, the one likely to be fastest first.
-
-    Large ones load less for each sum, small ones pad less and leave no core without work.
-    """
+    """Tiles that the device has room for, the one likely to be fastest first."""
     phases = product.groups * prod(product.phases)
     is_weight = product.kind == "convolve_weight"
     most_parts = -(-product.steps.total // LEAST_STEPS) if is_weight else 1
 
     def fits(tile: Tile) -> bool:
-        tiles = tile.depth * (tile.block_rows + tile.block_columns + 5)
+        tiles = tile.depth * (tile.block_rows + tile.block_columns + 8)
         tables = 48 * tile.block_columns + 40 * tile.depth
         nbytes = tiles * max(dtype.itemsize, 4) + tables
         limits = device.cl_device
@@ -195,11 +193,7 @@ def candidates(device: Device, dtype: DType, product: Product) -> list[Tile]:
     def cost(tile: Tile) -> float:
         across = -(-product.columns.total // tile.block_columns)
         blocks = -(-product.rows // tile.block_rows) * across * phases
-        local_reads = 1 / tile.rows + 1 / tile.columns
-        sums = tile.block_rows * tile.block_columns * (1 + local_reads)
-        loads = 16 * (tile.block_rows + tile.block_columns)
-        idle = max(1, FEW_ITEMS / prod(tile.group))
-        return float(max(blocks, device.cores / most_parts) * (sums + loads) * idle)
+        return group_cost(tile, blocks, device.cores, most_parts)
 
     return sorted(filter(fits, TILES), key=cost)
 
@@ -286,4 +280,4 @@ def _text(dtype: DType, product: Product, tile: Tile, task: str, parts: int) -> 
 
 @functools.cache
 def _defined(dtype: DType, **defines: Any) -> str:
-    return Device.text("convolution_gpu", **macros(dtype), **defines)
+    return Device.text("tiles_gpu", "convolution_gpu", **macros(dtype), **defines)

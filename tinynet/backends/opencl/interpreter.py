@@ -22,6 +22,7 @@ from tinynet.dtype import BY_NAME
 
 PATIENCE = 12  # times that a structure is interpreted before it is compiled
 LARGEST = 1 << 17  # points times operations that are interpreted at once
+LONGEST = 64  # points that a work-item of an accelerator interprets
 MOST_NODES, MOST_DIMS, BUFFERS = 48, 8, 16
 
 # Their order matters: questions are together, reductions are last.
@@ -148,13 +149,17 @@ def _bits(number: Any, is_float: bool) -> int:
     return bits - (1 << 64) if bits >> 63 else bits
 
 
-def can_interpret(device: Device, spec: Spec, points: int) -> bool:
-    """Whether the interpreter can compute a formula in reasonable time."""
+def can_interpret(device: Device, spec: Spec, points: int, inner: int) -> bool:
+    """Whether the interpreter can compute a formula in reasonable time.
+
+    `inner`: how many of the points are computed one after the other, on accelerators too.
+    """
     n_buffers = len(spec.leaves) + len(spec.outputs)
     return (
         device.has_fp64
         and spec.kind != "epilogue" and not spec.splits
         and points * len(spec.nodes) <= LARGEST
+        and (device.is_cpu or inner <= LONGEST)
         and len(spec.nodes) <= MOST_NODES
         and spec.n_outer + spec.n_inner <= MOST_DIMS
         and n_buffers <= BUFFERS

@@ -18,20 +18,34 @@ from tinynet.backends.opencl import (
     convolution_gpu,
     interpreter,
     matmul,
+    products,
 )
 from tinynet.backends.opencl.array import Value, View, row_major
 from tinynet.backends.opencl.device import HEAD, Device, Kernel
 from tinynet.backends.opencl.fusion import Formula, Graph, Leaf
 from tinynet.backends.opencl.interpreter import Program
 from tinynet.backends.opencl.primitives import VECTOR
-from tinynet.backends.opencl.spec import GROUP, WIDE_BLOCK, Access, Output, Spec, Text, stages_of
+from tinynet.backends.opencl.spec import (
+    GROUP,
+    LARGE_GROUP,
+    WIDE_BLOCK,
+    Access,
+    Output,
+    Spec,
+    Text,
+    stages_of,
+)
 from tinynet.backends.opencl.tuner import open_tuner
 from tinynet.dtype import DType, bfloat16, float16, float32
 from tinynet.shape import Shape
 
 SMALL = 8192  # elements that one work-item of a CPU computes sooner than two
 RUN = 4096  # elements that are worth a work-item of a CPU
-FEW_ROWS = 2  # for each core: with fewer, rows are cut
+FEW_ROWS = 2  # for each core of a CPU: with fewer, rows are cut
+# Of accelerators: work-items for each core that hide how long memory takes; elements that are worth
+# one of them; those of a row that one reads sooner than many; those of a row that is long; columns
+# for each core that are read sooner side by side than each by a group; elements worth a launch.
+ITEMS, ITEM_RUN, SHORT_ROW, LONG_ROW, MANY_COLUMNS, LARGE = 1024, 32, 32, 1024, 32, 1 << 20
 MOST_LEAVES = 32
 LONGEST_EPILOGUE = 4  # operations on each element of a product
 
@@ -76,7 +90,7 @@ class Launch(NamedTuple):
     size: Size
     group: Size
     factors: tuple[int, ...]  # of a matrix product, which `product` describes
-    product: matmul.Plan | None
+    product: products.Plan | None
     leaves: tuple[int, ...]
     stored: tuple[Stored, ...]
     numbers: tuple[tuple[int, str], ...]
@@ -186,7 +200,7 @@ class Planner:
     # kernels
     def spec(
         self, kind: str, formula: Formula, results: list[Result], space: Space, donors: list[int],
-        splits: bool = False,
+        splits: bool = False, group: int = 1,
     ) -> tuple[Spec, list[int]]:  # fmt: skip
         """The structure of a kernel, and its arguments behind the numbers of the graph."""
         leaves = []
@@ -208,7 +222,7 @@ class Planner:
         spec = Spec(
             kind, tuple(formula.nodes), tuple(leaves), tuple(outputs), scalars, space.n_outer,
             len(space.sizes) - space.n_outer, splits, self.device.is_cpu,
-            self.index_type(formula, results),
+            self.index_type(formula, results), group,
         )  # fmt: skip
         sizes = [] if kind == "epilogue" else space.sizes
         picks = [number for pick in formula.picks for number in pick]
@@ -301,7 +315,8 @@ class Planner:
     ) -> Kernel | Cold:
         """The kernel, if it is there or worth its compilation; else what is interpreted."""
         points = prod(space.sizes)
-        if spec in self.kernels or not interpreter.can_interpret(self.device, spec, points):
+        inner = 1 if spec.kind == "map" else prod(space.sizes[space.n_outer :])
+        if spec in self.kernels or not interpreter.can_interpret(self.device, spec, points, inner):
             return self.kernel(spec)
         if self.uses.get(spec, 0) >= self.patience or self.is_built(spec):
             return self.kernel(spec)
@@ -376,12 +391,13 @@ class Planner:
             and sum([node[0] == "reduce" for node in formula.nodes]) == 1
         )  # fmt: skip
         kind = self.reduction_kind(formula, space, is_plain)
-        parts = self.parts(kind, space) if kind else 1
+        parts = self.parts(kind, space, is_plain) if kind else 1
         if kind is None or (parts > 1 and not is_plain):
             return self.compute_first(formula, self.part_of(formula))
         if parts > 1:
             return self.plan_parts(formula, results[0], space, kind, parts)
-        spec, tail = self.spec(kind, formula, results, space, self.donors(formula, results))
+        donors, items = self.donors(formula, results), self.items_of(kind, space, 1)
+        spec, tail = self.spec(kind, formula, results, space, donors, group=items)
         size, group = self.reduction_size(kind, space, 1)
         kernel = self.kernel_or_cold(spec, formula, results, space)
         return self.launch(formula, results, spec, tail, kernel, size, group)
@@ -402,9 +418,17 @@ class Planner:
         n_leaves = len(formula.leaves)
         is_flat = not any(any(s[first:]) for s in space.strides[n_leaves:])
         if abs(main[first - 1]) == 1 and is_flat and max(stages_of(formula.nodes)) == 1:
-            return "columns"
+            return "columns" if self.are_columns_enough(space) else "rows"
         is_large = prod(space.sizes) > 8 * SMALL
         return None if is_large and not is_plain else "rows"
+
+    def are_columns_enough(self, space: Space) -> bool:
+        """Whether columns keep an accelerator busy, side by side; else each is a group's row."""
+        total, columns = prod(space.sizes), prod(space.sizes[: space.n_outer])
+        return (
+            self.device.is_cpu or total >= LARGE or total <= SHORT_ROW * columns
+            or columns >= MANY_COLUMNS * self.device.cores
+        )  # fmt: skip
 
     @staticmethod
     def part_of(formula: Formula) -> Value:
@@ -419,15 +443,23 @@ class Planner:
         blocks: int = prod(others) * -(-columns // WIDE_BLOCK)
         return blocks
 
-    def parts(self, kind: str, space: Space) -> int:
-        """In how many parts a reduction is cut, so that there is work for everybody."""
+    def parts(self, kind: str, space: Space, is_plain: bool) -> int:
+        """In how many parts a reduction is cut, so that there is work for everybody.
+
+        What is more than a plain reduction would become several kernels.
+        """
         sizes, first = space.sizes, space.n_outer
-        is_blocked = kind == "columns" and self.device.is_cpu
-        items = self.columns_of(space) if is_blocked else prod(sizes[:first])
-        wanted = FEW_ROWS * self.device.cores if self.device.is_cpu else 8 * self.device.cores
-        if items >= wanted or prod(sizes) < 4 * SMALL:
+        total, items = prod(sizes), prod(sizes[:first])
+        if self.device.is_cpu:
+            items = self.columns_of(space) if kind == "columns" else items
+            wanted, least = 2 * FEW_ROWS * self.device.cores, RUN
+        else:
+            items *= GROUP if kind == "rows" else 1
+            wanted, least = ITEMS * self.device.cores, ITEM_RUN * items
+        is_shared = not self.device.is_cpu and items >= GROUP * self.device.cores
+        if 2 * items >= wanted or total < 4 * SMALL or (is_shared and not is_plain):
             return 1
-        parts: int = min(sizes[first], -(-2 * wanted // items), prod(sizes) // RUN)
+        parts: int = min(sizes[first], -(-wanted // items), total // least)
         return max(1, parts)
 
     def plan_parts(
@@ -440,12 +472,25 @@ class Planner:
         formula.nodes[result.node] = (*node[:3], dtype.name, node[4])
         shape = (parts, *root.shape)
         results = [result._replace(value=Value("partial", dtype, shape))]
-        spec, tail = self.spec(kind, formula, results, space, [-1], splits=True)
+        items = self.items_of(kind, space, parts)
+        spec, tail = self.spec(kind, formula, results, space, [-1], True, items)
         size, group = self.reduction_size(kind, space, parts)
         return self.launch(
             formula, results, spec, [*tail, parts], self.kernel(spec), size, group,
             parts=(dtype, shape),
         )  # fmt: skip
+
+    def items_of(self, kind: str, space: Space, parts: int) -> int:
+        """How many work-items share a row."""
+        if self.device.is_cpu or kind == "columns":
+            return 1
+        rows = prod(space.sizes[: space.n_outer]) * parts
+        length = prod(space.sizes) // rows
+        if length <= SHORT_ROW:
+            return 1
+        is_scarce = length >= LONG_ROW and rows < 4 * self.device.cores
+        most: int = self.device.cl_device.max_work_group_size
+        return LARGE_GROUP if is_scarce and most >= LARGE_GROUP else GROUP
 
     def reduction_size(self, kind: str, space: Space, parts: int) -> tuple[Size, Size]:
         """Work size and group of a reduction."""
@@ -454,9 +499,10 @@ class Planner:
         if self.device.is_cpu:
             items = self.columns_of(space) * parts if kind == "columns" else rows
             return (max(1, min(self.share(prod(sizes)), items)),), (1,)
-        if kind == "columns":
+        items = self.items_of(kind, space, parts)
+        if items == 1:
             return (min(-(-rows // GROUP), 65535) * GROUP,), (GROUP,)
-        return (min(rows, 65535) * GROUP,), (GROUP,)
+        return (min(rows, 65535) * items,), (items,)
 
     # matrix products
     def plan_product(self, formula: Formula, product: Value) -> Plan:
@@ -506,7 +552,7 @@ class Planner:
         is_long = _count_operations(formula.nodes) > LONGEST_EPILOGUE
         return self.device.is_cpu and (is_called or is_long) and prod(formula.shape) > SMALL // 4
 
-    def product_plan(self, product: Value) -> tuple[matmul.Plan, int]:
+    def product_plan(self, product: Value) -> tuple[products.Plan, int]:
         """The kernel of a product, but for its epilogue, and how many operations it takes."""
         a, b = product.args
         if product.op == "matmul":
@@ -516,7 +562,7 @@ class Planner:
         planned = planner.plan(self.device, product.dtype, product.params, *operands)
         return planned, convolution.flops(product.params, a.shape, b.shape)
 
-    def matrix_plan(self, product: Value) -> matmul.Plan:
+    def matrix_plan(self, product: Value) -> products.Plan:
         """The kernel of a matrix product, but for its epilogue."""
         a, b = product.args
         *batch, m, n = product.shape
@@ -525,12 +571,14 @@ class Planner:
             sizes.insert(0, 1)
             for s in strides:
                 s.insert(0, 0)
-        factors = [matmul.Factor((*s, *x.strides[-2:]), x.offset) for s, x in zip(strides, (a, b))]
+        factors = [
+            products.Factor((*s, *x.strides[-2:]), x.offset) for s, x in zip(strides, (a, b))
+        ]
         shape = (sizes[0], sizes[1], m, n, a.shape[-1])
         tile = self.tile(product, shape, factors)
         return matmul.plan(self.device, product.dtype, shape, *factors, tile, True)
 
-    def tile(self, product: Value, shape: tuple[int, ...], factors: list[matmul.Factor]) -> Any:
+    def tile(self, product: Value, shape: tuple[int, ...], factors: list[products.Factor]) -> Any:
         """How a product of this class of shapes is best divided: known, measured or guessed."""
         device, dtype = self.device, product.dtype
         candidates = matmul.candidates(device, dtype, shape, factors[0], factors[1], True)

@@ -43,6 +43,10 @@ VECTOR = {
     "sigmoid": "1 / (1 + exp(-{a}))", "logit": "log({a} / (1 - {a}))",
     "pow": "pow({a}, {b})", "atan2": "atan2({a}, {b})",
 }  # fmt: skip
+OWN = {  # those of float32 that kernels/functions.cl has for CPUs
+    "exp": "exp_of({a})", "tanh": "tanh_of({a})", "erf": "erf_of({a})",
+    "sigmoid": "1 / (1 + exp_of(-{a}))",
+}  # fmt: skip
 INTEGERS = {
     "neg": "(C)(0 - (U){a})", "abs": "{a} < 0 ? (C)(0 - (U){a}) : {a}",
     "sign": "({a} > 0) - ({a} < 0)", "square": "(C)((U){a} * (U){a})",
@@ -89,11 +93,13 @@ EXACT = QUESTIONS | set(
 
 
 @cache
-def template(op: str, dtype: DType) -> str:
+def template(op: str, dtype: DType, is_cpu: bool) -> str:
     """The C expression of a primitive on operands of `dtype`, with {a} {b} {c} to be filled in."""
     tables = {"f": (FLOATS, VECTOR, ANY), "b": (BOOLS, ANY)}.get(dtype.kind, (INTEGERS, ANY))
-    text = next(table[op] for table in tables if op in table)
     kind = computed(dtype)
+    if is_cpu and kind == "float":
+        tables = (OWN, *tables)
+    text = next(table[op] for table in tables if op in table)
     if op == "pow" and dtype.rank == 1:
         text = text.replace("POW", "power_unsigned" if dtype.kind == "u" else "power_signed")
     text = _with_types(text, kind, dtype).replace("{bits}", str(8 * dtype.itemsize))

@@ -14,12 +14,12 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol
 
 from tinynet import settings
 from tinynet.errors import StateError
+from tinynet.files import replacing
 
 
 class Watchable(Protocol):
@@ -172,7 +172,8 @@ class Profile:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a trace that Perfetto (ui.perfetto.dev) and chrome://tracing show."""
         self._check_ended()
-        Path(path).write_text(json.dumps(list(trace(self.kernels))), encoding="utf-8")
+        with replacing(path, durable=False) as partial:
+            partial.write_text(json.dumps(list(trace(self.kernels))), encoding="utf-8")
 
     def __str__(self) -> str:
         self._check_ended()

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import atexit
 import hashlib
-import os
 import re
 import time
 import warnings
@@ -25,6 +24,7 @@ from typing import Any
 import pyopencl as cl
 
 from tinynet.errors import KernelError
+from tinynet.files import replacing
 from tinynet.settings import cache_folder
 
 KERNELS = Path(__file__).parent / "kernels"
@@ -124,10 +124,9 @@ def _write(path: Path, program: Any) -> bool:
     """Write a program's binary whole or not at all; False where files cannot be written."""
     try:
         binary = program.get_info(cl.program_info.BINARIES)[0]
-        partial = path.with_name(f"{path.name}.{os.getpid()}.part")
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(hashlib.sha256(binary).digest() + binary)
-        partial.replace(path)
+        with replacing(path, durable=False) as partial:
+            partial.write_bytes(hashlib.sha256(binary).digest() + binary)
     except (OSError, cl.Error):
         return False
     return True

@@ -13,16 +13,18 @@ from tinynet.backends.base import PutMode
 from tinynet.backends.opencl.ctypes import macros
 from tinynet.backends.opencl.device import Device
 from tinynet.backends.opencl.memory import Block
-from tinynet.backends.opencl.ordering import LEAST, combining, spread
-from tinynet.dtype import DType
+from tinynet.backends.opencl.ordering import LEAST, argsort, combining, spread
+from tinynet.dtype import DType, int64
 
 INDEX_TYPES = (None, None, *(np.int64,) * 5, np.int32)
 PUT_TYPES = (None, None, None, *(np.int64,) * 6, np.uint32, *(cltypes.long8,) * 3)
+SORTED_TYPES = (*(None,) * 4, *(np.int64,) * 6, *(cltypes.long8,) * 3)
 COMBINATIONS = {"add": "sum", "mul": "prod", "max": "max", "min": "min"}
 
 MOST_KEPT = 8  # dims that are not indexed
 NARROWEST = 64  # elements of an update that a thread takes at least
 UNITS_SMALL = 1 << 13  # units of work that keep an accelerator busy
+MANY = 512  # updates that an accelerator sorts sooner than each of its items looks at all
 
 Indexed = tuple[cl.Buffer, int, int]  # int64 indices, the dim's size and its stride in the target
 Kept = tuple[int, int, int]  # size of a dim, its stride in the target and in the values
@@ -50,12 +52,22 @@ def put(
     if not n * inner:
         return
     offsets = _find_offsets(device, offset, indexed, n)
+    combined = {"IS_SET": 1} if mode == "set" else combining(COMBINATIONS[mode], dtype)
+    defines = {**macros(dtype), **combined, "KEPT": len(kept)}
+    if n > MANY and not device.is_cpu:
+        order = argsort(device, offsets.buffer, int64, 1, n, False)
+        kernel = device.kernel("put", "put_sorted", SORTED_TYPES, **defines)
+        size, group, share = spread(device, n * inner, 1)
+        device.launch(
+            kernel, size, group, target, values, offsets.buffer, order.buffer,
+            n * inner, share, n, step, inner, 1, *_vectors(kept),
+        )  # fmt: skip
+        return
     places = prod(size for _, size, _ in indexed)
     width, parts = _split(device, n, inner, places)
     units = -(-inner // width) * parts
     size, group, share = spread(device, units, 1)
-    defines = {"IS_SET": 1} if mode == "set" else combining(COMBINATIONS[mode], dtype)
-    kernel = device.kernel("put", "put", PUT_TYPES, **macros(dtype), **defines, KEPT=len(kept))
+    kernel = device.kernel("put", "put", PUT_TYPES, **defines)
     sizes = (units, share, n, step, inner, width, parts)
     device.launch(kernel, size, group, target, values, offsets.buffer, *sizes, *_vectors(kept))
 

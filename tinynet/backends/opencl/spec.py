@@ -15,6 +15,7 @@ from tinynet.dtype import BY_NAME
 
 WIDE_BLOCK = 1024  # columns that a work-item of a CPU adds up at a time
 GROUP = 64  # work-items in a group, but for CPUs
+LARGE_GROUP = 256  # for rows that are few and long
 
 
 class Access(NamedTuple):
@@ -38,7 +39,10 @@ class Output(NamedTuple):
 
 
 class Spec(NamedTuple):
-    """All that decides a kernel's text. `splits`: a reduction's inner dim is cut in parts."""
+    """All that decides a kernel's text.
+
+    `splits`: a reduction's inner dim is cut in parts. `group`: how many work-items share a row.
+    """
 
     kind: str
     nodes: tuple[tuple[Any, ...], ...]
@@ -50,6 +54,7 @@ class Spec(NamedTuple):
     splits: bool
     is_cpu: bool
     index_type: str  # of positions: int, or long where int is too small
+    group: int = 1
 
 
 class Text(NamedTuple):

@@ -6,11 +6,9 @@ can be measured again, so whatever is wrong with it costs a warning and no more.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import math
-import os
 import statistics
 import time
 import warnings
@@ -23,6 +21,7 @@ import pyopencl as cl
 from tinynet import settings
 from tinynet.backends.opencl.discovery import describe
 from tinynet.errors import KernelError, TinynetError
+from tinynet.files import replacing
 
 FORMAT = 1  # raise it when kernels change so that what was measured before misleads
 RUNS = 5  # a candidate's time is the median of these, ...
@@ -81,14 +80,11 @@ class Tuner:
         choices = self._read()
         choices.setdefault(self.device, {}).update(self._choices or {})
         text = json.dumps({"format": FORMAT, "choices": choices}, indent=1, sort_keys=True)
-        partial = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(self.path)
+            with replacing(self.path, durable=False) as partial:
+                partial.write_text(text, encoding="utf-8")
         except OSError as error:
-            with contextlib.suppress(OSError):
-                partial.unlink()
             self._warn(f"choices last as long as this process: {error}")
 
     def _warn(self, what: str) -> None:

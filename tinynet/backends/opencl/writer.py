@@ -142,7 +142,7 @@ class Writer(Levels):
         if node[0] == "cast":
             return cast(BY_NAME[node[1]], BY_NAME[node[2]]).format(a=args[0])
         named = dict(zip("abc", args))
-        return template(node[0], BY_NAME[node[1]]).format(**named)
+        return template(node[0], BY_NAME[node[1]], self.spec.is_cpu).format(**named)
 
     def leaf(self, i: int) -> str:
         """The value of a leaf at the present point."""

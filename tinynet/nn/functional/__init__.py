@@ -1,22 +1,43 @@
 """Functions that layers are made of: `tinynet.nn.functional`, `F` for short.
 
-`activations`, `dropout`, `embedding`, `losses`, `normalization` and `upsampling` hold what they
-say; convolutions, pools, `pad` and the shuffles are operations of `tinynet.ops`. Arguments that
-PyTorch calls deprecated (`size_average`, `reduce`) are left out; those behind them go by name only.
+`activations`, `attention`, `distances`, `dropout`, `embedding`, `likelihoods`, `losses`, `margins`,
+`normalization`, `positions` and `upsampling` hold what they say;
+convolutions, pools, `pad` and the shuffles are operations of `tinynet.ops`. Arguments that PyTorch
+calls deprecated (`size_average`, `reduce`) are left out; those behind them go by name only.
 """
 
 from tinynet.nn.functional.activations import (
+    celu,
     elu,
     gelu,
+    glu,
+    gumbel_softmax,
+    hardshrink,
+    hardsigmoid,
+    hardswish,
     hardtanh,
     leaky_relu,
     log_softmax,
+    logsigmoid,
+    mish,
+    prelu,
     relu,
+    relu6,
+    rrelu,
     selu,
     silu,
     softmax,
     softmin,
     softplus,
+    softshrink,
+    softsign,
+    tanhshrink,
+    threshold,
+)
+from tinynet.nn.functional.attention import scaled_dot_product_attention
+from tinynet.nn.functional.distances import (
+    cosine_similarity,
+    pairwise_distance,
 )
 from tinynet.nn.functional.dropout import (
     alpha_dropout,
@@ -27,14 +48,31 @@ from tinynet.nn.functional.dropout import (
     feature_alpha_dropout,
 )
 from tinynet.nn.functional.embedding import embedding, embedding_bag, one_hot
+from tinynet.nn.functional.likelihoods import (
+    gaussian_nll_loss,
+    kl_div,
+    poisson_nll_loss,
+)
 from tinynet.nn.functional.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
     cross_entropy,
+    huber_loss,
     l1_loss,
     mse_loss,
     nll_loss,
     smooth_l1_loss,
+)
+from tinynet.nn.functional.margins import (
+    cosine_embedding_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
+    soft_margin_loss,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
 )
 from tinynet.nn.functional.normalization import (
     batch_norm,
@@ -45,6 +83,7 @@ from tinynet.nn.functional.normalization import (
     normalize,
     rms_norm,
 )
+from tinynet.nn.functional.positions import rotary_embedding
 from tinynet.nn.functional.upsampling import interpolate
 from tinynet.ops.adaptive import (
     adaptive_avg_pool1d,
@@ -97,6 +136,7 @@ __all__ = [
     "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "celu",
     "channel_shuffle",
     "conv1d",
     "conv2d",
@@ -104,6 +144,8 @@ __all__ = [
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "cosine_embedding_loss",
+    "cosine_similarity",
     "cross_entropy",
     "dropout",
     "dropout1d",
@@ -114,42 +156,71 @@ __all__ = [
     "embedding_bag",
     "feature_alpha_dropout",
     "fold",
+    "gaussian_nll_loss",
     "gelu",
+    "glu",
     "group_norm",
+    "gumbel_softmax",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
     "hardtanh",
+    "hinge_embedding_loss",
+    "huber_loss",
     "instance_norm",
     "interpolate",
+    "kl_div",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
     "linear",
     "local_response_norm",
     "log_softmax",
+    "logsigmoid",
     "lp_pool1d",
     "lp_pool2d",
     "lp_pool3d",
+    "margin_ranking_loss",
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
     "max_unpool1d",
     "max_unpool2d",
     "max_unpool3d",
+    "mish",
     "mse_loss",
+    "multi_margin_loss",
+    "multilabel_margin_loss",
+    "multilabel_soft_margin_loss",
     "nll_loss",
     "normalize",
     "one_hot",
     "pad",
+    "pairwise_distance",
     "pixel_shuffle",
     "pixel_unshuffle",
+    "poisson_nll_loss",
+    "prelu",
     "relu",
+    "relu6",
     "rms_norm",
+    "rotary_embedding",
+    "rrelu",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
+    "soft_margin_loss",
     "softmax",
     "softmin",
     "softplus",
+    "softshrink",
+    "softsign",
     "tanh",
+    "tanhshrink",
+    "threshold",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
     "unfold",
 ]

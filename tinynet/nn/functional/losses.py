@@ -22,7 +22,7 @@ def mse_loss(
     input: Tensor, target: Tensor, *, reduction: str = "mean", weight: Tensor | None = None
 ) -> Tensor:
     """`(input - target) ** 2`; with `weight` (of input's shape) the weighted mean."""
-    x, y = _pair("mse_loss", input, target, reduction)
+    x, y = pair_of("mse_loss", input, target, reduction)
     if weight is None and reduction != "none" and x.shape == y.shape and x.dtype is y.dtype:
         if reduction == "sum":
             return losses.squared_error(x, y, 1.0)
@@ -34,7 +34,7 @@ def l1_loss(
     input: Tensor, target: Tensor, *, reduction: str = "mean", weight: Tensor | None = None
 ) -> Tensor:
     """`|input - target|`; with `weight` (of input's shape) the weighted mean."""
-    x, y = _pair("l1_loss", input, target, reduction, is_floating=False)
+    x, y = pair_of("l1_loss", input, target, reduction, is_floating=False)
     return _weighted("l1_loss", (x - y).abs(), x, weight, reduction)
 
 
@@ -44,12 +44,35 @@ def smooth_l1_loss(
     """`0.5 * gap**2 / beta` where `|gap| < beta`, `|gap| - 0.5 * beta` elsewhere."""
     if beta < 0:
         raise ArgumentError(f"smooth_l1_loss: beta cannot be negative, got {beta}")
-    x, y = _pair("smooth_l1_loss", input, target, reduction)
+    x, y = pair_of("smooth_l1_loss", input, target, reduction)
     gap = x - y
     size = gap.abs()
     if beta > 0:
         size = where(size < beta, gap * gap * (0.5 / beta), size - 0.5 * beta)
-    return _reduced(size, reduction)
+    return reduced(size, reduction)
+
+
+def huber_loss(
+    input: Tensor,
+    target: Tensor,
+    *,
+    reduction: str = "mean",
+    delta: float = 1.0,
+    weight: Tensor | None = None,
+) -> Tensor:
+    """`0.5 * gap**2` where `|gap| < delta`, `delta * (|gap| - 0.5 * delta)` elsewhere (Huber 1964).
+
+    `weight`, of the input's shape, is multiplied in.
+    """
+    if not delta > 0:
+        raise ArgumentError(f"huber_loss: delta must be positive, got {delta}")
+    x, y = pair_of("huber_loss", input, target, reduction)
+    gap = x - y
+    size = gap.abs()
+    each = where(size < delta, gap * gap * 0.5, (size - 0.5 * delta) * delta)
+    if weight is not None and require_tensor("huber_loss", weight, "weight").shape != x.shape:
+        raise ShapeError(f"huber_loss: weight has shape {weight.shape}, expected {x.shape}")
+    return reduced(each if weight is None else each * weight, reduction)
 
 
 # Classes
@@ -70,7 +93,7 @@ def cross_entropy(
     `label_smoothing` mixes that share of the uniform distribution into the targets.
     """
     op = "cross_entropy"
-    _check_reduction(op, reduction)
+    check_reduction(op, reduction)
     if not 0.0 <= label_smoothing <= 1.0:
         raise ArgumentError(f"{op}: label_smoothing must be 0 to 1, got {label_smoothing}")
     x, y = require_tensor(op, input), require_tensor(op, target, "target")
@@ -98,7 +121,7 @@ def nll_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """`-input` at the target class: `cross_entropy` of what `log_softmax` has been through."""
-    _check_reduction("nll_loss", reduction)
+    check_reduction("nll_loss", reduction)
     x, y = require_tensor("nll_loss", input), require_tensor("nll_loss", target, "target")
     return _picked("nll_loss", x, y, weight, ignore_index, reduction)
 
@@ -121,7 +144,7 @@ def _picked(
         )
     n, classes = x.shape[:2] if x.ndim > 1 else (1, x.shape[0])
     if weight is not None:
-        _check_class_weight(op, weight, x, classes)
+        check_class_weight(op, weight, x, classes)
         if weight.requires_grad:
             raise GradientError(f"{op}: weight cannot require grad, use weight.detach()")
     places = target if target.dtype is int64 else target.to(int64)
@@ -132,7 +155,8 @@ def _picked(
     return loss.reshape(expected) if reduction == "none" and loss.shape != expected else loss
 
 
-def _check_class_weight(op: str, weight: Tensor, x: Tensor, classes: int) -> None:
+def check_class_weight(op: str, weight: Tensor, x: Tensor, classes: int) -> None:
+    """Raise unless there is a weight for each class."""
     require_tensor(op, weight, "weight")
     require_same_device(op, x, weight)
     if weight.shape != (classes,):
@@ -159,7 +183,7 @@ def _against_probabilities(
         target = target * (1.0 - label_smoothing) + label_smoothing / classes
     product = log_probabilities * target
     if weight is not None:
-        _check_class_weight("cross_entropy", weight, log_probabilities, classes)
+        check_class_weight("cross_entropy", weight, log_probabilities, classes)
         product = product * _along(weight, dim, product.ndim)
     if reduction == "none":
         return -product.sum(dim)
@@ -185,7 +209,7 @@ def _against_all(
     is_counted = (target != ignore_index).reshape(shape)
     each: Tensor = where(is_counted, -log_probabilities.sum(dim), 0.0)
     if reduction != "mean":
-        return _reduced(each, reduction)
+        return reduced(each, reduction)
     share: Tensor = is_counted
     if weight is not None:
         known = where(is_counted, target.to(int64).reshape(shape), 0)
@@ -207,13 +231,13 @@ def binary_cross_entropy(
     Logarithms are held at -100 or above. `weight` broadcasts to the input.
     """
     op = "binary_cross_entropy"
-    x, y = _same_shapes(op, input, target, reduction)
+    x, y = same_shapes(op, input, target, reduction)
     if y.dtype is not x.dtype:
         raise DTypeError(f"{op}: target has {y.dtype}, the input {x.dtype}")
     if not bool(((x >= 0.0) & (x <= 1.0)).all()):
         raise ArgumentError(f"{op}: input must lie between 0 and 1, use ..._with_logits for scores")
     loss = losses.binary_cross_entropy(x, y)
-    return _reduced(loss if weight is None else loss * weight, reduction)
+    return reduced(loss if weight is None else loss * weight, reduction)
 
 
 def binary_cross_entropy_with_logits(
@@ -229,27 +253,28 @@ def binary_cross_entropy_with_logits(
     `pos_weight` broadcasts to the input and weighs the positive part of the target.
     """
     op = "binary_cross_entropy_with_logits"
-    x, y = _same_shapes(op, input, target, reduction)
+    x, y = same_shapes(op, input, target, reduction)
     require_floating(op, y)
     softplus = logaddexp(-x, 0.0)
     if pos_weight is not None:
         shapes.broadcast(op, x.shape, require_tensor(op, pos_weight, "pos_weight").shape)
         softplus = ((pos_weight - 1.0) * y + 1.0) * softplus
     loss = (1.0 - y) * x + softplus
-    return _reduced(loss if weight is None else loss * weight, reduction)
+    return reduced(loss if weight is None else loss * weight, reduction)
 
 
 # Shared
-def _check_reduction(op: str, reduction: str) -> None:
+def check_reduction(op: str, reduction: str) -> None:
+    """Raise for a reduction that there is not."""
     if reduction not in REDUCTIONS:
         raise ArgumentError(f"{op}: reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
 
 
-def _pair(
+def pair_of(
     op: str, input: Tensor, target: Tensor, reduction: str, is_floating: bool = True
 ) -> tuple[Tensor, Tensor]:
     """Both tensors, checked; different shapes broadcast, with a warning."""
-    _check_reduction(op, reduction)
+    check_reduction(op, reduction)
     x, y = require_tensor(op, input), require_tensor(op, target, "target")
     require_same_device(op, x, y)
     if is_floating and x.dtype.rank != 2 and y.dtype.rank != 2:
@@ -264,8 +289,9 @@ def _pair(
     return x, y
 
 
-def _same_shapes(op: str, input: Tensor, target: Tensor, reduction: str) -> tuple[Tensor, Tensor]:
-    _check_reduction(op, reduction)
+def same_shapes(op: str, input: Tensor, target: Tensor, reduction: str) -> tuple[Tensor, Tensor]:
+    """Both tensors, checked to have one shape."""
+    check_reduction(op, reduction)
     x, y = require_tensor(op, input), require_tensor(op, target, "target")
     require_same_device(op, x, y)
     require_floating(op, x)
@@ -276,14 +302,15 @@ def _same_shapes(op: str, input: Tensor, target: Tensor, reduction: str) -> tupl
 
 def _weighted(op: str, each: Tensor, x: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
     if weight is None:
-        return _reduced(each, reduction)
+        return reduced(each, reduction)
     if require_tensor(op, weight, "weight").shape != x.shape:
         raise ShapeError(f"{op}: weight has shape {weight.shape}, expected the input's {x.shape}")
     weighted = each * weight
-    return weighted.sum() / weight.sum() if reduction == "mean" else _reduced(weighted, reduction)
+    return weighted.sum() / weight.sum() if reduction == "mean" else reduced(weighted, reduction)
 
 
-def _reduced(each: Tensor, reduction: str) -> Tensor:
+def reduced(each: Tensor, reduction: str) -> Tensor:
+    """All losses as `reduction` says."""
     if reduction == "none":
         return each
     return each.sum() if reduction == "sum" else each.mean()

@@ -12,10 +12,11 @@
 //   done once for each column, and from step to step digits are counted on with carries.
 // TASK, the kernel:
 //   TILES: a group of items shares tiles of W and X in local memory. An item has ROWS x COLUMNS
-//     sums. Its rows are neighbours, so that it reads them as vectors, the same ones as others in
-//     its line; its columns lie a group's width apart, so that neither reads of local memory meet
-//     at a bank nor stores spread. X is loaded along the width of images, which is along columns,
-//     or with X_STEP_FIRST along steps; W along rows, or with W_STEP_FIRST along steps. With
+//     sums: neighbouring rows, and columns in vectors a group's width apart, so that it reads tiles
+//     as vectors, whose places in local memory are in different banks. While it multiplies, what
+//     the next tiles hold is on its way from memory. X is loaded along the width of images, which is
+//     along columns, or with X_STEP_FIRST along steps; W along rows, or with W_STEP_FIRST along
+//     steps. An item that loads always the same columns, or the same step, keeps their places. With
 //     IS_PART a group sums `share` steps only, and leaves sums in scratch memory as (part, row,
 //     column).
 //   SUM: adds up parts, always in the same order.
@@ -36,10 +37,6 @@
 #define DIRECT 2
 #define SUM 3
 
-#define ITEMS_ACROSS (BLOCK_COLUMNS / COLUMNS)
-#define ITEMS_DOWN (BLOCK_ROWS / ROWS)
-#define ITEMS (ITEMS_ACROSS * ITEMS_DOWN)
-#define ROWS_GAP (ROWS % 4 ? 1 : 4)  // between lines of a tile: against conflicts, but aligned
 #define MISSING (-(1 << 29))         // a coordinate that is outside, whatever is added
 
 #define LONGS(x) const long x##_depth, const long x##_height, const long x##_width
@@ -152,9 +149,8 @@ static inline int taps_of(const int residue, const int kernel_size, const int pa
 #endif
 
 #if TASK == TILES
-// Where in a tile of `lines` x DEPTH the group's load number `e` goes.
-#define LINE(e, lines, step_first) ((step_first) ? (e) / DEPTH : (e) % (lines))
-#define STEP(e, lines, step_first) ((step_first) ? (e) % DEPTH : (e) / (lines))
+// How many of the group's columns an item loads, if its loads are along columns.
+#define OWN (BLOCK_COLUMNS > ITEMS ? BLOCK_COLUMNS / ITEMS : 1)
 
 kernel __attribute__((reqd_work_group_size(ITEMS_ACROSS, ITEMS_DOWN, 1)))
 #if IS_PART
@@ -165,12 +161,13 @@ void convolve(global const S *restrict operand_a, global const S *restrict opera
               GEOMETRY EPILOGUE_PARAMETERS) {
     EPILOGUE_INIT
 #endif
-    local W w_tile[DEPTH][BLOCK_ROWS + ROWS_GAP] __attribute__((aligned(16)));
-    local W x_tile[DEPTH][BLOCK_COLUMNS + 1];
+    local W w_tile[DEPTH][BLOCK_ROWS + GAP(ROWS)] __attribute__((aligned(16)));
+    local W x_tile[DEPTH][BLOCK_COLUMNS + GAP(COLUMNS)] __attribute__((aligned(16)));
     local Place columns[BLOCK_COLUMNS], steps[DEPTH];
     local INDEX w_steps[DEPTH], elements[BLOCK_COLUMNS];  // addresses in w; places in an image of y
     local int images[BLOCK_COLUMNS];
-    const int across = get_local_id(0), down = get_local_id(1), item = down * ITEMS_ACROSS + across;
+    const uint across = get_local_id(0), down = get_local_id(1);
+    const uint item = down * ITEMS_ACROSS + across;
 
     const INDEX n_columns = (INDEX)columns_outer * columns_depth * columns_height * columns_width;
     const INDEX blocks_down = (rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
@@ -216,46 +213,49 @@ void convolve(global const S *restrict operand_a, global const S *restrict opera
     const INDEX begins = part * share, end = min(total, (INDEX)(begins + share));
     const Digits further = digits_of(DEPTH, taps);
     Digits mine = digits_of(begins + item, taps);  // the step that this item counts on with
-    W sums[ROWS][COLUMNS];
+    W sums[ROWS][COLUMNS], w_next[LOADS(BLOCK_ROWS)], x_next[LOADS(BLOCK_COLUMNS)];
     for (int i = 0; i < ROWS; i++)
         for (int j = 0; j < COLUMNS; j++) sums[i][j] = 0;
+    Place own[OWN];
+#pragma unroll
+    for (uint u = 0; u < OWN; u++) own[u] = columns[(item + u * ITEMS) % BLOCK_COLUMNS];
 
-    for (INDEX start = begins; start < end; start += DEPTH) {
-        const int depth = min((INDEX)DEPTH, end - start);
-        if (item < DEPTH) {  // nobody reads these between the barriers below
+    for (INDEX start = begins - DEPTH; start < end; start += DEPTH) {
+        const int depth = min((INDEX)DEPTH, (INDEX)(end - start - DEPTH));  // of the next tiles
+        if (start >= begins) {
+            KEEP(x_tile, BLOCK_COLUMNS, X_STEP_FIRST, x_next)
+            KEEP(w_tile, BLOCK_ROWS, W_STEP_FIRST, w_next)
+        }
+        if (item < DEPTH) {
             steps[item] = STEP_PLACE(mine);
-            if (item >= depth) steps[item].width = MISSING;
+            if ((int)item >= depth) steps[item].width = MISSING;
             w_steps[item] = W_ADDRESS(mine);
             mine = add(mine, further, taps);
         }
         barrier(CLK_LOCAL_MEM_FENCE);
-        for (int e = item; e < BLOCK_COLUMNS * DEPTH; e += ITEMS) {
-            const int j = LINE(e, BLOCK_COLUMNS, X_STEP_FIRST);
-            const int s = STEP(e, BLOCK_COLUMNS, X_STEP_FIRST);
-            const Place a = columns[j], b = steps[s];
-            x_tile[s][j] = IS_INSIDE(a, b) ? (W)x[a.address + b.address] : (W)0;
-        }
-        for (int e = item; e < BLOCK_ROWS * DEPTH; e += ITEMS) {
-            const int i = LINE(e, BLOCK_ROWS, W_STEP_FIRST), s = STEP(e, BLOCK_ROWS, W_STEP_FIRST);
-            w_tile[s][i] = i < height && s < depth ? (W)w[i * row_stride + w_steps[s]] : (W)0;
-        }
-        barrier(CLK_LOCAL_MEM_FENCE);
-#pragma unroll 4
-        for (int s = 0; s < DEPTH; s++) {
-            W lines[ROWS];
+        if (depth > 0) {
 #pragma unroll
-            for (int i = 0; i < ROWS; i++) lines[i] = w_tile[s][down * ROWS + i];
+            for (uint u = 0; u < LOADS(BLOCK_COLUMNS); u++) {
+                const uint e = item + u * ITEMS;
+                x_next[u] = 0;
+                if (!IS_LOAD(e, BLOCK_COLUMNS)) continue;
+                const Place b = steps[STEP(e, BLOCK_COLUMNS, X_STEP_FIRST)];
+                const Place a = X_STEP_FIRST ? columns[e / DEPTH] : own[u % OWN];
+                if (IS_INSIDE(a, b)) x_next[u] = (W)x[a.address + b.address];
+            }
 #pragma unroll
-            for (int j = 0; j < COLUMNS; j++) {
-                const W value = x_tile[s][across + j * ITEMS_ACROSS];
-#pragma unroll
-                for (int i = 0; i < ROWS; i++) sums[i][j] += lines[i] * value;
+            for (uint u = 0; u < LOADS(BLOCK_ROWS); u++) {
+                const int i = LINE(item + u * ITEMS, BLOCK_ROWS, W_STEP_FIRST);
+                const int s = STEP(item + u * ITEMS, BLOCK_ROWS, W_STEP_FIRST);
+                w_next[u] = i < height && s < depth ? (W)w[i * row_stride + w_steps[s]] : (W)0;
             }
         }
+        if (start >= begins) MULTIPLY(w_tile, down, x_tile, across)
+        barrier(CLK_LOCAL_MEM_FENCE);
     }
 #pragma unroll
     for (int j = 0; j < COLUMNS; j++) {
-        const int right = across + j * ITEMS_ACROSS;
+        const int right = COLUMN(across, j);
         const INDEX element = elements[right];
         const int image = images[right];
         if (element < 0) continue;

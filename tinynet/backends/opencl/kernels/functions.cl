@@ -16,6 +16,60 @@ OWN(sqrt) OWN(fabs) OWN(floor) OWN(ceil) OWN(rint) OWN(trunc)
 #define trunc_of trunc
 #endif
 
+// For float32 on CPUs, numbers and vectors of 8: arithmetic alone, several times as fast as the
+// library's. The coefficients are those of the smallest relative error (by weighted least squares);
+// errors stay below 2 units in the last place for exp, 7 for tanh and erf (0.2 to 0.9 on average).
+#define ARITHMETIC(F, I, AS_INT, AS_FLOAT) \
+static inline F __attribute__((overloadable)) exp_of(F x) { /* x = n log(2) + r, n whole */ \
+    const F magic = (F)12582912.0f; /* 1.5 * 2^23: what is added to it is rounded */ \
+    x = x < (F)-104.0f ? (F)-104.0f : x > (F)90.0f ? (F)90.0f : x; \
+    const F shifted = x * 1.44269504f + magic, n = shifted - magic; \
+    const F r = (x - n * 0.693359375f) + n * 2.12194440e-4f; \
+    F p = (F)1.38144621e-3f; \
+    p = p * r + 8.36878089e-3f; \
+    p = p * r + 4.16683943e-2f; \
+    p = p * r + 1.66665201e-1f; \
+    p = p * r + 4.99999934e-1f; \
+    p = p * r * r + r + 1.0f; \
+    const I whole = AS_INT(shifted) - 0x4b400000, part = whole >> 1; \
+    return p * AS_FLOAT((part + 127) << 23) * AS_FLOAT((whole - part + 127) << 23); \
+} \
+static inline F __attribute__((overloadable)) tanh_of(F x) { \
+    x = x < (F)-9.01f ? (F)-9.01f : x > (F)9.01f ? (F)9.01f : x; /* where it becomes 1 */ \
+    const F s = x * x; \
+    F p = (F)-1.220203714e-11f, q = (F)1.287309307e-6f; \
+    p = p * s + 3.058305965e-8f; \
+    p = p * s + 2.800663738e-5f; \
+    p = p * s + 3.868287086e-3f; \
+    p = p * s + 1.367988268e-1f; \
+    p = p * s + 1.0f; \
+    q = q * s + 3.938559345e-4f; \
+    q = q * s + 2.724569017e-2f; \
+    q = q * s + 4.701321475e-1f; \
+    q = q * s + 1.0f; \
+    const F y = x * p / q; \
+    return x == 9.01f || y > 1.0f ? (F)1.0f : x == -9.01f || y < -1.0f ? (F)-1.0f : y; \
+} \
+static inline F __attribute__((overloadable)) erf_of(F x) { \
+    x = x < (F)-3.92f ? (F)-3.92f : x > (F)3.92f ? (F)3.92f : x; \
+    const F s = x * x; \
+    F p = (F)2.041934218e-6f, q = (F)3.800274599e-5f; \
+    p = p * s + 2.847904587e-4f; \
+    p = p * s + 3.779165388e-3f; \
+    p = p * s + 5.278887940e-2f; \
+    p = p * s + 1.907746599e-1f; \
+    p = p * s + 1.128379145f; \
+    q = q * s + 1.165090028e-3f; \
+    q = q * s + 1.499655112e-2f; \
+    q = q * s + 1.142535578e-1f; \
+    q = q * s + 5.024023621e-1f; \
+    q = q * s + 1.0f; \
+    const F y = x * p / q; \
+    return x == 3.92f || y > 1.0f ? (F)1.0f : x == -3.92f || y < -1.0f ? (F)-1.0f : y; \
+}
+ARITHMETIC(float, int, as_int, as_float)
+ARITHMETIC(float8, int8, as_int8, as_float8)
+
 static inline float round_bfloat16(float x) { return from_bfloat16(to_bfloat16(x)); }
 
 static inline float round_float16(float x) {

@@ -4,7 +4,9 @@
 // all, of any strides) at `offsets[u]` in the target; its values begin at `u * step`. `add_index`
 // makes the offsets, one launch for each indexed dim. In `put`, a unit of work is a part of the
 // kept places, of `width`, and a part of the offsets: it alone applies the updates there, in
-// order, and passes over the others. So nothing races, and the result is the same each time.
+// order, and passes over the others. In `put_sorted` it is the updates of one place: `order` sorts
+// the offsets, and whoever comes to the first of a run of equal ones applies the run, the others
+// none. So nothing races, and the result is the same each time.
 // Work size: a work-item does `share` units in a row; any number of work-items, guarded.
 // Macros: S, C, LOAD, STORE, COMBINE, IS_SET (1: values replace), KEPT (dims that are kept, up to
 // 8, at least 1). Limits: indices are in range; parts < 2**32; `values` do not overlap `target`.
@@ -83,6 +85,28 @@ __kernel void put(
                     target + offsets[u], values + u * step, begin, end, (const long *)&sizes,
                     (const long *)&target_strides, (const long *)&values_strides
                 );
+    }
+}
+
+__kernel void put_sorted(
+    __global S *restrict target, __global const S *restrict values,
+    __global const long *restrict offsets, __global const long *restrict order, long units,
+    long share, long n, long step, long inner, long width, long8 sizes, long8 target_strides,
+    long8 values_strides
+) {
+    long start = get_global_id(0) * share;
+    long stop = min(start + share, units);
+    long pieces = (inner + width - 1) / width;
+    for (long unit = start; unit < stop; unit++) {
+        long begin = unit % pieces * width;
+        long end = min(begin + width, inner);
+        long first = unit / pieces, offset = offsets[order[first]];
+        if (first > 0 && offsets[order[first - 1]] == offset) continue;
+        for (long i = first; i < n && offsets[order[i]] == offset; i++)
+            apply(
+                target + offset, values + order[i] * step, begin, end, (const long *)&sizes,
+                (const long *)&target_strides, (const long *)&values_strides
+            );
     }
 }
 

@@ -1,0 +1,160 @@
+"""PyTorch's own files: plain values and tensors are read, nothing in them runs.
+
+The files are written by hand here; tests/parity/test_io.py has PyTorch write them.
+"""
+
+import contextlib
+import io
+import os
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+
+import tinynet as tn
+from tests.io.test_safetensors import damaged
+from tinynet.errors import DataError, TinynetError
+
+ENDS = ", expected a file of tensors, numbers, strings, lists and dicts that torch.save wrote"
+VALUES = np.arange(6, dtype=np.float32)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "weights.pth"
+
+
+def write(path, program, storages=None, packing=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path, "w", packing) as archive:
+        archive.writestr("archive/data.pkl", program)
+        for key, array in (storages or {"0": VALUES}).items():
+            archive.writestr(f"archive/data/{key}", array.tobytes())
+
+
+def call(function, *arguments):
+    """The instructions that call a function, given by module and name."""
+    module, name = function
+    return f"c{module}\n{name}\n".encode() + b"(" + b"".join(arguments) + b"tR"
+
+
+def plain(value):
+    """The instructions that make a plain value."""
+    return pickle.dumps(value, 2)[2:-1]
+
+
+def tensor(offset, size, stride, kind="FloatStorage", key="0"):
+    """The instructions that make a tensor."""
+    storage = b"(" + plain("storage") + f"ctorch\n{kind}\n".encode() + plain(key)
+    storage += plain("cpu") + plain(6) + b"tQ"
+    more = b"\x89" + call(("collections", "OrderedDict"))
+    return call(
+        ("torch._utils", "_rebuild_tensor_v2"),
+        storage, plain(offset), plain(tuple(size)), plain(tuple(stride)), more,
+    )  # fmt: skip
+
+
+def program(value):
+    return b"\x80\x02" + value + b"."
+
+
+def test_tensors_and_plain_values(path, on_device):
+    items = b"(" + plain("x") + tensor(1, (2, 2), (1, 2)) + plain("more") + plain([1, 2.5, None])
+    write(path, program(b"}" + items + b"u"))
+    state = tn.load(path)
+    assert state["x"].tolist() == [[1, 3], [2, 4]]
+    assert (state["x"].dtype, state["x"].device) == (tn.float32, on_device)
+    assert state["more"] == [1, 2.5, None]
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (tensor(3, (2, 2), (2, 1)), "a tensor of size (2, 2) goes beyond its storage"),
+        (tensor(-1, (2,), (1,)), "a tensor has size (2,) and stride (1,)"),
+        (tensor(0, (2,), (-1,)), "a tensor has size (2,) and stride (-1,)"),
+        (tensor(0, (2, 2), (1,)), "a tensor has size (2, 2) and stride (1,)"),
+        (tensor(0, (2,), (1,), key="5"), "\"There is no item named 'archive/data/5' in the "
+         "archive\""),
+        (tensor(0, (2,), (1,), "QInt8Storage"), "it names torch.QInt8Storage"),
+        (b"ctorch\nFloatStorage\n", "it holds a Storage"),
+        (b"ccollections\nOrderedDict\n", "it holds a type"),
+        (call(("posix", "system"), plain("false")), "it names posix.system"),
+        (call(("builtins", "eval"), plain("1")), "it names builtins.eval"),
+        (call(("torch._utils", "_rebuild_device_tensor")), "it names torch._utils."
+         "_rebuild_device_tensor"),
+        (b"cos\nsystem\n", "it names os.system"),
+        (b"(S'false'\nios\nsystem\n", "its pickle has the instruction STRING"),
+        (b"(ios\nsystem\n", "its pickle has the instruction INST"),
+        (b"(cos\nsystem\no", "its pickle has the instruction OBJ"),
+        (b"ccollections\nOrderedDict\n)\x81", "its pickle has the instruction NEWOBJ"),
+        (b"\x82\x01", "its pickle has the instruction EXT1"),
+        (b"Nr\xff\xff\xff\x7f", "its pickle has the place 2147483647"),
+        (plain("x") + b"b", "pickle exhausted before seeing STOP"),
+    ],
+)  # fmt: skip
+def test_nothing_else_is_made(path, made, message, monkeypatch):
+    monkeypatch.setattr(os, "system", lambda command: pytest.fail("it ran"))
+    text = b"\x80\x02" + made + (b"" if "STOP" in message else b".")
+    write(path, text)
+    with pytest.raises(DataError) as caught:
+        tn.load(path)
+    assert str(caught.value) == f"load: {path}: {message}{ENDS}"
+
+
+class Evil:
+    def __reduce__(self):
+        return (os.system, ("false",))
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_a_pickle_that_would_run_something(path, protocol, monkeypatch):
+    write(path, pickle.dumps({"a": Evil()}, protocol))
+    monkeypatch.setattr(os, "system", lambda command: pytest.fail("it ran"))
+    with pytest.raises(DataError):
+        tn.load(path)
+
+
+def test_what_grows_without_end(path):
+    for text in (b"]" + b"]" * 200 + b"a" * 200, b"]q\x00h\x00a"):  # deep; a list in itself
+        write(path, program(text))
+        with pytest.raises(DataError, match=r"it is nested deeper than 100 levels"):
+            tn.load(path)
+    doubled = plain([1]) + b"".join(b"q%c](h%ch%ce" % (i, i, i) for i in range(60))
+    write(path, program(doubled))  # 2**60 numbers, if it were not for sharing
+    assert len(tn.load(path)) == 2
+
+
+def test_archives_that_are_none(path):
+    cases = {"compressed": ("archive/data.pkl", zipfile.ZIP_DEFLATED), "": ("a", 0)}
+    for message, (name, packing) in cases.items():
+        with zipfile.ZipFile(path, "w", packing) as archive:
+            archive.writestr(name, program(plain([0] * 100)))
+        with pytest.raises(DataError, match=f"^load: .*{message}.*torch.save wrote$"):
+            tn.load(path)
+
+
+def test_damaged_archives(path):
+    write(path, program(b"}(" + plain("x") + tensor(0, (2, 3), (3, 1)) + b"u"))
+    data = path.read_bytes()
+    refused = 0
+    for seed in range(400):
+        path.write_bytes(damaged(data, seed))
+        try:
+            tn.load(path)
+        except TinynetError:
+            refused += 1
+    assert refused > 200
+
+
+def test_damaged_programs(path):
+    data = program(b"}(" + plain("x") + tensor(0, (2, 3), (3, 1)) + b"u")
+    for seed in range(400):
+        write(path, damaged(data, seed))
+        with contextlib.suppress(DataError):
+            tn.load(path)
+
+
+def test_a_file_needs_no_name():
+    with pytest.raises(TypeError):
+        tn.load(io.BytesIO())

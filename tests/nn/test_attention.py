@@ -1,0 +1,203 @@
+"""Attention, transformers and positional encodings: values by hand, what is refused, jit."""
+
+import math
+import re
+
+import pytest
+
+import tinynet as tn
+from tinynet import nn
+from tinynet.autograd.gradcheck import check_gradient
+from tinynet.errors import ArgumentError, DTypeError, ShapeError
+
+F = nn.functional
+attention = F.scaled_dot_product_attention
+
+
+def close(x, expected):
+    return tn.allclose(x.cpu(), tn.tensor(expected, dtype=x.dtype, device="cpu"), atol=1e-6)
+
+
+def test_weights_are_a_softmax_of_scores(on_device):
+    query, key = tn.tensor([[2.0, 0.0]]), tn.tensor([[math.log(3) / math.sqrt(2), 5.0], [0.0, 1.0]])
+    value = tn.tensor([[4.0], [8.0]])
+    assert close(attention(query, key, value), [[4 * 0.75 + 8 * 0.25]])
+    assert close(attention(query, key, value, scale=0.0), [[6.0]])
+
+
+def test_what_may_be_looked_at(on_device):
+    x, value = tn.zeros(3, 2), tn.tensor([[3.0], [6.0], [12.0]])
+    assert close(attention(x, x, value, is_causal=True), [[3.0], [4.5], [7.0]])
+    mask = tn.tensor([[True, False, True], [False, True, False], [False, False, False]])
+    assert close(attention(x, x, value, mask), [[7.5], [6.0], [0.0]])
+    shift = tn.tensor([0.0, -math.inf, math.log(3)])
+    assert close(attention(x, x, value, shift), [[9.75]] * 3)
+
+
+def test_a_blind_query_has_no_gradient_but_zero(on_device):
+    x = tn.ones(2, 3, requires_grad=True)
+    attention(x, x, x, tn.tensor([[True, False], [False, False]])).sum().backward()
+    assert not x.grad.isnan().any()
+
+
+def test_gradients(on_device):
+    check_gradient(
+        lambda q, k, v: attention(q, k, v, is_causal=True), (2, 3, 4), (2, 5, 4), (2, 5, 2)
+    )
+
+
+def test_dropout_is_of_weights():
+    x = tn.zeros(1, 1000, 4)
+    y = attention(x, x, tn.ones(1, 1000, 1), dropout_p=0.5)
+    assert y.mean().item() == pytest.approx(1, abs=0.01)
+    assert y.std().item() == pytest.approx(1000**-0.5, rel=0.1)
+
+
+X, ATTENTION = tn.zeros(2, 3, 4), nn.MultiheadAttention(4, 2)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda: attention(X, X, X, tn.ones(3, 3) > 0, is_causal=True), ArgumentError,
+         "scaled_dot_product_attention: got attn_mask and is_causal, expected one of them"),
+        (lambda: attention(X, X[..., 1:], X), ShapeError,
+         "scaled_dot_product_attention: query (2, 3, 4), key (2, 3, 3) and value (2, 3, 4) do not "
+         "fit, expected (..., L, E), (..., S, E) and (..., S, V)"),
+        (lambda: attention(X, X, X.double()), DTypeError,
+         "scaled_dot_product_attention: value has dtype tinynet.float64, "
+         "expected query's, tinynet.float32"),
+        (lambda: attention(X, X, X, tn.ones(5, 2, 3, 3) > 0), ShapeError,
+         "scaled_dot_product_attention: attn_mask has shape (5, 2, 3, 3), expected one that "
+         "broadcasts to (2, 3, 3)"),
+        (lambda: attention(X[None].transpose(1, 2), X[None], X[None], enable_gqa=True), ShapeError,
+         "scaled_dot_product_attention: 3 heads of query are no multiple of 2 of key or value"),
+        (lambda: nn.MultiheadAttention(5, 2), ArgumentError,
+         "MultiheadAttention: embed_dim must be a multiple of num_heads, both positive, "
+         "got 5 and 2"),
+        (lambda: ATTENTION(X, X, X, is_causal=True), ArgumentError,
+         "MultiheadAttention: is_causal needs attn_mask, which it says something about"),
+        (lambda: ATTENTION(X, X[0], X), ShapeError,
+         "MultiheadAttention: query, key and value must all have 2 dims or, with a batch, 3, "
+         "got key of shape (3, 4)"),
+        (lambda: ATTENTION(X, X, X[..., 1:]), ShapeError,
+         "MultiheadAttention: value has shape (2, 3, 3), expected 4 features"),
+        (lambda: ATTENTION(X, X[1:], X), ShapeError,
+         "MultiheadAttention: query (2, 3, 4), key (1, 3, 4) and value (2, 3, 4) do not fit"),
+        (lambda: ATTENTION(X, X, X, tn.ones(2, 3) > 0), ShapeError,
+         "MultiheadAttention: key_padding_mask has shape (2, 3), expected (3, 2)"),
+        (lambda: ATTENTION(X, X, X, attn_mask=tn.ones(3, 3) > 0), ShapeError,
+         "MultiheadAttention: attn_mask has shape (3, 3), expected (2, 2) or (6, 2, 2)"),
+        (lambda: ATTENTION(X, X, X, attn_mask=tn.ones(2, 2).long()), DTypeError,
+         "MultiheadAttention: a mask has dtype tinynet.int64, expected bool or a floating one"),
+        (lambda: nn.TransformerEncoderLayer(4, 2, activation="tanh"), ArgumentError,
+         "Transformer: activation must be relu or gelu, got 'tanh'"),
+        (lambda: nn.Transformer(4, 2, 1, 1)(tn.zeros(2, 3), tn.zeros(2, 4)), ShapeError,
+         "Transformer: src has shape (2, 3), expected 4 features"),
+        (lambda: nn.SinusoidalEncoding(4, 2)(tn.zeros(3, 1, 4)), ShapeError,
+         "SinusoidalEncoding: got shape (3, 1, 4), expected at most 2 positions (dim 0) of 4 "
+         "features"),
+        (lambda: F.rotary_embedding(tn.zeros(2, 3)), ShapeError,
+         "rotary_embedding: got shape (2, 3), expected (..., L, E) with E even"),
+        (lambda: F.rotary_embedding(tn.zeros(2, 4), base=0), ArgumentError,
+         "encoding: got 4 features and base 0, expected more than 0"),
+    ],
+)  # fmt: skip
+def test_what_is_refused(call, kind, message):
+    with pytest.raises(kind, match=f"^{re.escape(message)}$"):
+        call()
+
+
+def test_copies_of_a_layer_learn_by_themselves():
+    encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 8), 2)
+    assert len({id(p) for p in encoder.parameters()}) == 24
+    first, second = encoder.layers
+    assert tn.equal(first.linear1.weight, second.linear1.weight)
+
+
+# Positions
+def test_sinusoids(on_device):
+    x = nn.SinusoidalEncoding(6, 50)(tn.zeros(50, 2, 6)).cpu()
+    for place, i in ((0, 0), (7, 1), (49, 2)):
+        angle = place / 10_000 ** (2 * i / 6)
+        assert x[place, 1, 2 * i].item() == pytest.approx(math.sin(angle), abs=1e-6)
+        assert x[place, 0, 2 * i + 1].item() == pytest.approx(math.cos(angle), abs=1e-6)
+    assert nn.SinusoidalEncoding(5, 9, batch_first=True)(tn.zeros(2, 9, 5)).shape == (2, 9, 5)
+    assert nn.SinusoidalEncoding(4).state_dict() == {}
+    assert nn.SinusoidalEncoding(4, dtype=tn.float64).encoding.dtype is tn.float64
+
+
+def test_learned_encoding(on_device):
+    layer = nn.LearnedEncoding(4, 10)
+    y = layer(tn.zeros(3, 2, 4))
+    assert tn.equal(y[:, 1], layer.weight[:3])
+    y.sum().backward()
+    assert layer.weight.grad.sum(1).tolist() == [8.0] * 3 + [0.0] * 7
+    assert list(layer.state_dict()) == ["weight"]
+
+
+def test_rotations_make_scores_depend_on_distance(on_device):
+    tn.manual_seed(0)
+    query, key = tn.randn(8, dtype=tn.float64), tn.randn(8, dtype=tn.float64)
+    turn = nn.RotaryEncoding(base=100.0)
+    scores = turn(query.expand(9, 8)) @ turn(key.expand(9, 8)).mT
+    for i in range(-4, 5):
+        assert scores.diagonal(i).std().item() < 1e-12
+    assert scores[0, 0].item() == pytest.approx((query @ key).item())
+    assert tn.allclose(turn(query[None], offset=5)[0], turn(query.expand(9, 8))[5])
+    check_gradient(F.rotary_embedding, (2, 3, 4))
+
+
+# Training
+class Decoder(nn.Module):
+    """A language model of two layers."""
+
+    def __init__(self, vocabulary=7, length=12, width=16):
+        super().__init__()
+        self.embedding = nn.Parameter(tn.randn(vocabulary, width))
+        self.positions = nn.LearnedEncoding(width, length, batch_first=True)
+        layer = nn.TransformerEncoderLayer(width, 2, 32, dropout=0.0, batch_first=True,
+                                           norm_first=True, activation="gelu")  # fmt: skip
+        self.blocks = nn.TransformerEncoder(layer, 2, nn.LayerNorm(width))
+        self.head = nn.Linear(width, vocabulary)
+
+    def forward(self, tokens):
+        mask = nn.Transformer.generate_square_subsequent_mask(tokens.shape[1], tokens.device)
+        x = self.positions(self.embedding[tokens])
+        return self.head(self.blocks(x, mask, is_causal=True))
+
+
+def test_a_language_model_learns_a_melody(on_device):
+    tn.manual_seed(0)
+    model = Decoder()
+    optimizer = tn.optim.Adam(model.parameters(), lr=3e-3)
+    melody = tn.tensor([0, 3, 1, 4, 1, 5, 2, 6] * 4)
+
+    @tn.jit
+    def step(tokens, targets):
+        loss = F.cross_entropy(model(tokens).flatten(0, 1), targets.flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    losses = []
+    for i in range(60):
+        starts = [(5 * i + k) % 16 for k in range(4)]
+        tokens = tn.stack([melody[s : s + 12] for s in starts])
+        targets = tn.stack([melody[s + 1 : s + 13] for s in starts])
+        losses.append(step(tokens, targets).item())
+    assert losses[0] > 1.5
+    assert losses[-1] < 0.4
+    assert step.count == 1
+
+
+def test_no_position_sees_what_comes_later(on_device):
+    tn.manual_seed(0)
+    model = Decoder().eval()
+    tokens = tn.tensor([[0, 1, 2, 3, 4, 5]])
+    changed = tn.tensor([[0, 1, 2, 6, 6, 6]])
+    with tn.no_grad():
+        y, z = model(tokens), model(changed)
+    assert tn.allclose(y[:, :3], z[:, :3], atol=1e-6)
+    assert not tn.allclose(y[:, 3:], z[:, 3:], atol=1e-3)

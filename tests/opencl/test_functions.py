@@ -1,0 +1,49 @@
+"""Functions of kernels/functions.cl: how far they are from the right value."""
+
+import math
+
+import numpy as np
+import pytest
+
+import tinynet as tn
+
+SPECIAL = [
+    0.0,
+    -0.0,
+    math.inf,
+    -math.inf,
+    math.nan,
+    88.72283,
+    88.73,
+    -87.33654,
+    -104.5,
+    3.92,
+    -9.01,
+]
+FUNCTIONS = {
+    "exp": (np.exp, 2),
+    "sigmoid": (lambda x: 1 / (1 + np.exp(-x)), 4),
+    "tanh": (np.tanh, 7),
+    "erf": (np.vectorize(math.erf), 8),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_float32_to_a_few_units_in_the_last_place(compiled, name):
+    function, most = FUNCTIONS[name]
+    random = np.random.default_rng(0)
+    parts = [random.uniform(-size, size, 20_000) for size in (1e-3, 1.0, 10.0, 100.0)]
+    x = np.concatenate([*parts, SPECIAL]).astype(np.float32)
+    y = getattr(tn.tensor(x, device="opencl"), name)().cpu().numpy()
+    with np.errstate(all="ignore"):
+        exact = function(x.astype(np.float64))
+        expected = exact.astype(np.float32)
+    np.testing.assert_array_equal(np.isnan(y), np.isnan(x))
+    is_normal = np.isfinite(expected) & (np.abs(expected) >= np.finfo(np.float32).tiny)
+    units = np.abs(y[is_normal] - exact[is_normal]) / np.spacing(np.abs(expected[is_normal]))
+    assert units.max() <= most
+    rest = ~is_normal & ~np.isnan(x)
+    np.testing.assert_allclose(y[rest], expected[rest], rtol=0, atol=np.finfo(np.float32).tiny)
+    if name in ("tanh", "erf"):
+        assert np.abs(y[~np.isnan(y)]).max() == 1
+    assert np.signbit(y[list(x).index(-0.0) + 1]) == (name in ("tanh", "erf"))

@@ -1,0 +1,143 @@
+"""Files that are written whole or not at all, whatever happens meanwhile."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tinynet.files import replacing
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "file"
+
+
+def write(path, text, **options):
+    with replacing(path, **options) as partial:
+        partial.write_text(text)
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_file_is_made_and_replaced(path, durable):
+    write(path, "old", durable=durable)
+    write(path, "new", durable=durable)
+    assert path.read_text() == "new"
+    assert os.listdir(path.parent) == ["file"]
+
+
+def test_the_file_is_old_while_the_new_one_is_written(path):
+    path.write_text("old")
+    with replacing(path) as partial:
+        partial.write_text("new")
+        assert path.read_text() == "old"
+        assert partial.parent == path.parent
+
+
+class Stop(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), Stop()])
+@pytest.mark.parametrize("before", [None, "old"])
+def test_an_exception_leaves_all_as_it_was(path, error, before):
+    if before:
+        path.write_text(before)
+
+    def write_half():
+        with replacing(path) as partial:
+            partial.write_text("ne")
+            raise error
+
+    with pytest.raises(type(error)):
+        write_half()
+    assert os.listdir(path.parent) == (["file"] if before else [])
+    assert not before or path.read_text() == before
+
+
+@pytest.mark.parametrize("place", ["fsync", "rename"])
+def test_the_system_may_fail_at_every_step(path, monkeypatch, place):
+    def fail(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    path.write_text("old")
+    if place == "rename":
+        monkeypatch.setattr(Path, "replace", fail)
+    else:
+        monkeypatch.setattr(os, place, fail)
+    with pytest.raises(OSError, match="No space left"):
+        write(path, "new")
+    assert path.read_text() == "old"
+    assert os.listdir(path.parent) == ["file"]
+
+
+def test_data_reach_the_disk_before_the_name_does(path, monkeypatch):
+    calls = []
+    sync, replace = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda descriptor: calls.append("sync") or sync(descriptor))
+    monkeypatch.setattr(Path, "replace", lambda a, b: calls.append("replace") or replace(a, b))
+    write(path, "new")
+    assert calls == ["sync", "replace", "sync"]  # of the file, then of its folder
+    calls.clear()
+    write(path, "new", durable=False)
+    assert calls == ["replace"]
+
+
+def test_a_missing_folder_is_named_as_the_user_did(tmp_path):
+    path = tmp_path / "none" / "file"
+    with pytest.raises(FileNotFoundError) as caught:
+        write(path, "new")
+    assert caught.value.filename == str(path)
+
+
+def test_what_is_no_file_is_never_replaced(tmp_path):
+    for path in (tmp_path, Path(os.devnull)):
+        with pytest.raises(FileExistsError, match="no file"):
+            write(path, "new")
+    assert not Path(os.devnull).is_file()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs links and modes of Unix")
+def test_links_and_modes_stay(path):
+    path.write_text("old")
+    path.chmod(0o640)
+    link = path.with_name("link")
+    link.symlink_to(path)
+    write(link, "new")
+    assert link.is_symlink()
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+WRITER = """
+import sys
+import tinynet as tn
+path = sys.argv[1]
+for i in range(1_000_000):
+    tn.save({"x": tn.full((40_000,), i), "epoch": i}, path)
+    if i == 0:
+        print("ready", flush=True)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs signals of Unix")
+def test_killed_at_any_moment_a_save_leaves_a_whole_file(path):
+    import tinynet as tn
+
+    moments = random.Random(0)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    for _ in range(4):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, env=environment
+        )
+        assert writer.stdout.readline() == b"ready\n"
+        time.sleep(moments.uniform(0, 0.1))
+        writer.send_signal(signal.SIGKILL)
+        writer.communicate()
+        state = tn.load(path)
+        assert (state["x"] == state["epoch"]).all()

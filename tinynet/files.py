@@ -1,0 +1,59 @@
+"""Files that are written whole or not at all: all of tinynet writes files in this way."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str], *, durable: bool = True) -> Iterator[Path]:
+    """A name in the same folder to write to; the file takes the name `path` when the block ends.
+
+    Whoever opens `path`, and whatever stops this process, finds the old file or the new one. When
+    the block raises, the old file stays and the new one is removed. With `durable` that holds for
+    a loss of power too: the data reach the disk before the file gets its name.
+
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp(), "greeting")
+    >>> with replacing(target) as partial:
+    ...     _ = partial.write_text("hello")
+    >>> target.read_text()
+    'hello'
+    """
+    target = Path(os.path.realpath(path))  # a link stays one
+    if target.exists() and not target.is_file():  # never replace a device
+        raise FileExistsError(errno.EEXIST, "there is something that is no file", os.fspath(path))
+    partial = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    try:
+        yield partial
+        if durable:
+            with open(partial, "rb+") as file:
+                os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, partial)
+        partial.replace(target)
+    except OSError as error:
+        if error.filename == str(partial):  # which the user has never heard of
+            error.filename = str(path)
+        raise
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+    if durable:
+        _sync_folder(target.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring a folder's names to the disk; some systems cannot, and need not."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
