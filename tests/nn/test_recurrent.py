@@ -1,5 +1,8 @@
 """Recurrent layers and cells against plain loops in NumPy; the recorded step; misuse."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -80,10 +83,13 @@ def test_backwards_is_forwards_from_the_end(name):
 def test_packed_sequences_are_as_if_alone(name, bidirectional, on_device):
     layer = getattr(nn, name)(3, 4, 2, bidirectional=bidirectional)
     x, lengths = tn.randn(4, 3, 3), [2, 4, 1]
-    y, last = layer(pack_padded_sequence(x, lengths, enforce_sorted=False))
+    count = 4 if bidirectional else 2
+    h, c = tn.randn(2, count, 3, 4)
+    states = (h, c) if name == "LSTM" else h
+    y, last = layer(pack_padded_sequence(x, lengths, enforce_sorted=False), states)
     rows, _ = nn.utils.rnn.pad_packed_sequence(y)
     for i, n in enumerate(lengths):
-        alone, ended = layer(x[:n, i])
+        alone, ended = layer(x[:n, i], (h[:, i], c[:, i]) if name == "LSTM" else h[:, i])
         np.testing.assert_allclose(rows[:n, i].tolist(), alone.tolist(), atol=1e-6)
         assert rows[n:, i].abs().sum().item() == 0
         for a, b in zip(last, ended, strict=True) if name == "LSTM" else [(last, ended)]:
@@ -121,7 +127,8 @@ def test_the_gradient_of_a_weight_is_one_product(monkeypatch):
 def test_training_in_a_recording(name, on_device):
     def losses(jit):
         tn.manual_seed(1)
-        layer = getattr(nn, name)(3, 4, num_layers=2, dropout=0.25, batch_first=True)
+        options = {"num_layers": 2, "dropout": 0.25} if name == "RNN" else {}
+        layer = getattr(nn, name)(3, 4, batch_first=True, **options)
         optimizer = tn.optim.Adam(layer.parameters(), lr=0.05)
 
         def step(x):
@@ -149,6 +156,21 @@ def test_packing_in_a_recording(on_device):
     for _ in range(4):
         x = tn.randn(3, 2, 3)
         np.testing.assert_allclose(run(x).tolist(), step(x).tolist(), atol=1e-6)
+
+
+def test_a_step_leaves_no_garbage():
+    layer = nn.LSTM(3, 4, bidirectional=True)
+    gc.collect()
+    gc.disable()
+    try:
+        y, _ = layer(tn.randn(4, 2, 3))
+        y.sum().backward()
+        node = weakref.ref(y.grad_fn)
+        del y, _
+        assert node() is None
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_names_and_shapes_of_weights():
