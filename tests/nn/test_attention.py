@@ -1,14 +1,16 @@
 """Attention, transformers and positional encodings: values by hand, what is refused, jit."""
 
+import cmath
 import math
 import re
 
 import pytest
 
 import tinynet as tn
-from tinynet import nn
+from tinynet import nn, settings
 from tinynet.autograd.gradcheck import check_gradient
-from tinynet.errors import ArgumentError, DTypeError, ShapeError
+from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
+from tinynet.ops.softmax import softmax_or_zeros
 
 F = nn.functional
 attention = F.scaled_dot_product_attention
@@ -46,11 +48,74 @@ def test_gradients(on_device):
     )
 
 
+def test_rows_of_nothing_are_zeros(device):
+    x = tn.tensor([[0.0, math.log(3), -math.inf], [-math.inf] * 3, [1.0, math.nan, 2.0]],
+                  device=device, requires_grad=True)  # fmt: skip
+    for dtype in (tn.float32, tn.float64, tn.float16, tn.bfloat16):
+        y = softmax_or_zeros(x.to(dtype), -1)
+        assert y.dtype is dtype
+        assert tn.allclose(y[:2].cpu().float(), tn.tensor([[0.25, 0.75, 0], [0] * 3]), atol=1e-2)
+        assert y[2].isnan().all()
+    (grad,) = tn.autograd.grad(softmax_or_zeros(x, 1)[:2, 0].sum(), [x])
+    assert close(grad[:2], [[0.1875, -0.1875, 0], [0] * 3])
+    assert softmax_or_zeros(x[:, :0], 0).shape == (3, 0)
+    check_gradient(lambda x: softmax_or_zeros(x, 0), (3, 2))
+    lowest = tn.full((2,), tn.finfo(tn.float32).min, device=device)
+    assert softmax_or_zeros(lowest, 0).tolist() == [0.5, 0.5]  # numbers, if low ones
+
+
+@pytest.mark.parametrize("dtype", [tn.float16, tn.bfloat16], ids=str)
+def test_halves_are_computed_in_float32(on_device, dtype):
+    x = (tn.eye(2) * 1000).to(dtype)  # scores of 1e6, which are infinite in float16
+    y = attention(x, x, x.sign(), scale=1.0)
+    assert y.dtype is dtype
+    assert tn.equal(y, x.sign())
+    layer = nn.MultiheadAttention(2, 1, dtype=dtype)
+    assert [y.dtype for y in layer(x, x, x)] == [dtype] * 2
+    assert attention(x, x, x, tn.zeros(2, 2)).dtype is dtype
+
+
+def test_a_value_of_one_head_serves_all(on_device):
+    query, key, value = tn.zeros(1, 4, 1, 2), tn.zeros(1, 2, 1, 2), tn.tensor([[[[5.0]]]])
+    assert close(attention(query, key, value, enable_gqa=True), [[[[5.0]]] * 4])
+
+
+def test_causal_scores_are_one_kernel(monkeypatch):
+    """Of four products, and of what makes scores weights, forward and backward; and the mask."""
+    monkeypatch.setenv(settings.DEVICE.name, "opencl")
+    inputs = [tn.randn(2, 2, 32, 8, requires_grad=True) for _ in range(3)]
+    slope = tn.randn(2, 2, 32, 8)
+
+    def launches(**options):
+        @tn.jit
+        def step(*inputs):
+            y = attention(*inputs, **options)
+            return y, *tn.autograd.grad(y, inputs, slope)
+
+        for _ in range(3):
+            step(*inputs)
+        before = tn.counters().launches
+        step(*inputs)
+        return tn.counters().launches - before
+
+    products, rows = 6, 2
+    assert launches() <= products + rows
+    assert launches(attn_mask=tn.zeros(32, 32) > 1) <= products + rows
+    assert launches(is_causal=True) <= products + rows + 1
+
+
 def test_dropout_is_of_weights():
     x = tn.zeros(1, 1000, 4)
     y = attention(x, x, tn.ones(1, 1000, 1), dropout_p=0.5)
     assert y.mean().item() == pytest.approx(1, abs=0.01)
     assert y.std().item() == pytest.approx(1000**-0.5, rel=0.1)
+
+
+def test_replays_drop_other_weights(on_device):
+    x, ones = tn.zeros(1, 8, 4), tn.ones(1, 8, 1)
+    step = tn.jit(lambda: attention(x, x, ones, dropout_p=0.5))
+    found = {tuple(step().flatten().tolist()) for _ in range(5)}
+    assert len(found) == 5
 
 
 X, ATTENTION = tn.zeros(2, 3, 4), nn.MultiheadAttention(4, 2)
@@ -67,6 +132,13 @@ X, ATTENTION = tn.zeros(2, 3, 4), nn.MultiheadAttention(4, 2)
         (lambda: attention(X, X, X.double()), DTypeError,
          "scaled_dot_product_attention: value has dtype tinynet.float64, "
          "expected query's, tinynet.float32"),
+        (lambda: attention(X, X, X, tn.ones(3, 3).long()), DTypeError,
+         "scaled_dot_product_attention: attn_mask has dtype tinynet.int64, expected bool, float32 "
+         "or query's, tinynet.float32"),
+        (lambda: attention(X, X, X, [[True]]), ArgumentTypeError,
+         "scaled_dot_product_attention: attn_mask must be a Tensor, got list"),
+        (lambda: attention(X, X, X, dropout_p=-1.0), ArgumentError,
+         "dropout: p must be between 0 and 1, got -1.0"),
         (lambda: attention(X, X, X, tn.ones(5, 2, 3, 3) > 0), ShapeError,
          "scaled_dot_product_attention: attn_mask has shape (5, 2, 3, 3), expected one that "
          "broadcasts to (2, 3, 3)"),
@@ -115,6 +187,13 @@ def test_copies_of_a_layer_learn_by_themselves():
     assert tn.equal(first.linear1.weight, second.linear1.weight)
 
 
+def test_the_weights_of_an_activation_come_last():
+    for kind in (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer):
+        layer = kind(4, 2, 8, activation=nn.PReLU())
+        assert list(layer.state_dict())[-2:] == [f"norm{2 + ('De' in kind.__name__)}.bias",
+                                                 "activation.weight"]  # fmt: skip
+
+
 # Positions
 def test_sinusoids(on_device):
     x = nn.SinusoidalEncoding(6, 50)(tn.zeros(50, 2, 6)).cpu()
@@ -146,6 +225,16 @@ def test_rotations_make_scores_depend_on_distance(on_device):
     assert scores[0, 0].item() == pytest.approx((query @ key).item())
     assert tn.allclose(turn(query[None], offset=5)[0], turn(query.expand(9, 8))[5])
     check_gradient(F.rotary_embedding, (2, 3, 4))
+
+
+def test_rotations_are_products_of_complex_numbers(on_device):
+    x = tn.randn(2, 5, 6)
+    y = F.rotary_embedding(x, base=100.0, offset=3)
+    for place, i in ((0, 0), (4, 1), (2, 2)):
+        a, b = (complex(*z[1, place, 2 * i : 2 * i + 2].tolist()) for z in (x, y))
+        assert b == pytest.approx(a * cmath.exp(1j * (place + 3) / 100 ** (2 * i / 6)), abs=1e-5)
+    assert F.rotary_embedding(x.half()).dtype is tn.float16
+    assert F.rotary_embedding(x[:, :0]).shape == (2, 0, 6)
 
 
 # Training

@@ -5,8 +5,8 @@ from __future__ import annotations
 from tinynet.dtype import DType, float32, float64
 from tinynet.errors import ArgumentError, ShapeError
 from tinynet.ops.creation import arange
-from tinynet.ops.joining import stack
 from tinynet.ops.operands import require_floating, require_tensor
+from tinynet.ops.joining import stack
 from tinynet.tensor import Tensor
 
 
@@ -18,7 +18,7 @@ def position_angles(
         raise ArgumentError(f"encoding: got {size} features and base {base}, expected more than 0")
     places = arange(offset, offset + length, device=device, dtype=dtype)
     steps = arange(0, size, 2, device=device, dtype=dtype)
-    return places[:, None] * base ** (steps / -size)
+    return places[:, None] * (base ** (steps / -size)).realize()
 
 
 def rotary_embedding(input: Tensor, base: float = 10_000.0, offset: int = 0) -> Tensor:
@@ -39,6 +39,7 @@ def rotary_embedding(input: Tensor, base: float = 10_000.0, offset: int = 0) -> 
     wide = float64 if input.dtype is float64 else float32
     length, size = input.shape[-2:]
     angles = position_angles(length, size, base, offset, str(input.device), wide)
-    cos, sin = (x.to(input.dtype) for x in (angles.cos(), angles.sin()))
+    # computed at once: formulas would compute them again for every row of the batch
+    cos, sin = angles.cos().realize(), angles.sin().realize()
     x, y = input[..., ::2], input[..., 1::2]
-    return stack([x * cos - y * sin, x * sin + y * cos], -1).flatten(-2)
+    return stack([x * cos - y * sin, x * sin + y * cos], -1).flatten(-2).to(input.dtype)
