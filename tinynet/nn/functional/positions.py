@@ -5,8 +5,8 @@ from __future__ import annotations
 from tinynet.dtype import DType, float32, float64
 from tinynet.errors import ArgumentError, ShapeError
 from tinynet.ops.creation import arange
-from tinynet.ops.operands import require_floating, require_tensor
 from tinynet.ops.joining import stack
+from tinynet.ops.operands import require_floating, require_tensor
 from tinynet.tensor import Tensor
 
 
