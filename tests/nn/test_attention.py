@@ -126,6 +126,15 @@ def test_layers_drop_in_training_only(on_device):
         assert tn.equal(layer(*inputs), layer(*inputs))
 
 
+def test_all_that_is_added_is_dropped(on_device):
+    x = tn.randn(6, 2, 4)
+    for kind, count in ((nn.TransformerEncoderLayer, 1), (nn.TransformerDecoderLayer, 2)):
+        layer = kind(4, 2, 8, dropout=1.0, norm_first=True)
+        for part in layer.parameters():
+            nn.init.ones_(part)
+        assert tn.equal(layer(*[x] * count), x)
+
+
 def test_replays_drop_other_weights(on_device):
     x, ones = tn.zeros(1, 8, 4), tn.ones(1, 8, 1)
     step = tn.jit(lambda: attention(x, x, ones, dropout_p=0.5))
