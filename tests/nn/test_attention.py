@@ -111,6 +111,30 @@ def test_dropout_is_of_weights():
     assert y.std().item() == pytest.approx(1000**-0.5, rel=0.1)
 
 
+def test_layers_drop_in_training_only(on_device):
+    x = tn.randn(6, 2, 4)
+    layer = nn.MultiheadAttention(4, 2, dropout=0.5)
+    _, weights = layer(x, x, x, average_attn_weights=False)
+    kept = weights[weights != 0]
+    assert 0 < kept.numel() < weights.numel()
+    _, weights = layer.eval()(x, x, x, average_attn_weights=False)
+    assert close(weights.sum(-1), [[[1.0] * 6] * 2] * 2)
+    for layer in (nn.TransformerEncoderLayer(4, 2, 8, 0.9), nn.Transformer(4, 2, 1, 1, 8, 0.9)):
+        inputs = [x] * (1 + isinstance(layer, nn.Transformer))
+        assert not tn.equal(layer(*inputs), layer(*inputs))
+        layer.eval()
+        assert tn.equal(layer(*inputs), layer(*inputs))
+
+
+def test_all_that_is_added_is_dropped(on_device):
+    x = tn.randn(6, 2, 4)
+    for kind, count in ((nn.TransformerEncoderLayer, 1), (nn.TransformerDecoderLayer, 2)):
+        layer = kind(4, 2, 8, dropout=1.0, norm_first=True)
+        for part in layer.parameters():
+            nn.init.ones_(part)
+        assert tn.equal(layer(*[x] * count), x)
+
+
 def test_replays_drop_other_weights(on_device):
     x, ones = tn.zeros(1, 8, 4), tn.ones(1, 8, 1)
     step = tn.jit(lambda: attention(x, x, ones, dropout_p=0.5))

@@ -45,9 +45,10 @@ def scaled_dot_product_attention(
         raise ArgumentError(f"{op}: got attn_mask and is_causal, expected one of them")
     if enable_gqa:
         key, value = (_repeat_heads(op, query, x) for x in (key, value))
-    shape = (*broadcast(op, query.shape[:-2], key.shape[:-2]), query.shape[-2], key.shape[-2])
-    mask = _causal_mask(shape[-2], shape[-1], query.device) if is_causal else attn_mask
+    n_queries, n_keys = query.shape[-2], key.shape[-2]
+    mask = _causal_mask(n_queries, n_keys, query.device) if is_causal else attn_mask
     if mask is not None:
+        shape = (*broadcast(op, query.shape[:-2], key.shape[:-2]), n_queries, n_keys)
         mask = _additive(op, mask, query.dtype, shape)
     return attend(query, key, value, mask, scale, dropout_p)[0]
 
