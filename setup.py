@@ -24,11 +24,16 @@ HAS_NO_POCL = "sys_platform != 'linux' or platform_machine != 'x86_64'"
 
 DATA = ["pooch>=1.8", "tqdm>=4.64"]
 VIZ = ["matplotlib>=3.8"]
+TENSORBOARD = ["tensorboardX>=2.6.2"]
+OPTUNA = ["optuna>=4.0"]
 BFLOAT16 = ["ml_dtypes>=0.5"]
 EXAMPLES = [*DATA, *VIZ]
 TEST = [
     *EXAMPLES,
     *BFLOAT16,
+    *TENSORBOARD,
+    *OPTUNA,
+    "scipy>=1.13",  # its geometry, beside ours
     "safetensors>=0.8",  # the format's own reader and writer, beside ours
     "pytest>=8.2",
     "pytest-cov>=5.0",
@@ -61,13 +66,15 @@ setup(
     extras_require={
         "data": DATA,
         "viz": VIZ,
+        "tensorboard": TENSORBOARD,
+        "optuna": OPTUNA,
         "bfloat16": BFLOAT16,
         "examples": EXAMPLES,
         "test": TEST,
         "dev": DEV,
         "parity": PARITY,
         "oclgrind": OCLGRIND,
-        "all": [*EXAMPLES, *BFLOAT16],
+        "all": [*EXAMPLES, *BFLOAT16, *TENSORBOARD, *OPTUNA],
     },
     classifiers=[
         "Intended Audience :: Education",

@@ -1,7 +1,7 @@
 """tinynet: a deep learning engine small enough to read in an afternoon.
 
 Level by level: `errors dtype shape settings`, then `backends`, `autograd`, `ops`, `tensor`, and on
-top of these `nn`, `optim`, `data`. The API is PyTorch's.
+top of these `nn`, `optim`, `data`, and `train`. The API is PyTorch's.
 
 >>> import tinynet as tn
 >>> x = tn.tensor(3.0, requires_grad=True)
@@ -90,12 +90,12 @@ from tinynet.ops.sorting import argsort, bincount, median, sort, topk, unique
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from tinynet import data, viz
+    from tinynet import data, train, viz
     from tinynet.inspection import counters, devices, memory, profile
 
 def __getattr__(name: str) -> Any:
     """What takes long to import, or is seldom used, is imported when it is first used."""
-    if name in ("data", "viz"):
+    if name in ("data", "train", "viz"):
         return import_module(f"tinynet.{name}")
     if name in ("counters", "devices", "memory", "profile"):
         function = getattr(import_module("tinynet.inspection"), name)
@@ -136,7 +136,7 @@ __all__ = [  # noqa: RUF022 (plain alphabetical order)
     "set_rng_state", "sgn", "sigmoid", "sign", "sin", "sinh", "softmax", "sort", "split", "sqrt",
     "square", "squeeze", "stack", "std", "std_mean", "sub", "subtract", "sum", "swapaxes",
     "swapdims", "t", "take", "take_along_dim", "tan", "tanh", "tensor", "tensor_split", "tensordot",
-    "tile", "topk", "trace", "transpose", "tril", "tril_indices", "triu", "triu_indices",
+    "tile", "topk", "trace", "train", "transpose", "tril", "tril_indices", "triu", "triu_indices",
     "true_divide", "trunc", "uint16", "uint32", "uint64", "uint8", "unbind", "unflatten", "uniform",
     "unique", "unsqueeze", "var", "var_mean", "viz", "vstack", "where", "zeros", "zeros_like",
 ]
