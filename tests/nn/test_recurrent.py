@@ -11,7 +11,7 @@ from tinynet import nn
 from tinynet.autograd.gradcheck import check_gradient
 from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from tinynet.nn.utils.rnn import pack_padded_sequence
-from tinynet.ops.recurrence import Recurrence, gru_cell, lstm_cell
+from tinynet.ops.recurrence import Recurrence, gru_cell, lstm, lstm_cell, lstm_in_steps
 
 
 def sigmoid(x):
@@ -121,6 +121,26 @@ def test_the_gradient_of_a_weight_is_one_product(monkeypatch):
     assert calls.count((16, 40)) == 2  # one for each weight
     assert calls.count((2, 16)) == 19  # one for each state but the first
     assert len(calls) == 21
+
+
+@pytest.mark.parametrize("is_reverse", [False, True])
+def test_all_steps_at_once_are_as_one_by_one(is_reverse, on_device):
+    """Values and gradients, of the first and of the second order, also of few of the inputs."""
+    operands = [tn.randn(20, 12), tn.randn(12, 3), tn.randn(4, 3), tn.randn(4, 3)]
+    weights = [tn.randn(20, 3), tn.randn(4, 3)]
+    for needed in ([0, 1, 2, 3], [1], [0, 2], [3]):
+        found = []
+        for function in (lstm, lstm_in_steps):
+            inputs = [x.clone().requires_grad_(i in needed) for i, x in enumerate(operands)]
+            leaves = [inputs[i] for i in needed]
+            y, c = function(*inputs, is_reverse)
+            loss = (y * weights[0]).sum() + (c * weights[1]).sum()
+            first = tn.autograd.grad(loss, leaves, retain_graph=True)
+            again = tn.autograd.grad(loss, leaves, create_graph=True)
+            second = tn.autograd.grad(sum((x * x).sum() for x in again), leaves)
+            found.append([x.cpu().numpy() for x in (y.detach(), c.detach(), *first, *second)])
+        for x, right in zip(*found, strict=True):
+            np.testing.assert_allclose(x, right, rtol=1e-4, atol=1e-5 * abs(right).max())
 
 
 @pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])

@@ -240,6 +240,32 @@ class Backend(Protocol):
         of the input is left out.
         """
 
+    # recurrence: rows of the first time step, of the second, ..., n rows each
+    def lstm(
+        self, sums: Any, weight: Any, h: Any, c: Any, is_reverse: bool
+    ) -> tuple[Any, Any, Any] | None:
+        """Long short-term memory over all time steps; None if it does not pay to have its own.
+
+        Of the gates' `sums` (steps * n, 4 * hidden), to which `h @ weight.T` is added in each step,
+        with a weight (4 * hidden, hidden), and the first output and state `h` and `c`
+        (n, hidden): all outputs and states (steps * n, hidden), and the input gates, forget gates,
+        candidates and output gates (steps * n, 4 * hidden). The last step comes first if
+        `is_reverse`.
+        """
+
+    def lstm_backward(
+        self,
+        grads: tuple[Any, Any],
+        weight: Any,
+        gates: Any,
+        cells: Any,
+        c: Any,
+        is_reverse: bool,
+    ) -> tuple[Any, Any, Any]:
+        """Gradients of `sums`, `h` and `c`: of those of all outputs and of the last state, with
+        what `lstm` gave. Asked only where it gave something.
+        """
+
     def linalg(self, op: str, *operands: Any) -> tuple[Any, ...]:
         """A routine of LAPACK, batched, for float32 and float64.
 

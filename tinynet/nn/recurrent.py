@@ -23,7 +23,7 @@ from tinynet.nn.utils.rnn import PackedSequence
 from tinynet.ops.creation import empty
 from tinynet.ops.joining import cat, split, stack
 from tinynet.ops.operands import require_same_device, require_tensor
-from tinynet.ops.recurrence import Recurrence, gru_cell, lstm_cell
+from tinynet.ops.recurrence import Recurrence, gru_cell, lstm, lstm_cell
 from tinynet.tensor import Tensor
 
 States = tuple[Tensor, ...]  # of one layer and direction, (n, size) each: the output, and more
@@ -224,22 +224,32 @@ class RNNBase(Module):
             outputs = []
             for suffix in self._suffixes(layer):
                 first = tuple([state[len(last)] for state in states])
-                step = self._step(rows, sizes, suffix)
-                y, ended = _unrolled(step, first, sizes, suffix.endswith("_reverse"))
+                y, ended = self._layer(rows, sizes, first, suffix)
                 outputs.append(y)
                 last.append(ended)
             rows = cat(outputs, 1) if len(outputs) > 1 else outputs[0]
         return rows, [stack(parts) for parts in zip(*last)]
 
+    def _layer(
+        self, rows: Tensor, sizes: Sequence[int], first: States, suffix: str
+    ) -> tuple[Tensor, States]:
+        """One layer in one direction: all outputs and the last states."""
+        step = self._step(rows, sizes, suffix)
+        return _unrolled(step, first, sizes, suffix.endswith("_reverse"))
+
     def _step(self, rows: Tensor, sizes: Sequence[int], suffix: str) -> Step:
         """What leads from one time step to the next, in one layer and direction."""
         raise NotImplementedError
 
+    def _sums(self, rows: Tensor, suffix: str) -> Tensor:
+        """What all cells get from the input, with both biases."""
+        w_ih, _, *others = [getattr(self, name) for name in self._weight_names(suffix)]
+        bias = others[0] + others[1] if self.bias else None
+        return functional.linear(rows, w_ih, bias)
+
     def _recurrence(self, rows: Tensor, suffix: str) -> Recurrence:
         """The sums of cells: from the input for all steps, and with each from the state."""
-        w_ih, w_hh, *others = [getattr(self, name) for name in self._weight_names(suffix)]
-        bias = others[0] + others[1] if self.bias else None
-        return Recurrence(w_hh, None, functional.linear(rows, w_ih, bias))
+        return Recurrence(getattr(self, "weight_hh" + suffix), None, self._sums(rows, suffix))
 
     def extra_repr(self) -> str:
         """Arguments that are not the default."""
@@ -351,6 +361,17 @@ class LSTM(RNNBase):
 
     def _state_sizes(self) -> tuple[int, ...]:
         return (self.proj_size or self.hidden_size, self.hidden_size)
+
+    def _layer(
+        self, rows: Tensor, sizes: Sequence[int], first: States, suffix: str
+    ) -> tuple[Tensor, States]:
+        if self.proj_size or not 0 < sizes[-1] == sizes[0]:
+            return super()._layer(rows, sizes, first, suffix)
+        (h, c), is_reverse = first, suffix.endswith("_reverse")
+        weight = getattr(self, "weight_hh" + suffix)
+        y, last = lstm(self._sums(rows, suffix), weight, h, c, is_reverse)
+        h = y[: sizes[0]] if is_reverse else y[len(y) - sizes[0] :]
+        return y, (h, last)
 
     def _step(self, rows: Tensor, sizes: Sequence[int], suffix: str) -> Step:
         sums = self._recurrence(rows, suffix)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tinynet.autograd.engine import grad as differentiate
 from tinynet.autograd.function import record_several
-from tinynet.autograd.graph import CONSTANT, Node, result
+from tinynet.autograd.graph import CONSTANT, Node, result, wrap
 from tinynet.autograd.mode import mode, no_grad
 from tinynet.autograd.operation import Gradients, Op
 from tinynet.ops.joining import cat, split
@@ -140,6 +141,67 @@ def lstm_cell(sums: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         h = o * tanh_c
     record_several(LSTMCell, (h, new), (sums, c), (sums, c, i, f, g, o, tanh_c))
     return h, new
+
+
+class LSTM(Op):
+    """All steps of a long short-term memory. `params`: whether the last step comes first."""
+
+    op = "lstm"
+
+    @staticmethod
+    def backward(ctx: Node, grad: Tensor, c_grad: Tensor) -> Gradients:
+        sums, weight, h, c, outputs, cells, gates = ctx.saved_tensors
+        if mode.enabled:  # recorded, it is a function of the inputs again
+            inputs = (sums, weight, h, c)
+            needed = [x for x, needs in zip(inputs, ctx.needs_input_grad) if needs]
+            found = iter(
+                differentiate(
+                    lstm_in_steps(*inputs, ctx.params), needed, (grad, c_grad), create_graph=True
+                )
+            )
+            return tuple([next(found) if needs else None for needs in ctx.needs_input_grad])
+        arrays = (weight.array, gates.array, cells.array, c.array)
+        made = c.backend.lstm_backward((grad.array, c_grad.array), *arrays, ctx.params)
+        sums_grad, h_grad, first_c_grad = [wrap(x, c.dtype, c.backend) for x in made]
+        weight_grad = None
+        if ctx.needs_input_grad[1]:
+            rows = len(outputs) - len(h)
+            earlier = [h, outputs[:rows]] if not ctx.params else [outputs[len(h) :], h]
+            weight_grad = transposed_product(sums_grad, cat(earlier))
+        return sums_grad, weight_grad, h_grad, first_c_grad
+
+
+def lstm(
+    sums: Tensor, weight: Tensor, h: Tensor, c: Tensor, is_reverse: bool
+) -> tuple[Tensor, Tensor]:
+    """All outputs (steps * n, hidden), and the last state.
+
+    Of the gates' sums (steps * n, 4 * hidden) so far, n > 0, the weight (4 * hidden, hidden) of the
+    outputs, and the first output and state (n, hidden). All have one dtype and device.
+    """
+    backend = h.backend
+    made = backend.lstm(sums.array, weight.array, h.array, c.array, is_reverse)
+    if made is None:
+        return lstm_in_steps(sums, weight, h, c, is_reverse)
+    outputs, cells, gates = [wrap(x, h.dtype, backend) for x in made]
+    with no_grad():
+        last = (cells[: len(c)] if is_reverse else cells[len(cells) - len(c) :]).clone()
+    inputs = (sums, weight, h, c)
+    record_several(LSTM, (outputs, last), inputs, (*inputs, outputs, cells, gates), is_reverse)
+    return outputs, last
+
+
+def lstm_in_steps(
+    sums: Tensor, weight: Tensor, h: Tensor, c: Tensor, is_reverse: bool
+) -> tuple[Tensor, Tensor]:
+    """`lstm` step by step."""
+    n = len(h)
+    recurrence = Recurrence(weight, None, sums)
+    outputs: list[Tensor] = []
+    for start in range(0, len(sums), n)[:: -1 if is_reverse else 1]:
+        h, c = lstm_cell(recurrence(h, start), c)
+        outputs.append(h)
+    return cat(outputs[::-1] if is_reverse else outputs), c
 
 
 def gru_cell(from_x: Tensor, from_h: Tensor, h: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tinynet.backends import host
 from tinynet.backends.base import PutMode, Range
 from tinynet.backends.host import numpy_dtype
-from tinynet.backends.opencl import indexing, ordering, philox, pooling
+from tinynet.backends.opencl import indexing, ordering, philox, pooling, recurrence
 from tinynet.backends.opencl.array import (
     Array,
     Bounds,
@@ -32,6 +32,7 @@ from tinynet.backends.opencl.array import (
 from tinynet.backends.opencl.bounds import bounds_of, limits, union
 from tinynet.backends.opencl.convolution import Task
 from tinynet.backends.opencl.device import Device
+from tinynet.backends.opencl.memory import Block
 from tinynet.backends.opencl.planner import merged_batch
 from tinynet.backends.opencl.primitives import QUESTIONS
 from tinynet.backends.opencl.recorder import Recorder
@@ -442,6 +443,49 @@ class OpenCLBackend:
             parts.offset, windows, None if places is None else places.buffer,
         )  # fmt: skip
         return as_array(x)
+
+    # recurrence
+    def lstm(
+        self, sums: Array, weight: Array, h: Array, c: Array, is_reverse: bool
+    ) -> tuple[Array, Array, Array] | None:
+        n, hidden = h.shape
+        steps = sums.shape[0] // n if n else 0
+        if not recurrence.has_kernels(self.device, h.dtype, steps, n, hidden):
+            return None
+        blocks = self.blocks(sums, weight, h, c)
+        made = recurrence.forward(self.device, blocks, (steps, n, hidden), is_reverse)
+        shapes = (steps * n, hidden), (steps * n, hidden), sums.shape
+        return self.held(made, shapes, h.dtype)
+
+    def lstm_backward(
+        self,
+        grads: tuple[Array, Array],
+        weight: Array,
+        gates: Array,
+        cells: Array,
+        c: Array,
+        is_reverse: bool,
+    ) -> tuple[Array, Array, Array]:
+        n, hidden = c.shape
+        sizes = gates.shape[0] // n, n, hidden
+        blocks = self.blocks(*grads, weight, gates, cells, c)
+        made = recurrence.backward(self.device, blocks, sizes, is_reverse)
+        return self.held(made, (gates.shape, c.shape, c.shape), c.dtype)
+
+    def blocks(self, *arrays: Array) -> list[Block]:
+        """Memory that holds just the elements of each, in its order."""
+        return [self.elements(x).block for x in arrays]  # type: ignore[misc]
+
+    @staticmethod
+    def held(
+        blocks: tuple[Block, Block, Block], shapes: tuple[Shape, Shape, Shape], dtype: DType
+    ) -> tuple[Array, Array, Array]:
+        """Arrays of what blocks of memory hold."""
+        values = [Value("memory", dtype, shape) for shape in shapes]
+        for value, block in zip(values, blocks):
+            value.block = block
+        x, y, z = [as_array(value) for value in values]
+        return x, y, z
 
     def linalg(self, op: str, *operands: Array) -> tuple[Array, ...]:
         results = host.linalg(op, *[self.to_numpy(x) for x in operands])

@@ -59,12 +59,12 @@ class Device:
         profiler.register(self)
 
     @functools.cache  # noqa: B019 (a device lives as long as the process)
-    def kernel(self, file: str, name: str, types: tuple[Any, ...], **defines: Any) -> Kernel:
-        """Kernel `name` of `kernels/FILE.cl` with these preprocessor macros defined.
+    def kernel(self, files: str, name: str, types: tuple[Any, ...], **defines: Any) -> Kernel:
+        """Kernel `name` of `kernels/FILE.cl`, or of several, with these macros defined.
 
         `types`: for each argument its NumPy scalar type, or None for a buffer.
         """
-        return self.build(self.text(file, **defines), name, types)
+        return self.build(self.text(*files.split(), **defines), name, types)
 
     @staticmethod
     def text(*files: str, **defines: Any) -> str:
