@@ -45,6 +45,8 @@ def test_chains_are_lists(make):
     assert sizes(chain.append(nn.Linear(1, 4))) == [1, 2, 3, 4]
     assert sizes(chain.extend(layers(5, 6))) == [1, 2, 3, 4, 5, 6]
     assert sizes(chain.insert(1, nn.Linear(1, 9))) == [1, 9, 2, 3, 4, 5, 6]
+    with pytest.raises(DimError, match="index 8 is out of range for 7 modules"):
+        chain.insert(8, nn.ReLU())
     assert chain.pop(1).out_features == 9
     chain[-1] = nn.Linear(1, 7)
     del chain[0], chain[1:3]

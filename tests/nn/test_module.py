@@ -272,3 +272,8 @@ def test_parameter():
     assert nn.Parameter().shape == (0,)
     assert type(copy.deepcopy(parameter)) is nn.Parameter
     assert type(pickle.loads(pickle.dumps(parameter))) is nn.Parameter
+
+
+def test_only_modules_become_submodules():
+    with pytest.raises(ArgumentTypeError, match="set_submodule: 'first': got int, expected"):
+        Net().set_submodule("first", 3)

@@ -149,6 +149,18 @@ def test_parametrised_layers_are_recorded_and_copied(on_device, kind):
     assert tn.allclose(layer.weight, weight)
 
 
+def test_what_others_hold_of_an_original_stays():
+    layer = nn.Linear(3, 3)
+    weight = layer.weight
+    held = weight.detach()
+    before = held.clone()
+    nn.utils.parametrizations.spectral_norm(layer)
+    nn.utils.parametrize.remove_parametrizations(layer, "weight")
+    assert layer.weight is weight
+    assert not tn.equal(layer.weight, before)
+    assert tn.equal(held, before)
+
+
 # Hooks
 def test_hooks_that_are_always_called():
     class Failing(nn.Module):

@@ -59,12 +59,14 @@ class _Chain(Module):
         return self
 
     def insert(self: Self, index: int, module: Module) -> Self:
-        """Add a module before place `index`."""
+        """Add a module before place `index`, at most at the end."""
+        name, modules = type(self).__name__, list(self)
         if not isinstance(module, Module):
-            name = type(self).__name__
             raise ArgumentTypeError(f"{name}: cannot insert a {type(module).__name__}")
-        modules = list(self)
-        modules.insert(index, module)
+        place = as_integer(name, "index", index)
+        if not -len(modules) <= place <= len(modules):
+            raise DimError(f"{name}: index {place} is out of range for {len(modules)} modules")
+        modules.insert(place, module)
         self._renumber(modules)
         return self
 

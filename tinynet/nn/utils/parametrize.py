@@ -51,7 +51,7 @@ class ParametrizationList(ModuleList):
         self.ntensors = 1 if self.is_tensor else len(new)
         if self.is_tensor:
             _check_alike("right_inverse", new, like.dtype)
-            _write(original, new)
+            original.data = new.detach().clone()
             _register(self, "original", original)
         for i, tensor in enumerate([] if self.is_tensor else new):
             is_trained = original.requires_grad
@@ -171,8 +171,8 @@ def remove_parametrizations(
     result = originals[0]
     if leave_parametrized:
         value = parametrizations()
-        if parametrizations.is_tensor:
-            _write(result, value)
+        if parametrizations.is_tensor:  # memory of its own: others may hold the original's
+            result.data = value.detach().clone()
         elif any(x.requires_grad for x in originals):
             result = Parameter(value)
         else:
