@@ -192,3 +192,19 @@ def test_see_inside_cnn(few, tmp_path, capsys):
         path = tmp_path / "made anew" / f"inside_{name}.png"
         assert f"Picture: {path}" in out
         assert path.stat().st_size > 1000
+
+
+def run_quick(name, folder, capsys, *arguments):
+    """Run one of the smaller examples with --quick; what it prints. It must leave a picture."""
+    load_example(name).main(["--quick", "--out", str(folder), *arguments])
+    out = capsys.readouterr().out
+    path = folder / f"{name}.png"
+    assert f"Picture: {path}" in out
+    assert path.read_bytes().startswith(b"\x89PNG")
+    return out
+
+
+def test_activations(tmp_path, capsys):
+    out = run_quick("activations", tmp_path, capsys)
+    assert re.search(r"sigmoid +0.250 +26%", out)
+    assert re.search(r"tanh +1.000 +52%", out)

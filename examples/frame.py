@@ -1,0 +1,59 @@
+"""What the smaller examples have in common: their options, and how their figures look.
+
+Every one takes --device, --seed, --quick (less of everything, for a first look) and --out, the
+folder that its picture goes to. Colours are those of Okabe and Ito (2008), which the colour-blind tell
+apart; lines differ in their strokes too, for prints without colours.
+"""
+
+import argparse
+from pathlib import Path
+
+import tinynet as tn
+
+COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"]
+STROKES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1))]
+
+
+def parse_options(doc, arguments=None, **more):
+    """The options; `more` are others by name, with their defaults. Seeds the random numbers."""
+    parser = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--device", default=str(tn.zeros(()).device), help="default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    parser.add_argument("--quick", action="store_true", help="less of everything")
+    parser.add_argument("--out", type=Path, default=Path("runs"), help="folder; default: runs")
+    for name, default in more.items():
+        option = "--" + name.replace("_", "-")
+        parser.add_argument(
+            option, type=type(default), default=default, help="default: %(default)s"
+        )
+    options = parser.parse_args(arguments)
+    tn.manual_seed(options.seed)
+    return options
+
+
+def make_figure(rows=1, columns=1, width=4.5, height=3.5, **keywords):
+    """A figure and its axes, an array (rows, columns); `width` and `height` of each, in inches."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    from matplotlib.rcsetup import cycler
+
+    with pyplot.rc_context({"axes.prop_cycle": cycler(color=COLORS) + cycler(linestyle=STROKES)}):
+        return pyplot.subplots(
+            rows, columns, figsize=(width * columns, height * rows), layout="constrained",
+            squeeze=False, **keywords,
+        )  # fmt: skip
+
+
+def save_figure(figure, folder, name):
+    """Write `name`.png, and say where it is."""
+    from matplotlib import pyplot
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.png"
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)
+    print(f"Picture: {path.resolve()}")
