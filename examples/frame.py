@@ -1,8 +1,8 @@
 """What the smaller examples have in common: their options, and how their figures look.
 
 Every one takes --device, --seed, --quick (less of everything, for a first look) and --out, the
-folder that its picture goes to. Colours are those of Okabe and Ito (2008), which the colour-blind tell
-apart; lines differ in their strokes too, for prints without colours.
+folder that its picture goes to. Colours are those of Okabe and Ito (2008), which the colour-blind
+tell apart; lines differ in their strokes too, for prints without colours.
 """
 
 import argparse

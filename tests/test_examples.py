@@ -208,3 +208,53 @@ def test_activations(tmp_path, capsys):
     out = run_quick("activations", tmp_path, capsys)
     assert re.search(r"sigmoid +0.250 +26%", out)
     assert re.search(r"tanh +1.000 +52%", out)
+
+
+def test_perceptron(tmp_path, capsys):
+    out = run_quick("perceptron", tmp_path, capsys)
+    rounds = {name: eval(mistakes) for name, mistakes in re.findall(r"on (\w+): .*(\[.*\])", out)}
+    assert rounds["AND"][-1] == rounds["OR"][-1] == 0
+    assert len(rounds["XOR"]) == 20
+    assert min(rounds["XOR"]) > 0
+    assert re.search(r"network of 2-4-1 on XOR: all four right after \d+ steps", out)
+
+
+def test_linear_regression(tmp_path, capsys):
+    out = run_quick("linear_regression", tmp_path, capsys)
+    by_hand, equations = re.findall(r"found +w (\S+), b (\S+)", out)
+    assert by_hand == equations
+    exact, true = map(float, re.search(r"solution (\S+), .* with (\S+)", out).groups())
+    assert exact < 1e-5
+    assert 1e-3 < true < 0.3
+
+
+def test_polynomial_overfitting(tmp_path, capsys):
+    out = run_quick("polynomial_overfitting", tmp_path, capsys)
+    rows = re.findall(r"^ +(\d+) +([\d.]+) +([\d.]+)$", out, re.M)
+    errors = {int(degree): (float(fitted), float(others)) for degree, fitted, others in rows}
+    assert errors[15][0] < errors[5][0] < errors[1][0]
+    assert errors[5][1] < min(errors[1][1], errors[15][1])
+    fitted, others = re.search(
+        r"degree 15 with 200 points: error (\S+), on others (\S+)", out
+    ).groups()
+    assert float(others) < errors[5][1] * 1.2
+    assert float(fitted) == pytest.approx(0.09, abs=0.02)
+
+
+def test_softmax_regression(tmp_path, capsys):
+    out = run_quick("softmax_regression", tmp_path, capsys)
+    rows = re.findall(r"test accuracy ([\d.]+)%, loss below 0.001 on (\d+)%", out)
+    (accuracy, idle), (hinge_accuracy, hinge_idle) = rows
+    assert float(accuracy) > 85
+    assert float(hinge_accuracy) > 85
+    assert int(hinge_idle) > 50 > 20 > int(idle)
+
+
+def test_its_losses_are_the_librarys():
+    example = load_example("softmax_regression")
+    scores, labels = tn.randn(6, 10), tn.randint(0, 10, (6,))
+    assert tn.allclose(
+        example.cross_entropy(scores, labels).mean(), tn.nn.functional.cross_entropy(scores, labels)
+    )
+    hinge = tn.nn.functional.multi_margin_loss(scores, labels) * 10
+    assert tn.allclose(example.hinge(scores, labels).mean(), hinge)
