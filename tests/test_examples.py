@@ -258,3 +258,11 @@ def test_its_losses_are_the_librarys():
     )
     hinge = tn.nn.functional.multi_margin_loss(scores, labels) * 10
     assert tn.allclose(example.hinge(scores, labels).mean(), hinge)
+
+
+def test_custom_op(tmp_path, capsys, on_device):
+    out = run_quick("custom_op", tmp_path, capsys)
+    assert "Softsign: the gradient is right" in out
+    assert "Wrong: gradcheck: output 0, element 0" in out
+    first, last = map(float, re.search(r"error (\S+) at first, (\S+) after 200", out).groups())
+    assert last < first / 5

@@ -28,6 +28,7 @@ from tinynet.dtype import (
 )
 from tinynet.io import load, load_model, save, save_model
 from tinynet.jitted import jit
+from tinynet.kernel import Kernel
 from tinynet.ops.adaptive import (
     adaptive_avg_pool1d, adaptive_max_pool1d_with_indices as adaptive_max_pool1d,
 )
@@ -106,7 +107,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [  # noqa: RUF022 (plain alphabetical order)
-    "Generator", "Tensor", "abs", "absolute", "acos", "acosh", "adaptive_avg_pool1d",
+    "Generator", "Kernel", "Tensor", "abs", "absolute", "acos", "acosh", "adaptive_avg_pool1d",
     "adaptive_max_pool1d", "add", "addcdiv", "addcmul", "addmm", "all", "allclose", "amax", "amin",
     "any", "arange", "arccos", "arcsin", "arctan", "are_deterministic_algorithms_enabled", "argmax",
     "argmin", "argsort", "as_strided", "as_tensor", "asarray", "asin", "asinh", "atan", "atan2",

@@ -266,6 +266,20 @@ class Backend(Protocol):
         what `lstm` gave. Asked only where it gave something.
         """
 
+    def run_kernel(
+        self,
+        source: str,
+        name: str,
+        arguments: list[Any],
+        outputs: list[tuple[Shape, DType]],
+        size: Shape,
+        group: Shape,
+    ) -> list[Any]:
+        """What a user's kernel makes of arrays and NumPy scalars, on devices that run OpenCL C.
+
+        Raises `DeviceError` on others, `KernelError` if it does not compile or run.
+        """
+
     def linalg(self, op: str, *operands: Any) -> tuple[Any, ...]:
         """A routine of LAPACK, batched, for float32 and float64.
 

@@ -163,6 +163,9 @@ class NumPyBackend:
     def fold(self, parts: Array, windows: Windows) -> Array:
         return quiet.run(numpy_windows.fold, parts, windows)
 
+    def run_kernel(self, source: str, name: str, *_: Any) -> list[Array]:
+        raise DeviceError(f"Kernel: {name}: {self.name} runs no OpenCL, move tensors to a device")
+
     # recurrence: step by step, there is nothing to win
     def lstm(self, sums: Array, weight: Array, h: Array, c: Array, is_reverse: bool) -> None:
         return None

@@ -487,6 +487,27 @@ class OpenCLBackend:
         x, y, z = [as_array(value) for value in values]
         return x, y, z
 
+    def run_kernel(
+        self,
+        source: str,
+        name: str,
+        arguments: list[Any],
+        outputs: list[tuple[Shape, DType]],
+        size: Shape,
+        group: Shape,
+    ) -> list[Array]:
+        given = [self.elements(x).block if type(x) is Array else x for x in arguments]
+        made = [Value("memory", dtype, shape) for shape, dtype in outputs]
+        for value in made:
+            self.check_dtype(value.dtype)
+            value.block = self.device.pool.allocate(prod(value.shape) * value.dtype.itemsize)
+        operands = [*given, *[value.block for value in made]]
+        types = tuple([None if isinstance(x, Block) else type(x) for x in operands])
+        kernel = self.device.own_kernel(source, name, types)
+        args = [x.buffer if isinstance(x, Block) else x for x in operands]
+        self.device.launch(kernel, size, group, *args)
+        return [as_array(value) for value in made]
+
     def linalg(self, op: str, *operands: Array) -> tuple[Array, ...]:
         results = host.linalg(op, *[self.to_numpy(x) for x in operands])
         return tuple([self.from_numpy(np.asarray(result)) for result in results])

@@ -66,6 +66,11 @@ class Device:
         """
         return self.build(self.text(*files.split(), **defines), name, types)
 
+    @functools.cache  # noqa: B019
+    def own_kernel(self, source: str, name: str, types: tuple[Any, ...]) -> Kernel:
+        """A user's kernel; `types` as for `kernel`. Raises `KernelError` if they do not fit."""
+        return self.build(source, name, types)
+
     @staticmethod
     def text(*files: str, **defines: Any) -> str:
         """The text of each `kernels/FILE.cl`, in order, behind the prelude and these macros."""
@@ -85,7 +90,15 @@ class Device:
         """Compile a program's text and take kernel `name` from it."""
         self.compiled += 1
         program = self.builder.build(name, text)
-        cl_kernel = cl.Kernel(program, name)
+        try:
+            cl_kernel = cl.Kernel(program, name)
+        except cl.Error:
+            raise KernelError(f"kernel {name}: the source has no kernel of this name") from None
+        if cl_kernel.num_args != len(types):
+            raise KernelError(
+                f"kernel {name}: takes {cl_kernel.num_args} arguments, got {len(types)} with its "
+                "outputs"
+            )
         cl_kernel.set_scalar_arg_dtypes(types)
         return Kernel(name, cl_kernel, text, types)
 

@@ -1,0 +1,95 @@
+"""Users' own OpenCL kernels."""
+
+import numpy as np
+import pytest
+
+import tinynet as tn
+from tinynet.errors import ArgumentError, ArgumentTypeError, DeviceError, KernelError
+
+CUBE = tn.Kernel(
+    "kernel void cube(global const float *x, const float scale, global float *y) {"
+    "    const int i = get_global_id(0); y[i] = scale * x[i] * x[i] * x[i]; }",
+    "cube",
+)
+
+
+@pytest.fixture(scope="module")
+def x():
+    return tn.arange(12.0, device="opencl").reshape(3, 4)
+
+
+def run(x, scale=1.0, **options):
+    (y,) = CUBE(x, scale, outputs=[(x.shape, x.dtype)], size=x.numel(), **options)
+    return y
+
+
+def test_elements_come_row_by_row(x):
+    assert tn.equal(run(x, 2.0), 2 * x**3)
+    assert tn.equal(run(x.T), x.T.contiguous() ** 3)
+    assert tn.equal(run(x[1:, ::2] + 1), (x[1:, ::2] + 1) ** 3)
+    assert tn.equal(run(x, group=(6,)), x**3)
+
+
+def test_several_outputs_and_kinds_of_numbers(x):
+    mixed = tn.Kernel(
+        """
+        kernel void mixed(global const float *x, const int a, const long b, const uchar c,
+                          global long *y, global uchar *z) {
+            const int i = get_global_id(0) * get_global_size(1) + get_global_id(1);
+            y[i] = (long)x[i] * b + a;
+            z[i] = x[i] > c;
+        }""",
+        "mixed",
+    )
+    kinds = [(x.shape, tn.int64), ((12,), tn.bool)]
+    y, z = mixed(x, True, np.int64(2**40), np.uint8(5), outputs=kinds, size=(3, 4))
+    assert tn.equal(y, x.long() * 2**40 + 1)
+    assert tn.equal(z, x.flatten() > 5)
+
+
+def test_in_a_recording(x):
+    step = tn.jit(lambda x: run(x + 1).sum(0) * 2)
+    for offset in range(5):
+        assert tn.equal(step(x + offset), ((x + offset + 1) ** 3).sum(0) * 2)
+
+
+def test_in_a_function():
+    class Cube(tn.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return run(x)
+
+        @staticmethod
+        def backward(ctx, grad):
+            (x,) = ctx.saved_tensors
+            return 3 * grad * x * x
+
+    x = tn.tensor([1.0, -2.0], device="opencl", requires_grad=True)
+    Cube.apply(x).sum().backward()
+    assert x.grad.tolist() == [3.0, 12.0]
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda x: run(x.cpu()), DeviceError, "Kernel: cube: cpu runs no OpenCL"),
+        (lambda x: run(x, "2"), ArgumentTypeError, "Kernel: cube: arguments are tensors and numb"),
+        (lambda x: CUBE(2.0, outputs=[], size=1), ArgumentError, "expected at least one tensor"),
+        (lambda x: CUBE(x, 2.0, outputs=[], size=1), KernelError, "cube: takes 3 arguments, got 2"),
+        (lambda x: CUBE(x, 2.0, 3.0, outputs=[((1,), tn.float32)], size=1), KernelError,
+         "cube: takes 3 arguments, got 4"),
+        (lambda x: run(x, group=(5,)), ArgumentError, r"size \(12,\) does not consist of groups"),
+        (lambda x: run(x, group=(1, 1)), ArgumentError, r"size \(12,\) does not consist of groups"),
+        (lambda x: run(x[:0]), ArgumentError, "size must be one to three numbers above 0, got 0"),
+        (lambda x: run(x, group=(4096,)), ArgumentError, "does not consist of groups"),
+        (lambda x: tn.Kernel(CUBE.source, "cub")(x, 1.0, outputs=[], size=1), KernelError,
+         "kernel cub: the source has no kernel of this name"),
+        (lambda x: tn.Kernel("kernel void k(global float *x) { x[0] = y; }", "k")(
+            x, outputs=[], size=1), KernelError, "use of undeclared identifier 'y'"),
+    ],
+)  # fmt: skip
+def test_misuse(x, call, kind, message):
+    with pytest.raises(kind, match=message):
+        call(x)
+    assert tn.equal(run(x), x**3)
