@@ -81,7 +81,7 @@ class TensorDataset(Dataset):
 
     def __getitem__(self, index: int | slice | Tensor) -> tuple[Tensor, ...]:
         if isinstance(index, Tensor) and index.ndim > 0:
-            return tuple([each[index.to(each.device)] for each in self.tensors])
+            return tuple([_rows(each, index) for each in self.tensors])
         place = index if isinstance(index, slice) else as_position(self, index)
         return tuple([each[place] for each in self.tensors])
 
@@ -227,6 +227,20 @@ def _positions(dataset: Dataset, index: Tensor) -> NDArray[np.int64]:
     places = as_indices(name, index)
     check_range(name, places, n, allow_negative=True)
     return np.where(places < 0, places + n, places)
+
+
+def _rows(x: Tensor, index: Tensor) -> Tensor:
+    """`x[index]`; on the CPU where nothing is recorded by NumPy's function for just that."""
+    if x.device != "cpu" or index.device != "cpu" or index.ndim != 1 or x.requires_grad:
+        return x[index.to(x.device)]
+    rows, places = x.numpy(), index.numpy()
+    if places.dtype != np.int64 or not rows.flags.c_contiguous:  # which take would copy whole
+        return x[index]
+    try:
+        return from_numpy(rows.take(places, 0))
+    except IndexError:
+        check_range("TensorDataset", places, len(rows), allow_negative=True)
+        raise
 
 
 def _are_fractions(lengths: Sequence[float]) -> bool:

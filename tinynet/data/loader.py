@@ -10,14 +10,12 @@ from tinynet.data.epochs import Batching, Epoch
 from tinynet.data.prefetching import Prefetcher
 from tinynet.data.sampler import (
     BatchSampler,
-    Indices,
     RandomSampler,
     SequentialSampler,
     StratifiedSampler,
     check_count,
 )
 from tinynet.errors import ArgumentError, StateError
-from tinynet.ops.creation import from_numpy
 from tinynet.ops.random import Generator, default_generator, randint
 
 Transform = Callable[[Any, Generator], Any]
@@ -114,14 +112,13 @@ class DataLoader:
         if not self._is_resumed or self._epoch is None:
             self._epoch = self._batching.draw()
             if self.transform is not None:
-                self._epoch.seed = int(
-                    randint(2**63 - 1, (1,), generator=self.generator, device="cpu").item()
-                )
+                seed = randint(2**63 - 1, (1,), generator=self.generator, device="cpu")
+                self._epoch.seed = int(seed.item())
         self._is_resumed = False
         return self._serve(self._epoch)
 
     def _serve(self, epoch: Epoch) -> Iterator[Any]:
-        numbers = range(epoch.done, len(epoch.batches))
+        numbers = range(epoch.done, len(epoch.runs))
         make = functools.partial(self._make, epoch)
         if not self.prefetch:
             for number in numbers:
@@ -140,21 +137,19 @@ class DataLoader:
             self._epoch = None
 
     def _make(self, epoch: Epoch, number: int) -> Any:
-        batch = self._fetch(epoch.batches[number])
+        batch = self._fetch(epoch, number)
         return batch if self.transform is None else self.transform(batch, epoch.generator(number))
 
-    def _fetch(self, indices: slice | Indices) -> Any:
-        is_whole = self.collate_fn is default_collate and getattr(
-            self.dataset, "has_batch_indexing", False
-        )
-        if not is_whole:
-            places = range(len(self.dataset))[indices] if isinstance(indices, slice) else indices
-            return self.collate_fn([self.dataset[int(i)] for i in places])
-        if not isinstance(indices, slice):
-            index = from_numpy(indices).to(self.dataset.index_device)
-            return list(self.dataset[index])
-        batch = list(self.dataset[indices])
-        return batch if self.transform is None else [part.clone() for part in batch]
+    def _fetch(self, epoch: Epoch, number: int) -> Any:
+        if not getattr(self.dataset, "has_batch_indexing", False) or (
+            self.collate_fn is not default_collate
+        ):
+            return self.collate_fn([self.dataset[i] for i in epoch.samples(number)])
+        index = epoch.index(number, self.dataset.index_device)
+        batch = list(self.dataset[index])
+        if isinstance(index, slice) and self.transform is not None:  # which may write into them
+            return [part.clone() for part in batch]
+        return batch
 
     def state_dict(self) -> dict[str, Any]:
         """Where the epoch that was begun last is, as values that `tinynet.save` takes.
