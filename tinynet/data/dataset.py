@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinynet.dtype import int64
 from tinynet.errors import ArgumentError, ArgumentTypeError, DimError, ShapeError
 from tinynet.ops.creation import from_numpy
 from tinynet.ops.joining import cat
 from tinynet.ops.random import Generator, randperm
 from tinynet.shape import as_integer
 from tinynet.tensor import Tensor
+
+Index = int | slice | Sequence[int] | NDArray[Any] | Tensor
 
 
 class Dataset:
@@ -79,11 +82,11 @@ class TensorDataset(Dataset):
     def __len__(self) -> int:
         return len(self.tensors[0])
 
-    def __getitem__(self, index: int | slice | Tensor) -> tuple[Tensor, ...]:
-        if isinstance(index, Tensor) and index.ndim > 0:
+    def __getitem__(self, index: Index) -> tuple[Tensor, ...]:
+        index = read_index(self, index)
+        if isinstance(index, Tensor):
             return tuple([_rows(each, index) for each in self.tensors])
-        place = index if isinstance(index, slice) else as_position(self, index)
-        return tuple([each[place] for each in self.tensors])
+        return tuple([each[index] for each in self.tensors])
 
 
 class Subset(Dataset):
@@ -102,14 +105,10 @@ class Subset(Dataset):
     def __len__(self) -> int:
         return len(self.index_array)
 
-    def __getitem__(self, index: int | slice | Tensor) -> Any:
-        if not isinstance(index, slice) and not (isinstance(index, Tensor) and index.ndim > 0):
-            return self.dataset[int(self.index_array[as_position(self, index)])]
-        if not self.has_batch_indexing:
-            raise ArgumentTypeError(
-                f"Subset: index of type {type(index).__name__}, expected an int, since"
-                f" {type(self.dataset).__name__} has no batch indexing"
-            )
+    def __getitem__(self, index: Index) -> Any:
+        index = read_index(self, index)
+        if isinstance(index, int):
+            return self.dataset[int(self.index_array[index])]
         chosen = index if isinstance(index, slice) else _positions(self, index)
         return self.dataset[from_numpy(self.index_array[chosen])]
 
@@ -135,20 +134,14 @@ class ConcatDataset(Dataset):
     def __len__(self) -> int:
         return self.cumulative_sizes[-1]
 
-    def __getitem__(self, index: int | slice | Tensor) -> Any:
-        if not isinstance(index, slice) and not (isinstance(index, Tensor) and index.ndim > 0):
-            place = as_position(self, index)
-            which = bisect.bisect_right(self.cumulative_sizes, place)
-            return self.datasets[which][place - self._start(which)]
-        if not self.has_batch_indexing:
-            raise ArgumentTypeError(
-                f"ConcatDataset: index of type {type(index).__name__}, expected an int, since not"
-                " all its data sets have batch indexing"
-            )
-        places = (
-            np.arange(len(self))[index] if isinstance(index, slice) else _positions(self, index)
-        )
-        return self._gather(places)
+    def __getitem__(self, index: Index) -> Any:
+        index = read_index(self, index)
+        if isinstance(index, int):
+            which = bisect.bisect_right(self.cumulative_sizes, index)
+            return self.datasets[which][index - self._start(which)]
+        if isinstance(index, slice):
+            return self._gather(np.arange(len(self))[index])
+        return self._gather(_positions(self, index))
 
     def _start(self, which: int) -> int:
         return self.cumulative_sizes[which - 1] if which else 0
@@ -190,15 +183,22 @@ def random_split(
     return [Subset(dataset, order[stop - n : stop]) for n, stop in zip(counts, stops)]
 
 
-def as_position(dataset: Dataset, index: Any) -> int:
-    """`index`, counted from the end if negative, as one of the data set's; else `DimError`."""
-    n = len(dataset)
-    place = as_integer(type(dataset).__name__, "an index", index)
-    if not -n <= place < n:
-        raise DimError(
-            f"{type(dataset).__name__}: index {place}, expected one of a data set of {n} samples"
+def read_index(dataset: Dataset, index: Any) -> int | slice | Tensor:
+    """`index` as a position that is there and not negative, a slice, or a tensor of indices."""
+    name, n = type(dataset).__name__, len(dataset)
+    if isinstance(index, list | np.ndarray):
+        index = from_numpy(as_indices(name, index))
+    if not isinstance(index, slice) and not (isinstance(index, Tensor) and index.ndim > 0):
+        place = as_integer(name, "an index", index)
+        if not -n <= place < n:
+            raise DimError(f"{name}: index {place}, expected one of a data set of {n} samples")
+        return place % n
+    if not dataset.has_batch_indexing:
+        raise ArgumentTypeError(
+            f"{name}: index of type {type(index).__name__}, expected an int, since samples are not"
+            " all from data sets with batch indexing"
         )
-    return place % n
+    return index
 
 
 def as_indices(op: str, indices: Any) -> NDArray[np.int64]:
@@ -230,16 +230,17 @@ def _positions(dataset: Dataset, index: Tensor) -> NDArray[np.int64]:
 
 
 def _rows(x: Tensor, index: Tensor) -> Tensor:
-    """`x[index]`; on the CPU where nothing is recorded by NumPy's function for just that."""
-    if x.device != "cpu" or index.device != "cpu" or index.ndim != 1 or x.requires_grad:
-        return x[index.to(x.device)]
-    rows, places = x.numpy(), index.numpy()
-    if places.dtype != np.int64 or not rows.flags.c_contiguous:  # which take would copy whole
+    """`x[index]`, for a vector of int64 by less general functions, which cost less."""
+    index = index.to(x.device)
+    if index.dtype is not int64 or index.ndim != 1:
         return x[index]
+    if x.device != "cpu" or x.requires_grad or not x.is_contiguous():  # take would copy all of it
+        return x.index_select(0, index)
+    places = index.numpy()
     try:
-        return from_numpy(rows.take(places, 0))
+        return from_numpy(x.numpy().take(places, 0))
     except IndexError:
-        check_range("TensorDataset", places, len(rows), allow_negative=True)
+        check_range("TensorDataset", places, len(x), allow_negative=True)
         raise
 
 

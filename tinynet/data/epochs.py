@@ -38,7 +38,8 @@ class Epoch:
             return from_numpy(self.order[self.runs[number]])
         if self._on_device is None:
             self._on_device = from_numpy(self.order).to(device)
-        return self._on_device[self.runs[number]]
+        run = self.runs[number]
+        return self._on_device.narrow(0, run.start, run.stop - run.start)
 
     def samples(self, number: int) -> list[int]:
         """The samples of a batch."""
