@@ -161,14 +161,15 @@ class WeightedRandomSampler(Sampler):
     def order(self) -> Indices:
         """Indices drawn by their weights."""
         places = np.flatnonzero(self.weights)
-        weights = self.weights[places] / self.weights.max()  # sums to no infinity
+        weights = self.weights[places]
         if self.replacement:
-            edges = np.cumsum(weights)
+            edges = np.cumsum(weights / weights.max())  # sums to no infinity
             goals = self._uniforms(self.num_samples) * edges[-1]
             found = np.searchsorted(edges, goals, side="right")
             found = np.minimum(found, len(places) - 1)  # where a product rounds up
         else:
-            waits = -np.log(1 - self._uniforms(len(places))) / weights
+            with np.errstate(divide="ignore"):  # a draw of 0 has the wait 0
+                waits = np.log(-np.log1p(-self._uniforms(len(places)))) - np.log(weights)
             found = np.argsort(waits, kind="stable")[: self.num_samples]
         chosen: Indices = places[found]
         return chosen
