@@ -9,6 +9,7 @@ import numpy as np
 
 from tinynet.data.dataset import as_indices, check_range
 from tinynet.data.sampler import Indices, Sampler, SequentialSampler, count_batches
+from tinynet.errors import ArgumentError
 from tinynet.ops.creation import from_numpy
 from tinynet.ops.random import Generator
 from tinynet.tensor import Tensor
@@ -89,6 +90,8 @@ class Batching:
         if self.by_batches:
             batches = [as_indices("DataLoader", batch) for batch in self.sampler]
             sizes = [len(batch) for batch in batches]
+            if 0 in sizes:
+                raise ArgumentError("DataLoader: batch_sampler gave no indices, expected a batch")
             return Epoch(self._checked(_joined(batches)), _runs(sizes))
         start = self.sampler.source().get_state() if is_redrawable(self.sampler) else None
         return Epoch(*self._drawn(), start)

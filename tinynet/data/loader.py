@@ -7,7 +7,7 @@ from typing import Any
 from tinynet.data.collate import default_collate
 from tinynet.data.dataset import Dataset
 from tinynet.data.epochs import Batching, Epoch
-from tinynet.data.prefetching import Prefetcher
+from tinynet.data.prefetching import prefetched
 from tinynet.data.sampler import (
     BatchSampler,
     RandomSampler,
@@ -15,8 +15,10 @@ from tinynet.data.sampler import (
     StratifiedSampler,
     check_count,
 )
-from tinynet.errors import ArgumentError, StateError
+from tinynet.errors import ArgumentError, ArgumentTypeError, StateError
 from tinynet.ops.random import Generator, default_generator, randint
+
+PARTS = ("epoch", "generators", "sampler_state")  # of a state, beside what must be equal
 
 Transform = Callable[[Any, Generator], Any]
 
@@ -85,6 +87,7 @@ class DataLoader:
                     "DataLoader: batch_sampler with batch_size, shuffle, sampler or drop_last,"
                     " expected it alone"
                 )
+            _check_iterable("batch_sampler", batch_sampler)
             if type(batch_sampler) is not BatchSampler:
                 return Batching(n, batch_sampler, None, False, True)
             sampler, batch_size = batch_sampler.sampler, batch_sampler.batch_size
@@ -92,6 +95,8 @@ class DataLoader:
         check_count("DataLoader", "batch_size", batch_size)
         if sampler is not None and shuffle:
             raise ArgumentError("DataLoader: sampler and shuffle, expected one of them")
+        if sampler is not None:
+            _check_iterable("sampler", sampler)
         if isinstance(sampler, StratifiedSampler) and sampler.batch_size != batch_size:
             raise ArgumentError(
                 f"DataLoader: batch_size is {batch_size}, expected {sampler.batch_size}, that of"
@@ -120,19 +125,11 @@ class DataLoader:
     def _serve(self, epoch: Epoch) -> Iterator[Any]:
         numbers = range(epoch.done, len(epoch.runs))
         make = functools.partial(self._make, epoch)
-        if not self.prefetch:
-            for number in numbers:
-                batch = make(number)
-                epoch.done += 1
-                yield batch
-        else:
-            batches = Prefetcher(make, numbers, self.prefetch)
-            try:
-                for batch in batches:
-                    epoch.done += 1
-                    yield batch
-            finally:
-                batches.close()
+        for batch in (
+            prefetched(make, numbers, self.prefetch) if self.prefetch else map(make, numbers)
+        ):
+            epoch.done += 1
+            yield batch
         if self._epoch is epoch:
             self._epoch = None
 
@@ -171,23 +168,24 @@ class DataLoader:
         Generators given to the loader or its sampler continue as they were there; the global one is
         left alone. Raises `StateError` where data set, batches or sampler are others.
         """
-        if not isinstance(state_dict, Mapping) or "epoch" not in state_dict:
+        own = self._identity()
+        if not isinstance(state_dict, Mapping) or state_dict.keys() != {*own, *PARTS}:
             raise StateError(
                 "DataLoader.load_state_dict: expected what DataLoader.state_dict gives, got"
                 f" {state_dict!r:.60}"
             )
-        for name, value in self._identity().items():
+        for name, value in own.items():
             if state_dict[name] != value:
                 raise StateError(
-                    f"DataLoader.load_state_dict: the state has {name} {state_dict[name]!r},"
-                    f" expected this loader's, {value!r}"
+                    f"DataLoader.load_state_dict: {name} was {state_dict[name]!r}, expected this"
+                    f" loader's, {value!r}"
                 )
         if _has_state(self.sampler):
             self.sampler.load_state_dict(state_dict["sampler_state"])
         epoch = state_dict["epoch"]
         self._epoch = None if epoch is None else self._batching.restore(epoch)
         self._is_resumed = epoch is not None
-        for generator, state in zip(self._generators(), state_dict["generators"], strict=True):
+        for generator, state in zip(self._generators(), state_dict["generators"]):
             generator.set_state(state)
 
     def _identity(self) -> dict[str, Any]:
@@ -197,7 +195,8 @@ class DataLoader:
             "batch_size": self.batch_size,
             "drop_last": self.drop_last,
             "sampler": type(self.sampler).__name__,
-            "transform": self.transform is not None,
+            "has_transform": self.transform is not None,
+            "n_generators": len(self._generators()),
         }
 
     def _generators(self) -> list[Generator]:
@@ -205,6 +204,15 @@ class DataLoader:
         found = [self.generator, getattr(self.sampler, "generator", None)]
         own = {id(each): each for each in found if isinstance(each, Generator)}
         return [each for each in own.values() if each is not default_generator]
+
+
+def _check_iterable(name: str, given: Any) -> None:
+    """Raise for what gives no indices, or only once."""
+    if not isinstance(given, Iterable) or isinstance(given, Iterator):
+        raise ArgumentTypeError(
+            f"DataLoader: {name} is of type {type(given).__name__}, expected what can be iterated"
+            " over in every epoch, such as a list or a Sampler"
+        )
 
 
 def _has_state(sampler: Any) -> bool:

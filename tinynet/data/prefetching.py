@@ -4,44 +4,32 @@ import atexit
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from typing import Any
 
 from tinynet.autograd.mode import is_grad_enabled, set_grad_enabled
 
 
-class Prefetcher:
-    """An iterator over `make(i)` for i in `numbers`; a thread makes up to `ahead` in advance.
+def prefetched(make: Callable[[int], Any], numbers: range, ahead: int) -> Iterator[Any]:
+    """`make(i)` for i in `numbers`, of which a thread makes up to `ahead` in advance.
 
     What `make` raises arrives where its result would have, with its traceback. The thread ends
-    with the last batch, at `close`, or when nobody holds this object any more. In a process that
-    was forked meanwhile, where no thread is, the rest is made when it is asked for.
+    with the last batch, or when this iterator is closed or forgotten, after the batch that it is
+    at. In a process forked meanwhile, where no thread is, `make` is called when it is its turn.
     """
-
-    def __init__(self, make: Callable[[int], Any], numbers: range, ahead: int) -> None:
-        self.numbers = iter(numbers)
-        self.worker = _Worker(make, numbers, ahead)
-        self.process = os.getpid()
-        weakref.finalize(self, self.worker.stop).atexit = False  # _stop_all does it
-        self.worker.start()
-
-    def __iter__(self) -> "Prefetcher":
-        return self
-
-    def __next__(self) -> Any:
-        number = next(self.numbers)
-        if os.getpid() != self.process:
-            return self.worker.make(number)
-        return self.worker.take()
-
-    def close(self) -> None:
-        """Have the thread end after the batch that it is at."""
-        self.worker.stop()
+    worker = _Worker(make, numbers, ahead)
+    process = os.getpid()
+    worker.start()
+    try:
+        for number in numbers:
+            yield worker.take() if os.getpid() == process else make(number)
+    finally:
+        worker.stop()
 
 
 class _Worker(threading.Thread):
-    """The thread. Its queues are of the kind that a finalizer may use at any moment."""
+    """The thread. Its queues are of the kind that may be used at any moment, by finalizers too."""
 
     def __init__(self, make: Callable[[int], Any], numbers: range, ahead: int) -> None:
         super().__init__(name="tinynet-prefetch", daemon=True)
