@@ -2,13 +2,12 @@
 
 from collections import Counter
 
-import numpy as np
 import pytest
 
 import tinynet as tn
 from tests.data.test_dataset import Squares, make_pairs
-from tinynet.data import DataLoader, Subset, TensorDataset, default_collate
-from tinynet.errors import ArgumentError, ArgumentTypeError, ShapeError
+from tinynet.data import DataLoader, Subset, TensorDataset
+from tinynet.errors import ArgumentError
 
 
 @pytest.mark.parametrize("dataset", [make_pairs(7), Squares(7), Subset(make_pairs(9), range(7))])
@@ -24,9 +23,11 @@ def test_sizes_of_batches(dataset, batch_size, drop_last, sizes):
     assert [i for _, y in batches for i in y.tolist()] == [dataset[i][1] for i in range(sum(sizes))]
 
 
-def test_empty_data_set():
-    loader = DataLoader(TensorDataset(tn.zeros(0, 3)), batch_size=4, shuffle=True)
-    assert (len(loader), list(loader)) == (0, [])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_empty_data_set(shuffle):
+    with pytest.raises(ArgumentError) as caught:
+        DataLoader(TensorDataset(tn.zeros(0, 3)), batch_size=4, shuffle=shuffle)
+    assert str(caught.value) == ("DataLoader: the data set is empty, expected at least one sample")
 
 
 def test_batches_in_order_are_views():
@@ -90,37 +91,4 @@ def test_batch_size_that_is_none(batch_size):
         DataLoader(make_pairs(3), batch_size)
     assert str(caught.value) == (
         f"DataLoader: batch_size is {batch_size!r}, expected a positive int"
-    )
-
-
-def test_collate_dicts_arrays_and_strings():
-    batch = default_collate(
-        [
-            {"x": np.ones(2, np.float32), "name": "a", "weight": 0.5, "is_new": True},
-            {"x": np.zeros(2, np.float32), "name": "b", "weight": 1.5, "is_new": False},
-        ]
-    )
-    assert (batch["x"].shape, batch["x"].dtype) == ((2, 2), tn.float32)
-    assert batch["name"] == ["a", "b"]
-    assert (batch["weight"].tolist(), batch["weight"].dtype) == ([0.5, 1.5], tn.float64)
-    assert batch["is_new"].dtype is tn.bool
-
-
-def test_collate_tensors():
-    x, y = default_collate([(tn.zeros(2), tn.tensor(1)), (tn.ones(2), tn.tensor(2))])
-    assert (x.tolist(), y.tolist()) == ([[0, 0], [1, 1]], [1, 2])
-
-
-def test_collate_unequal_samples():
-    with pytest.raises(ShapeError) as caught:
-        default_collate([(1, 2), (1, 2, 3)])
-    assert str(caught.value) == ("default_collate: samples of [2, 3] parts, expected equal numbers")
-
-
-def test_collate_what_is_no_data():
-    with pytest.raises(ArgumentTypeError) as caught:
-        default_collate([object()])
-    assert str(caught.value) == (
-        "default_collate: a sample holds object, expected tensors, arrays,"
-        " numbers, strings, or dicts, lists or tuples of them; or pass collate_fn="
     )
