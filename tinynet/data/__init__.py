@@ -6,6 +6,9 @@
 * `collate`: `default_collate`
 * `splitting`: `train_test_split`, `KFold`, `StratifiedKFold`
 * `images`: `ImageDataset`, `mnist`, `fashion_mnist`
+* `synthetic`: `make_moons` and the like, made-up sets
+* `tables`: `read_csv`, `read_numpy`
+* `text`: `Vocabulary`, `split_words`, `bag_of_words`, `make_windows`
 * `sources`: where their files come from (`TINYNET_DATA`, cache, download)
 * `idx`: the files' format
 * `sample/`: 5,000 digits of MNIST for want of a network, and ten sonnets
@@ -25,6 +28,17 @@ from tinynet.data.sampler import (
     WeightedRandomSampler,
 )
 from tinynet.data.splitting import KFold, StratifiedKFold, train_test_split
+from tinynet.data.synthetic import (
+    make_blobs,
+    make_circles,
+    make_linear,
+    make_moons,
+    make_polynomial,
+    make_spirals,
+    make_xor,
+)
+from tinynet.data.tables import TableDataset, read_csv, read_numpy
+from tinynet.data.text import Vocabulary, bag_of_words, make_windows, read_text, split_words
 
 __all__ = [
     "BatchSampler",
@@ -40,11 +54,26 @@ __all__ = [
     "StratifiedSampler",
     "Subset",
     "SubsetRandomSampler",
+    "TableDataset",
     "TensorDataset",
+    "Vocabulary",
     "WeightedRandomSampler",
+    "bag_of_words",
     "default_collate",
     "fashion_mnist",
+    "make_blobs",
+    "make_circles",
+    "make_linear",
+    "make_moons",
+    "make_polynomial",
+    "make_spirals",
+    "make_windows",
+    "make_xor",
     "mnist",
     "random_split",
+    "read_csv",
+    "read_numpy",
+    "read_text",
+    "split_words",
     "train_test_split",
 ]

@@ -1,0 +1,177 @@
+"""Tables from files: what is read, and what is said of files that do not fit."""
+
+import gzip
+
+import numpy as np
+import pytest
+
+import tinynet as tn
+from tinynet.data import read_csv, read_numpy
+from tinynet.errors import ArgumentError, DataError
+
+IRIS = "length,width,kind\n5.1,3.5,setosa\n7.0,3.2,versicolor\n6.3,3.3,virginica\n"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text, name="table.csv"):
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
+
+
+def test_inputs_and_classes(write, on_device):
+    table = read_csv(write(IRIS), "kind", categorical=["kind"], device=on_device)
+    assert table.columns == ("length", "width")
+    assert table.classes == ("setosa", "versicolor", "virginica")
+    np.testing.assert_allclose(table.inputs.tolist(), [[5.1, 3.5], [7.0, 3.2], [6.3, 3.3]], 1e-6)
+    assert (table.inputs.dtype, table.targets.dtype) == (tn.float32, tn.int64)
+    assert table.targets.tolist() == [0, 1, 2]
+    x, y = table[1]
+    assert (x.shape, y.item(), len(table)) == ((2,), 1, 3)
+    assert str(x.device) == str(y.device) == on_device
+
+
+def test_numbers_as_target():
+    table = read_csv_of("1,2,3\n4,5,6\n", -1, header=False)
+    assert table.columns == ("0", "1")
+    assert table.classes is None
+    assert (table.targets.tolist(), table.targets.dtype) == ([3.0, 6.0], tn.float32)
+
+
+def read_csv_of(text, *args, **options):
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "table.csv")
+        path.write_text(text)
+        return read_csv(path, *args, **options)
+
+
+def test_without_a_target():
+    table = read_csv_of("a,b\n1,2\n3,4\n")
+    assert table.targets is None
+    assert [len(sample) for sample in table] == [1, 1]
+
+
+def test_chosen_columns_in_their_order():
+    text = "a,b,c,d\n1,2,3,4\n5,6,7,8\n"
+    table = read_csv_of(text, "d", columns=["c", 0], dtype=tn.float64)
+    assert table.columns == ("c", "a")
+    assert (table.inputs.tolist(), table.inputs.dtype) == ([[3, 1], [7, 5]], tn.float64)
+    assert table.targets.dtype is tn.float64
+
+
+def test_words_as_inputs():
+    table = read_csv_of("size,color\n1,red\n2,blue\n3,red\n", categorical=["color"])
+    assert table.columns == ("size", "color=blue", "color=red")
+    assert table.inputs.tolist() == [[1, 0, 1], [2, 1, 0], [3, 0, 1]]
+
+
+def test_quotes_separators_and_spaces(write):
+    path = write('\ufeff"a;1"; b\r\n"1.5"; -2e3\r\n\r\n 3 ;4\r\n')
+    table = read_csv(path, delimiter=";")
+    assert table.columns == ("a;1", "b")
+    assert table.inputs.tolist() == [[1.5, -2000], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("missing", "expected"), [("drop", [[1, 2]]), (-1, [[1, 2], [-1, 3], [4, -1]])]
+)
+def test_missing_cells(missing, expected):
+    table = read_csv_of("a,b,c\n1,2,?\n,3,5\n4,NaN,6\n", columns=["a", "b"], missing=missing)
+    assert table.inputs.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("", {}, "has no rows, expected at least one"),
+        ("a,b\n", {}, "has no rows"),
+        ("a,b\n1,2\n\n3\n", {}, "line 4: 1 cells, expected 2"),
+        ("a,b\n1,2\n3,4,5\n", {}, "line 3: 3 cells, expected 2"),
+        ("a,b\n1,2\n3,x y\n", {}, "line 3, column 'b': 'x y' is no finite number; if these are w"),
+        ("a,b\n1,inf\n", {}, "line 2, column 'b': 'inf' is no finite number"),
+        ("a,b\n1,nan\n", {}, "line 2, column 'b': 'nan' is missing; missing='drop'"),
+        ("a,b\n1,\n", {"missing": "drop"}, "a cell is missing in every row"),
+        ("a,b\n1,2\n", {"target": "c"}, "no column 'c', expected one of 'a', 'b'"),
+        ("a,b\n1,2\n", {"target": 2}, "no column 2, there are 2"),
+        ("a,a\n1,2\n", {"target": "a"}, "several columns 'a'"),
+        ("a\n1\n", {"target": "a"}, "no columns for inputs"),
+        ('a,b\n1,"2\n', {}, "line 2: unexpected end of data"),
+        (b"a,b\n1,\xff\n", {}, "is no text in utf-8-sig"),
+        (gzip.compress(b"a,b\n1,2\n"), {}, "is no text in utf-8-sig"),
+    ],
+)  # fmt: skip
+def test_files_that_do_not_fit(write, text, options, message):
+    path = write(text)
+    with pytest.raises(DataError, match=message) as caught:
+        read_csv(path, **options)
+    assert str(path) in str(caught.value)
+
+
+def test_arguments_that_do_not_fit(write):
+    path = write("a,b\n1,2\n")
+    with pytest.raises(ArgumentError, match="missing is 'keep', expected 'raise'"):
+        read_csv(path, missing="keep")
+    with pytest.raises(ArgumentError, match="the target 'a' is among the columns"):
+        read_csv(path, "a", columns=["a", "b"])
+    with pytest.raises(ArgumentError, match="delimiter '::'"):
+        read_csv(path, delimiter="::")
+    with pytest.raises(DataError, match="there is no such file"):
+        read_csv(path.with_name("other.csv"))
+    with pytest.raises(DataError, match=r"cannot be read \(Is a directory\)"):
+        read_csv(path.parent)
+
+
+# NumPy's files
+@pytest.mark.parametrize("dtype", ["f4", ">f8", "i2", "?", "u1"])
+def test_npy(tmp_path, dtype):
+    array = np.arange(6).reshape(2, 3).astype(dtype)
+    np.save(tmp_path / "x.npy", np.asfortranarray(array))
+    x = read_numpy(tmp_path / "x.npy")
+    assert x.dtype.name == array.dtype.newbyteorder("=").name
+    assert x.tolist() == array.tolist()
+
+
+def test_npz(tmp_path, on_device):
+    np.savez(tmp_path / "x.npz", a=np.ones(3), b=np.zeros((2, 2), "i4"))
+    arrays = read_numpy(tmp_path / "x.npz", device=on_device)
+    assert {name: (x.shape, x.dtype) for name, x in arrays.items()} == {
+        "a": ((3,), tn.float64), "b": ((2, 2), tn.int32),
+    }  # fmt: skip
+    assert str(arrays["a"].device) == on_device
+
+
+def test_npy_that_do_not_fit(tmp_path):
+    path = tmp_path / "x.npy"
+    with pytest.raises(DataError, match="there is no such file"):
+        read_numpy(path)
+    np.save(path, np.array([{}, 1], object), allow_pickle=True)
+    with pytest.raises(DataError, match="Object arrays cannot be loaded"):
+        read_numpy(path)
+    np.save(path, np.array(["word"]))
+    with pytest.raises(DataError, match="<U4 is no dtype of tinynet's"):
+        read_numpy(path)
+    np.save(path, np.ones(100))
+    whole = path.read_bytes()
+    for size in [*range(0, 130, 7), len(whole) - 1]:
+        path.write_bytes(whole[:size])
+        with pytest.raises(DataError, match="is no whole file of NumPy's"):
+            read_numpy(path)
+
+
+def test_damaged_npz(tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez(path, a=np.ones(100))
+    whole = path.read_bytes()
+    for size in (0, 3, 50, 500, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        with pytest.raises(DataError, match="is no whole file"):
+            read_numpy(path)
+    path.write_bytes(whole[:200] + bytes([whole[200] ^ 1]) + whole[201:])
+    with pytest.raises(DataError, match="is no whole file"):
+        read_numpy(path)
