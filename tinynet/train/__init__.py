@@ -1,3 +1,16 @@
-"""Training: a loop made of parts, and what one does around it."""
+"""Training: a loop made of parts, and what one does around it.
 
-__all__: list[str] = []
+* `metrics`: numbers that say how good a model is, gathered on the device
+* `history`: `History`, what each epoch measured
+"""
+
+from tinynet.train.history import History
+from tinynet.train.metrics import Accuracy, FunctionMetric, Metric, RunningMean
+
+__all__ = [
+    "Accuracy",
+    "FunctionMetric",
+    "History",
+    "Metric",
+    "RunningMean",
+]
