@@ -5,12 +5,37 @@
 """
 
 from tinynet.train.history import History
-from tinynet.train.metrics import Accuracy, FunctionMetric, Metric, RunningMean
+from tinynet.train.metrics import (
+    F1,
+    Accuracy,
+    BinaryAccuracy,
+    ConfusionMatrix,
+    ExponentialMean,
+    FunctionMetric,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    Metric,
+    Precision,
+    Recall,
+    RSquared,
+    RunningMean,
+    TopK,
+)
 
 __all__ = [
+    "F1",
     "Accuracy",
+    "BinaryAccuracy",
+    "ConfusionMatrix",
+    "ExponentialMean",
     "FunctionMetric",
     "History",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
     "Metric",
+    "Precision",
+    "RSquared",
+    "Recall",
     "RunningMean",
+    "TopK",
 ]

@@ -13,10 +13,10 @@ from tinynet.errors import (
     ArgumentError,
     ArgumentTypeError,
     DataError,
-    MissingDependencyError,
     PartError,
     StateError,
 )
+from tinynet.viz.figures import make_figure
 
 VALIDATION = "validation_"  # what a quantity's name begins with if validation data gave it
 MODES = {"min": min, "max": max}
@@ -106,7 +106,7 @@ class History:
         quantities = list(dict.fromkeys(name.removeprefix(VALIDATION) for name in self.names))
         if not quantities:
             raise ArgumentError("History.plot: no epochs, expected at least one")
-        figure = _make_figure(len(quantities))
+        figure = make_figure("History.plot", 1, len(quantities))
         all_axes = figure.subplots(1, len(quantities), squeeze=False)
         epochs = range(1, len(self) + 1)
         for axes, quantity in zip(all_axes.flat, quantities):
@@ -192,13 +192,3 @@ def _read_row(line: list[str], names: list[str], place: str) -> dict[str, float]
         return {name: float(cell) for name, cell in zip(names[1:], line[1:]) if cell}
     except ValueError as error:
         raise DataError(f"History.from_csv: {place}: {error}") from None
-
-
-def _make_figure(columns: int) -> Any:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingDependencyError(
-            "History.plot: matplotlib is not installed, expected it: pip install 'tinynet[viz]'"
-        ) from error
-    return Figure(figsize=(4.5 * columns, 3.5), layout="constrained")

@@ -13,12 +13,24 @@ costs no Python and no wait; only `compute` reads values.
 """
 
 from tinynet.train.metrics.base import Metric
-from tinynet.train.metrics.classification import Accuracy
-from tinynet.train.metrics.means import FunctionMetric, RunningMean
+from tinynet.train.metrics.classification import Accuracy, BinaryAccuracy, TopK
+from tinynet.train.metrics.confusion import F1, ConfusionMatrix, Precision, Recall
+from tinynet.train.metrics.means import ExponentialMean, FunctionMetric, RunningMean
+from tinynet.train.metrics.regression import MeanAbsoluteError, MeanSquaredError, RSquared
 
 __all__ = [
+    "F1",
     "Accuracy",
+    "BinaryAccuracy",
+    "ConfusionMatrix",
+    "ExponentialMean",
     "FunctionMetric",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
     "Metric",
+    "Precision",
+    "RSquared",
+    "Recall",
     "RunningMean",
+    "TopK",
 ]

@@ -120,7 +120,7 @@ class Metric:
     def require_valid(self, count: int, what: str) -> None:
         """Raise if anything was counted as invalid."""
         if count:
-            raise DimError(f"{self._op}.compute: {count} targets, expected {what}")
+            raise DimError(f"{self._op}.compute: {count} invalid targets, expected {what}")
 
     def require_shape(self, what: str, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
         """Raise where shapes do not match."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tinynet.dtype import bool_, int64
-from tinynet.errors import DTypeError, ShapeError
-from tinynet.ops.creation import zeros
+from tinynet.errors import ArgumentError, DTypeError, ShapeError
+from tinynet.ops.creation import arange, zeros
 from tinynet.tensor import Tensor
 from tinynet.train.metrics.base import Metric
 from tinynet.train.metrics.sums import State
@@ -62,7 +62,7 @@ class Accuracy(_Share):
     def add(self, output: Tensor, target: Tensor) -> None:
         """Count a batch."""
         classes, invalid = self.read_classes(output, target)
-        counted = classes != self.ignore_index if target is classes else None
+        counted = None if target.is_floating_point() else classes != self.ignore_index
         if counted is not None:
             invalid = invalid & counted
         self.count(self.is_right(output, classes), counted, invalid)
@@ -84,4 +84,66 @@ class Accuracy(_Share):
         if target.dtype is bool_:
             raise DTypeError(f"{self._op}.update: target is {target.dtype}, expected class indices")
         self.require_shape("target", target.shape, (output.shape[0], *output.shape[2:]))
-        return target, (target < 0) | (target >= output.shape[1])
+        classes = target.to(int64)
+        return classes, (classes < 0) | (classes >= output.shape[1])
+
+
+class TopK(Accuracy):
+    """The share of samples whose target is among the `k` classes with the largest outputs.
+
+    Takes what `Accuracy` takes. Of equal outputs the first ones are taken, so a model that gives
+    all classes the same is right for `k` of them. A NaN is larger than all other outputs, and never
+    right. Raises `ArgumentError` where there are fewer than `k` classes.
+
+    >>> import tinynet as tn
+    >>> metric = TopK(2)
+    >>> metric.update(tn.tensor([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]]), tn.tensor([1, 2]))
+    >>> metric.name, metric.compute()
+    ('top_2_accuracy', 0.5)
+    """
+
+    def __init__(self, k: int, name: str | None = None, *, ignore_index: int = -100) -> None:
+        if k < 1:
+            raise ArgumentError(f"TopK: k must be at least 1, got {k}")
+        super().__init__(f"top_{k}_accuracy" if name is None else name, ignore_index=ignore_index)
+        self.k = k
+
+    def is_right(self, output: Tensor, classes: Tensor) -> Tensor:
+        """For each sample, whether fewer than `k` classes come before the target."""
+        n_classes = output.shape[1]
+        if n_classes < self.k:
+            raise ArgumentError(
+                f"TopK.update: output has {n_classes} classes, expected at least k={self.k}"
+            )
+        places = classes.unsqueeze(1)
+        own = output.gather(1, places.clamp(0, n_classes - 1))
+        numbers = arange(n_classes, device=output.device).reshape(1, -1, *[1] * (output.ndim - 2))
+        comes_before = (output <= own).logical_not() | ((output == own) & (numbers < places))
+        return (comes_before.sum(1) < self.k) & own.squeeze(1).isnan().logical_not()
+
+
+class BinaryAccuracy(_Share):
+    """The share of samples for which the output is above `threshold` just where the target is 1.
+
+    `output`: floats of any shape, probabilities, or scores if `threshold` is 0. `target`: zeros and
+    ones of that shape, of any dtype.
+
+    >>> import tinynet as tn
+    >>> accuracy = BinaryAccuracy()
+    >>> accuracy.update(tn.tensor([0.2, 0.7, 0.9]), tn.tensor([0.0, 0.0, 1.0]))
+    >>> round(accuracy.compute(), 3)
+    0.667
+    """
+
+    expected = "zeros and ones"
+
+    def __init__(self, threshold: float = 0.5, name: str = "accuracy") -> None:
+        super().__init__(name)
+        self.threshold = threshold
+
+    def add(self, output: Tensor, target: Tensor) -> None:
+        """Count a batch."""
+        self.require_shape("target", target.shape, output.shape)
+        is_one = target == 1
+        invalid = (is_one | (target == 0)).logical_not()
+        self.count((output > self.threshold) == is_one, None, invalid)

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from tinynet.autograd.mode import no_grad
-from tinynet.errors import ArgumentTypeError, ShapeError
+from tinynet.errors import ArgumentError, ArgumentTypeError, ShapeError
+from tinynet.ops.creation import zeros
 from tinynet.tensor import Tensor
 from tinynet.train.metrics.base import Metric
-from tinynet.train.metrics.sums import State, add_to_sum, make_sum, read_sum
+from tinynet.train.metrics.sums import State, add_to_sum, make_sum, read_sum, widest_float
 
 
 class _Mean(Metric):
@@ -55,11 +56,50 @@ class RunningMean(_Mean):
         """Take a value in."""
         with no_grad():
             self.prepare(value)
-            if value.shape != ():
-                raise ShapeError(
-                    f"{self._op}.update: value has shape {value.shape}, expected a 0-d tensor"
-                )
+            self.require_shape("value", value.shape, ())
             self.add_value(value.detach(), weight)
+
+
+class ExponentialMean(Metric):
+    """The mean of values of which older ones count less and less: `update(value)`.
+
+    `mean = beta * mean + (1 - beta) * value`, from 0 on, divided by the weight that all values have
+    together, `1 - beta**t` after t of them, without which the first means would be too small
+    (Kingma & Ba 2015, section 3). About the last `1 / (1 - beta)` values count. A NaN stays.
+
+    >>> import tinynet as tn
+    >>> mean = ExponentialMean(beta=0.5)
+    >>> for value in (4.0, 1.0):
+    ...     mean.update(tn.tensor(value))
+    >>> mean.compute()
+    2.0
+    """
+
+    def __init__(self, beta: float = 0.98, name: str = "exponential_mean") -> None:
+        super().__init__(name)
+        if not 0 <= beta < 1:
+            raise ArgumentError(f"ExponentialMean: beta must be in [0, 1), got {beta}")
+        self.beta = beta
+
+    def make_state(self, device: str | None) -> State:
+        """The mean before the correction, and the weight of its values."""
+        dtype = widest_float(device)
+        return {name: zeros((), dtype=dtype, device=device) for name in ("mean", "weight")}
+
+    def update(self, value: Tensor) -> None:  # type: ignore[override]
+        """Take a value in, a 0-d tensor."""
+        with no_grad():
+            self.prepare(value)
+            self.require_shape("value", value.shape, ())
+            mean, weight = self.state["mean"], self.state["weight"]
+            mean.mul_(self.beta).add_(value.detach().to(mean.dtype) * (1 - self.beta))
+            weight.mul_(self.beta).add_(1 - self.beta)
+
+    def compute(self) -> float:
+        """The mean. Raises `StateError` before the first value."""
+        weight = self.state["weight"].item() if self.state else 0.0
+        self.require_updates(weight)
+        return float(self.state["mean"].item() / weight)
 
 
 class FunctionMetric(_Mean):
