@@ -25,7 +25,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -44,7 +44,15 @@ MOST_KEPT = 32  # recordings of one function that are kept
 MOST_SEEN = 4096  # signatures of one function that are remembered
 
 
-def jit(function: Callable[..., Any]) -> Jitted:
+@overload
+def jit(function: Callable[..., Any], *, warm_up: bool = True) -> Jitted: ...
+
+
+@overload
+def jit(*, warm_up: bool = True) -> Callable[[Callable[..., Any]], Jitted]: ...
+
+
+def jit(function: Callable[..., Any] | None = None, *, warm_up: bool = True) -> Any:
     """Make a function fast by recording what it does; also a decorator, of methods too.
 
     Arguments are tensors and NumPy arrays (which arrive as tensors), also in tuples, lists and
@@ -53,17 +61,24 @@ def jit(function: Callable[..., Any]) -> Jitted:
     read and write them where they are. The results are new tensors without a graph, so `backward`
     belongs into the function. Raises `RecordingError` where the function cannot be recorded:
     because it reads values, or leaves tensors in Python objects other than `.grad`.
+
+    The first call of a kind runs without being recorded, since it often makes state, such as an
+    optimiser's, and may be the only one. Not so with `warm_up=False`: then all calls that find
+    their state there run the same kernels, those of the recording, and so give the same bits.
     """
+    if function is None:
+        return functools.partial(jit, warm_up=warm_up)
     if not callable(function):
         raise ArgumentTypeError(f"jit: expected a function, got {type(function).__name__}")
-    return Jitted(function)
+    return Jitted(function, warm_up)
 
 
 class Jitted:
     """A function that is recorded. `tape` is what was recorded last, for people to print."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], warm_up: bool = True) -> None:
         functools.update_wrapper(self, function, updated=())
+        self.warm_up = warm_up
         self.__name__ = getattr(function, "__name__", type(function).__name__)
         self.function = function
         self.recordings: dict[Any, list[Recording]] = {}
@@ -87,7 +102,7 @@ class Jitted:
             return self
         found = self.bound.get(id(instance))
         if found is None or found[0]() is not instance:
-            method = Jitted(_Method(self.function, instance))
+            method = Jitted(_Method(self.function, instance), self.warm_up)
             found = self.bound[id(instance)] = weakref.ref(instance), method
             weakref.finalize(instance, self.bound.pop, id(instance), None)
         return found[1]
@@ -130,7 +145,7 @@ class Jitted:
                 f"jit: an input of {self.__name__} has a graph, into which replays cannot reach; "
                 "detach() it, or compute it inside"
             )
-        if key not in self.seen:
+        if self.warm_up and key not in self.seen:
             if len(self.seen) > MOST_SEEN:
                 self.seen.clear()
             self.seen.add(key)

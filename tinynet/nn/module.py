@@ -222,6 +222,10 @@ class Module(hooks.Hooked):
 
     def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
         """Put `module` in the place of a dotted name: of one that is there, if `strict`."""
+        if not isinstance(module, Module):
+            raise ArgumentTypeError(
+                f"set_submodule: {target!r}: got {type(module).__name__}, expected a Module"
+            )
         path, _, name = target.rpartition(".")
         owner = self.get_submodule(path)
         if not name or (strict and name not in dict(owner.own_children())):

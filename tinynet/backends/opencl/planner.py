@@ -11,6 +11,7 @@ from collections.abc import Callable
 from math import prod
 from typing import Any, NamedTuple
 
+from tinynet import determinism
 from tinynet.backends.opencl import (
     codegen,
     convolution,
@@ -318,7 +319,8 @@ class Planner:
         inner = 1 if spec.kind == "map" else prod(space.sizes[space.n_outer :])
         if spec in self.kernels or not interpreter.can_interpret(self.device, spec, points, inner):
             return self.kernel(spec)
-        if self.uses.get(spec, 0) >= self.patience or self.is_built(spec):
+        is_hot = self.uses.get(spec, 0) >= self.patience or determinism.choice.is_on
+        if is_hot or self.is_built(spec):
             return self.kernel(spec)
         program = self.programs.get(spec)
         if program is None:
@@ -342,7 +344,7 @@ class Planner:
         assert plan.cold is not None
         spec = plan.cold.spec
         self.uses[spec] = self.uses.get(spec, 0) + 1
-        if self.uses[spec] <= self.patience:
+        if self.uses[spec] <= self.patience and not determinism.choice.is_on:
             return plan
         return plan._replace(kernel=self.kernel(spec), cold=None)
 
