@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
 from collections.abc import Iterator, Mapping
@@ -16,10 +17,14 @@ from tinynet.errors import (
     PartError,
     StateError,
 )
+from tinynet.files import replacing
 from tinynet.viz.figures import make_figure
 
+EPOCH = "epoch"
 VALIDATION = "validation_"  # what a quantity's name begins with if validation data gave it
 MODES = {"min": min, "max": max}
+DOTTED = 30  # epochs from which on curves have no dots
+COLUMNS = 3  # quantities beside each other in a figure
 SHOWN = 20  # rows that a table shows: the first and the last ones
 
 
@@ -47,11 +52,16 @@ class History:
         self.rows: list[dict[str, float]] = []
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Add an epoch. Values are kept as floats."""
+        """Add an epoch. Values are kept as floats; a name is of printable characters."""
         values = {}
         for name, value in row.items():
             if not isinstance(name, str):
                 raise ArgumentTypeError(f"History.append: the name {name!r}, expected a string")
+            if not name or not name.isprintable() or name == EPOCH:
+                raise ArgumentError(
+                    f"History.append: the name {name!r}, expected printable characters, and not "
+                    f"{EPOCH!r}, which is the row's number"
+                )
             try:
                 values[name] = float(value)
             except (TypeError, ValueError):
@@ -81,7 +91,10 @@ class History:
         return iter(self.rows)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, History) and repr(self.rows) == repr(other.rows)  # NaN is NaN
+        if not isinstance(other, History):
+            return NotImplemented
+        ours, theirs = ([sorted(row.items()) for row in each.rows] for each in (self, other))
+        return repr(ours) == repr(theirs)  # NaN is NaN
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -106,13 +119,18 @@ class History:
         quantities = list(dict.fromkeys(name.removeprefix(VALIDATION) for name in self.names))
         if not quantities:
             raise ArgumentError("History.plot: no epochs, expected at least one")
-        figure = make_figure("History.plot", 1, len(quantities))
-        all_axes = figure.subplots(1, len(quantities), squeeze=False)
-        epochs = range(1, len(self) + 1)
+        columns = min(len(quantities), COLUMNS)
+        rows = -(-len(quantities) // columns)
+        figure = make_figure("History.plot", rows, columns)
+        all_axes = figure.subplots(rows, columns, squeeze=False)
+        for axes in all_axes.flat[len(quantities) :]:
+            axes.set_axis_off()
         for axes, quantity in zip(all_axes.flat, quantities):
             for name, label in ((quantity, "training"), (VALIDATION + quantity, "validation")):
                 if name in self:
-                    axes.plot(epochs, self[name], label=label, marker="." if len(self) < 30 else "")
+                    points = [(x, y) for x, y in enumerate(self[name], 1) if not math.isnan(y)]
+                    marker = "." if len(points) < DOTTED else ""
+                    axes.plot(*zip(*points), label=label, marker=marker)
             axes.set(title=quantity, xlabel="epoch")
             axes.xaxis.get_major_locator().set_params(integer=True)
             if VALIDATION + quantity in self:
@@ -123,30 +141,37 @@ class History:
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write a table: the names, then a line per epoch, empty where a row has no value."""
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(["epoch", *self.names])
-            for i, row in enumerate(self.rows):
-                cells = [repr(row[name]) if name in row else "" for name in self.names]
-                table.writerow([i + 1, *cells])
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow([EPOCH, *self.names])
+        for i, row in enumerate(self.rows):
+            cells = [repr(row[name]) if name in row else "" for name in self.names]
+            table.writerow([i + 1, *cells])
+        with replacing(path, durable=False) as partial:
+            partial.write_bytes(text.getvalue().encode())
 
     @classmethod
     def from_csv(cls, path: str | os.PathLike[str]) -> History:
         """What `to_csv` wrote, exactly. Raises `DataError` for other files."""
         try:
-            text = Path(path).read_text(encoding="utf-8")
+            text = Path(path).read_bytes().decode()  # line ends as they are
         except OSError as error:
             raise DataError(
                 f"History.from_csv: {path}: {error.strerror}, expected a table"
             ) from error
         except UnicodeDecodeError as error:
             raise DataError(f"History.from_csv: {path}: {error}, expected UTF-8 text") from error
-        lines = list(csv.reader(text.splitlines()))
-        if not lines or lines[0][:1] != ["epoch"]:
+        lines = list(csv.reader(io.StringIO(text, newline="")))
+        if not lines or lines[0][:1] != [EPOCH]:
             raise DataError(f"History.from_csv: {path}: no line of names, expected 'epoch,...'")
+        for i, name in enumerate(lines[0]):
+            if name in lines[0][:i]:
+                raise DataError(
+                    f"History.from_csv: {path}: {name!r} twice, expected names that differ"
+                )
         history = cls()
         for number, line in enumerate(lines[1:], start=2):
-            history.rows.append(_read_row(line, lines[0], f"{path}, line {number}"))
+            history.append(_read_row(line, lines[0], f"{path}, line {number}"))
         return history
 
     def state_dict(self) -> dict[str, Any]:
@@ -159,14 +184,16 @@ class History:
             raise StateError(
                 f"History.load_state_dict: got the keys {sorted(state_dict)}, expected 'rows'"
             )
-        self.rows = [dict(row) for row in state_dict["rows"]]
+        self.rows = []
+        for row in state_dict["rows"]:
+            self.append(row)
 
     def __repr__(self) -> str:
         """A table; of a long one the first and the last rows."""
         names = self.names
         if not names:
             return f"History: {len(self)} epochs"
-        cells = [["epoch", *names]]
+        cells = [[EPOCH, *names]]
         for i, row in enumerate(self.rows):
             cells.append([str(i + 1), *(_shown(row.get(name)) for name in names)])
         if len(cells) > SHOWN + 1:

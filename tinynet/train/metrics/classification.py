@@ -118,8 +118,8 @@ class TopK(Accuracy):
         places = classes.unsqueeze(1)
         own = output.gather(1, places.clamp(0, n_classes - 1))
         numbers = arange(n_classes, device=output.device).reshape(1, -1, *[1] * (output.ndim - 2))
-        comes_before = (output <= own).logical_not() | ((output == own) & (numbers < places))
-        return (comes_before.sum(1) < self.k) & own.squeeze(1).isnan().logical_not()
+        comes_before = (output <= own).logical_not() | (output.eq(own) & (numbers < places))
+        return comes_before.sum(1).lt(self.k) & own.squeeze(1).isnan().logical_not()
 
 
 class BinaryAccuracy(_Share):

@@ -45,7 +45,7 @@ class ConfusionMatrix(Metric):
     def __init__(
         self,
         n_classes: int,
-        name: str = "accuracy",
+        name: str = "matrix_accuracy",
         *,
         threshold: float = 0.5,
         ignore_index: int = -100,
@@ -241,4 +241,5 @@ class F1(_Averaged):
 
 def _divide(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
     """`part / whole`, 0 where that is 0 / 0."""
-    return part / np.maximum(whole, 1)
+    quotient: NDArray[np.float64] = part / np.maximum(whole, 1)
+    return quotient

@@ -85,8 +85,8 @@ class RSquared(Metric):
     all targets are equal it is 1 if all outputs are right, else 0. Of a single sample it is NaN.
 
     The mean is not known before the last batch. Instead the spreads of batches around their own
-    means are joined (Chan, Golub & LeVeque 1983, eq. 2.1), of targets less the first batch's mean,
-    which does without the difference of two large numbers.
+    means are joined (Chan, Golub & LeVeque 1983, eq. 2.1), which does without the difference of two
+    large numbers. All targets are taken less the very first one: equal ones have no spread then.
 
     >>> import tinynet as tn
     >>> score = RSquared()
@@ -102,7 +102,7 @@ class RSquared(Metric):
         self.n_outputs = n_outputs
 
     def make_state(self, device: str | None) -> State:
-        """Of the targets: count, first mean, mean beyond that, spread; and the outputs' errors."""
+        """Of the targets: count, the first, mean beyond that, spread; and the outputs' errors."""
         shape, dtype = (self.n_outputs,), widest_float(device)
         return {
             "count": zeros((), dtype=int64, device=device),
@@ -123,7 +123,7 @@ class RSquared(Metric):
         y = target.reshape(n, -1).to(mean.dtype)
         gap = y - output.reshape(n, -1).to(mean.dtype)
         add_to_sum(self.state, "error", gap.square().sum(0))
-        shift.copy_(where(count == 0, y.mean(0), shift))
+        shift.copy_(where(count == 0, y[0], shift))
         y = y - shift
         own_mean = y.mean(0)
         own_spread = (y - own_mean).square().sum(0)
