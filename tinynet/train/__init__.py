@@ -2,6 +2,7 @@
 
 * `metrics`: numbers that say how good a model is, gathered on the device
 * `history`: `History`, what each epoch measured
+* `uncertainty`: how sure a network is, by Monte Carlo dropout
 """
 
 from tinynet.train.history import History
@@ -21,12 +22,14 @@ from tinynet.train.metrics import (
     RunningMean,
     TopK,
 )
+from tinynet.train.uncertainty import DropoutSamples, monte_carlo_dropout
 
 __all__ = [
     "F1",
     "Accuracy",
     "BinaryAccuracy",
     "ConfusionMatrix",
+    "DropoutSamples",
     "ExponentialMean",
     "FunctionMetric",
     "History",
@@ -38,4 +41,5 @@ __all__ = [
     "Recall",
     "RunningMean",
     "TopK",
+    "monte_carlo_dropout",
 ]

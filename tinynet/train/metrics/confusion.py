@@ -143,7 +143,7 @@ class ConfusionMatrix(Metric):
         shown = shares if normalize else counts
         figure = make_figure(f"{self._op}.draw", 1, 1)
         if n > 8:
-            figure.set_size_inches(*2 * [min(0.5 * n, 12.0)])
+            figure.set_size_inches(*2 * [min(0.5 * n, 10.0)])
         axes = figure.subplots()
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)  # colours compare within a row
         labels = range(n) if names is None else names
