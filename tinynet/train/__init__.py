@@ -2,9 +2,11 @@
 
 * `metrics`: numbers that say how good a model is, gathered on the device
 * `history`: `History`, what each epoch measured
+* `checking`: `gradient_check` of a whole model
 * `uncertainty`: how sure a network is, by Monte Carlo dropout
 """
 
+from tinynet.train.checking import GradientReport, gradient_check
 from tinynet.train.history import History
 from tinynet.train.metrics import (
     F1,
@@ -32,6 +34,7 @@ __all__ = [
     "DropoutSamples",
     "ExponentialMean",
     "FunctionMetric",
+    "GradientReport",
     "History",
     "MeanAbsoluteError",
     "MeanSquaredError",
@@ -41,5 +44,6 @@ __all__ = [
     "Recall",
     "RunningMean",
     "TopK",
+    "gradient_check",
     "monte_carlo_dropout",
 ]

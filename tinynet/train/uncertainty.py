@@ -76,7 +76,7 @@ def dropping(model: Module, also: Sequence[type[Module]] = ()) -> Iterator[None]
 
     See `monte_carlo_dropout` for what drops, and for `also`.
     """
-    found = [x for x in model.modules() if _drops(x) or isinstance(x, tuple(also))]
+    found = [x for x in model.modules() if drops(x) or isinstance(x, tuple(also))]
     if not found:
         raise ArgumentError(
             "monte_carlo_dropout: no module of the model drops anything, expected a dropout layer "
@@ -88,11 +88,12 @@ def dropping(model: Module, also: Sequence[type[Module]] = ()) -> Iterator[None]
         yield
 
 
-def _drops(module: Any) -> bool:
+def drops(module: Any) -> bool:
     """Whether training mode means dropout, and nothing else, for a module."""
     if isinstance(module, LAYERS):
         return bool(module.p > 0)
-    return isinstance(module, WITH_DROPOUT) and bool(module.dropout > 0)
+    has_place = getattr(module, "num_layers", 2) > 1  # an RNN's dropout is between layers
+    return isinstance(module, WITH_DROPOUT) and has_place and bool(module.dropout > 0)
 
 
 class DropoutSamples:
@@ -136,9 +137,9 @@ class DropoutSamples:
         return _entropy(self.samples, place + 1).mean(0)
 
     def mutual_information(self, dim: int = 1) -> Tensor:
-        """`entropy - expected_entropy`: of prediction and network (Houlsby et al. 2011).
+        """`entropy - expected_entropy`: of prediction and network (Houlsby et al. 2011, eq. 2).
 
-        0 where all networks give the same probabilities, whatever these are. arXiv:1112.5745, eq. 2.
+        0 where all networks give the same probabilities, whatever these are.
         """
         return (self.entropy(dim) - self.expected_entropy(dim)).clamp(min=0)
 
