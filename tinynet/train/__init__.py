@@ -1,3 +1,49 @@
-"""Training: a loop made of parts, and what one does around it."""
+"""Training: a loop made of parts, and what one does around it.
 
-__all__: list[str] = []
+* `metrics`: numbers that say how good a model is, gathered on the device
+* `history`: `History`, what each epoch measured
+* `checking`: `gradient_check` of a whole model
+* `uncertainty`: how sure a network is, by Monte Carlo dropout
+"""
+
+from tinynet.train.checking import GradientReport, gradient_check
+from tinynet.train.history import History
+from tinynet.train.metrics import (
+    F1,
+    Accuracy,
+    BinaryAccuracy,
+    ConfusionMatrix,
+    ExponentialMean,
+    FunctionMetric,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    Metric,
+    Precision,
+    Recall,
+    RSquared,
+    RunningMean,
+    TopK,
+)
+from tinynet.train.uncertainty import DropoutSamples, monte_carlo_dropout
+
+__all__ = [
+    "F1",
+    "Accuracy",
+    "BinaryAccuracy",
+    "ConfusionMatrix",
+    "DropoutSamples",
+    "ExponentialMean",
+    "FunctionMetric",
+    "GradientReport",
+    "History",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "Metric",
+    "Precision",
+    "RSquared",
+    "Recall",
+    "RunningMean",
+    "TopK",
+    "gradient_check",
+    "monte_carlo_dropout",
+]

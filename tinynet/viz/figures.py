@@ -29,7 +29,7 @@ def draw_images(images: Mapping[str, NDArray[Any]], columns: int | None = None) 
             f"draw_images: {n} images in {columns} columns, expected at least one of each"
         )
     rows = -(-n // columns)
-    figure = _make_figure("draw_images", rows, columns)
+    figure = make_figure("draw_images", rows, columns)
     all_axes = figure.subplots(rows, columns, squeeze=False)
     for axes in all_axes.flat:
         axes.set_axis_off()
@@ -55,7 +55,7 @@ def draw_occlusion(
             f"draw_occlusion: the image is {tuple(image.shape)} and the scores are {scores.shape}, "
             "expected (channels, height, width) and (rows, columns)"
         )
-    figure = _make_figure("draw_occlusion", 1, 2)
+    figure = make_figure("draw_occlusion", 1, 2)
     plain, covered = figure.subplots(1, 2, sharex=True, sharey=True)
     for axes in (plain, covered):
         axes.imshow(tile(stretch(image[None])), cmap="gray", interpolation="nearest")
@@ -95,7 +95,7 @@ def plot_schedules(schedules: LRScheduler | Mapping[str, LRScheduler], steps: in
     """
     if isinstance(schedules, LRScheduler):
         schedules = {type(schedules).__name__: schedules}
-    figure = _make_figure("plot_schedules", 1, 2)
+    figure = make_figure("plot_schedules", 1, 2)
     axes = figure.subplots()
     for title, schedule in schedules.items():
         n = len(schedule.optimizer.param_groups)
@@ -122,7 +122,11 @@ def save_grid(
     draw_images({title: tile(stretch(images, is_signed), columns)}).savefig(path)
 
 
-def _make_figure(op: str, rows: int, columns: int) -> Any:
+def make_figure(op: str, rows: int, columns: int) -> Any:
+    """An empty figure with room for `rows` times `columns` images; `op` names the one who asks.
+
+    Raises `MissingDependencyError` where matplotlib is not installed.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
