@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from tinynet.data.augmentation.checks import Value
 from tinynet.data.augmentation.resampling import computing_dtype, sample
+from tinynet.dtype import DType
 from tinynet.ops.creation import arange
 from tinynet.tensor import Tensor
 
@@ -28,12 +29,12 @@ class AffineMap(NamedTuple):
         """The map of this transform followed by another one."""
         a, b = self, other
         return AffineMap(
-            a.yy * b.yy + a.yx * b.xy,
-            a.yy * b.yx + a.yx * b.xx,
-            a.xy * b.yy + a.xx * b.xy,
-            a.xy * b.yx + a.xx * b.xx,
-            a.yy * b.y + a.yx * b.x + a.y,
-            a.xy * b.y + a.xx * b.x + a.x,
+            _sum(_product(a.yy, b.yy), _product(a.yx, b.xy)),
+            _sum(_product(a.yy, b.yx), _product(a.yx, b.xx)),
+            _sum(_product(a.xy, b.yy), _product(a.xx, b.xy)),
+            _sum(_product(a.xy, b.yx), _product(a.xx, b.xx)),
+            _sum(_product(a.yy, b.y), _product(a.yx, b.x), a.y),
+            _sum(_product(a.xy, b.y), _product(a.xx, b.x), a.x),
         )
 
 
@@ -86,18 +87,20 @@ def warp(
     """
     height, width = images.shape[2:]
     dtype = computing_dtype(images.dtype)
-    rows = _centred(height, images).reshape(1, 1, height, 1)
-    columns = _centred(width, images).reshape(1, 1, 1, width)
+    rows: Value = _centred(height, images).reshape(1, 1, height, 1)
+    columns: Value = _centred(width, images).reshape(1, 1, 1, width)
     if displacements is not None:
         rows = rows + displacements[:, 0:1].to(dtype)
         columns = columns + displacements[:, 1:2].to(dtype)
     yy, yx, xy, xx, y, x = (_for_pixels(value, dtype) for value in map_)
-    return sample(
-        images,
-        rows * yy + (y + (height - 1) / 2) + columns * yx,
-        rows * xy + (x + (width - 1) / 2) + columns * xx,
-        order, mode, cval,
-    )  # fmt: skip
+    # half a pixel, where the middle is between two
+    y, x = _sum(y, (height - 1) % 2 / 2), _sum(x, (width - 1) % 2 / 2)
+    places = (
+        _sum(_sum(_product(rows, yy), y), _product(columns, yx)),
+        _sum(_sum(_product(rows, xy), x), _product(columns, xx)),
+    )
+    origin = (height - 1) // 2, (width - 1) // 2
+    return sample(images, *places, order, mode, cval, origin)  # type: ignore[arg-type]
 
 
 def _centred(size: int, like: Tensor) -> Tensor:
@@ -106,5 +109,23 @@ def _centred(size: int, like: Tensor) -> Tensor:
     return arange(size, dtype=computing_dtype(like.dtype), device=like.device) - half
 
 
-def _for_pixels(value: Value, dtype: object) -> Value:
+def _for_pixels(value: Value, dtype: DType) -> Value:
     return value.to(dtype).reshape(-1, 1, 1, 1) if isinstance(value, Tensor) else value
+
+
+# Most entries of most maps are 0 or 1: nothing is computed with these.
+def _product(a: Value, b: Value) -> Value:
+    for one, other in ((a, b), (b, a)):
+        if not isinstance(one, Tensor) and one in (0, 1):
+            return other if one == 1 else 0.0
+    return a * b
+
+
+def _sum(*values: Value) -> Value:
+    total: Value = 0.0
+    for value in values:
+        if isinstance(total, Tensor) or total != 0:
+            total = total if not isinstance(value, Tensor) and value == 0 else total + value
+        else:
+            total = value
+    return total

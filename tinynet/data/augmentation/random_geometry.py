@@ -63,19 +63,12 @@ class RandomAffine(Warp):
     def draw(self, images: Tensor, generator: Generator | None) -> tuple[AffineMap, None]:
         """An affine map for each image."""
         height, width = images.shape[2:]
-        x, y = self.translate
-        shifts = (-x * width, x * width), (-y * height, y * height)
-
-        def pair(ranges: Ranges) -> Any:
-            return tuple([draw_uniform(*range_, images, generator) for range_ in ranges])
-
-        angle = draw_uniform(*self.degrees, images, generator)
-        shift = pair(shifts)
-        if self.scale[1] is None:
-            factor: Any = draw_uniform(*self.scale[0], images, generator)
-        else:
-            factor = pair((self.scale[0], self.scale[1]))
-        return affine_map(self._name, images, angle, shift, factor, pair(self.shear)), None
+        x, y = self.translate[0] * width, self.translate[1] * height
+        ranges = [self.degrees, (-x, x), (-y, y), *self.shear, *self.scale]
+        angle, right, down, shear_x, shear_y, *factors = draw_uniform(ranges, images, generator)
+        pair = factors[0], factors[-1]  # one factor is for both
+        map_ = affine_map(self._name, images, angle, (right, down), pair, (shear_x, shear_y))
+        return map_, None
 
 
 def _symmetric(op: str, name: str, value: Any) -> Range:
@@ -101,35 +94,36 @@ def _check_fractions(op: str, value: Any) -> Range:
     return x, y
 
 
-def _check_factors(op: str, value: Any) -> tuple[Range, Range | None]:
+def _check_factors(op: str, value: Any) -> tuple[Range, ...]:
+    """One range for both directions, or two."""
     if value is None:
-        return (1.0, 1.0), None
-    first, second = _split(op, "scale", value)
-    for low, _ in (first, second or first):
+        return ((1.0, 1.0),)
+    ranges = _split(op, "scale", value)
+    for low, _ in ranges:
         check_positive(op, "scale", low)
-    return first, second
+    return ranges
 
 
 def _check_shear(op: str, value: Any) -> Ranges:
     if value is None:
         return FIXED, FIXED
     if not isinstance(value, Sequence):
-        return _symmetric(op, "shear", value), FIXED
-    first, second = _split(op, "shear", value)
-    for bound in (*first, *(second or FIXED)):
+        first, second = _symmetric(op, "shear", value), FIXED
+    else:
+        first, second = (*_split(op, "shear", value), FIXED)[:2]
+    for bound in (*first, *second):
         if abs(bound) >= 90:
             raise ArgumentError(f"{op}: shear is {value!r:.60}, expected less than 90 degrees")
-    return first, second or FIXED
+    return first, second
 
 
-def _split(op: str, name: str, value: Any) -> tuple[Range, Range | None]:
+def _split(op: str, name: str, value: Any) -> tuple[Range, ...]:
     """Two numbers as a range, four as two ranges."""
     if not isinstance(value, Sequence) or isinstance(value, str) or len(value) not in (2, 4):
         raise ArgumentTypeError(
             f"{op}: {name} is {value!r:.60}, expected (low, high), or four numbers for x and y"
         )
-    first = check_range(op, name, value[:2])
-    return first, check_range(op, name, value[2:]) if len(value) == 4 else None
+    return tuple([check_range(op, name, value[i : i + 2]) for i in range(0, len(value), 2)])
 
 
 class RandomRotation(RandomAffine):

@@ -50,12 +50,11 @@ class ColorJitter(Transform):
 
     def change(self, images: Tensor, generator: Generator | None) -> Tensor:
         """The images with other brightness, then other contrast."""
-        for adjust, factors in (
-            (pixels.adjust_brightness, self.brightness),
-            (pixels.adjust_contrast, self.contrast),
-        ):
-            if factors != (1.0, 1.0):
-                images = adjust(images, draw_uniform(*factors, images, generator), self.limits)
+        brightness, contrast = draw_uniform([self.brightness, self.contrast], images, generator)
+        if self.brightness != (1.0, 1.0):
+            images = pixels.adjust_brightness(images, brightness, self.limits)
+        if self.contrast != (1.0, 1.0):
+            images = pixels.adjust_contrast(images, contrast, self.limits)
         return images
 
 

@@ -11,8 +11,8 @@ says what lies outside of the image a b c d, in SciPy's words:
 * "mirror": d c b | a b c d | c b a
 * "grid-wrap": b c d | a b c d | a b c
 
-Pixels are read by one flat index for each place: the image is padded by the pixels that its mode
-puts next to it, so that all four neighbours lie at fixed distances from the first.
+Places are first folded into the image, or into one with a border of what its mode puts next to it.
+Then all four neighbours are inside, at fixed distances in memory, and one flat index serves them.
 """
 
 from typing import Any
@@ -26,12 +26,7 @@ from tinynet.ops.operands import as_number, require_same_device, require_tensor
 from tinynet.ops.padding import pad
 from tinynet.tensor import Tensor
 
-PADDING = {  # the mode of `pad` that gives the pixels around the image, once places are folded
-    "constant": "replicate", "grid-constant": "constant", "nearest": "replicate",
-    "reflect": "replicate", "mirror": "replicate", "grid-wrap": "circular",
-}  # fmt: skip
-MODES = tuple(PADDING)
-MARGIN = 1, 2  # pixels of padding before and behind: places lie within -1 and `size`
+MODES = ("constant", "grid-constant", "nearest", "reflect", "mirror", "grid-wrap")
 
 
 def map_coordinates(
@@ -84,71 +79,84 @@ def computing_dtype(dtype: DType) -> DType:
 
 
 def sample(
-    images: Tensor, rows: Tensor, columns: Tensor, order: int, mode: str, cval: float
+    images: Tensor,
+    rows: Tensor,
+    columns: Tensor,
+    order: int,
+    mode: str,
+    cval: float,
+    origin: tuple[int, int] = (0, 0),
 ) -> Tensor:
-    """The images at places, rows and columns that broadcast to (n, 1, h, w)."""
-    height, width = images.shape[2:]
-    inside = None
-    if mode == "constant":
-        inside = _is_inside(rows, height) & _is_inside(columns, width)
-    padded = _padded(images.to(rows.dtype), mode, cval)
-    i, down = _split(_folded(rows, height, mode), height, order)
-    j, right = _split(_folded(columns, width, mode), width, order)
+    """The images at rows and columns that broadcast to (n, 1, h, w), counted from pixel `origin`.
+
+    Places that are counted from the middle are smaller numbers, and so more precise ones.
+    """
+    top, left = -origin[0], -origin[1]
+    source = _with_border(images.to(rows.dtype), mode, cval)
+    border = 1 if mode == "grid-constant" else 0
+    i, down = _first_pixel(rows, top - border, source.shape[2], order, mode)
+    j, right = _first_pixel(columns, left - border, source.shape[3], order, mode)
     if order == 0:
-        y = _taps(padded, i, j, ((0, 0),))[0]
+        (y,) = _pixels(source, i, j, ((0, 0),))
     else:
-        a, b, c, d = _taps(padded, i, j, ((0, 0), (0, 1), (1, 0), (1, 1)))
+        a, b, c, d = _pixels(source, i, j, ((0, 0), (0, 1), (1, 0), (1, 1)))
         above, below = a + (b - a) * right, c + (d - c) * right
         y = above + (below - above) * down
-    if inside is not None:
-        y = where(inside, y, float(cval))
+    if mode == "constant":
+        height, width = images.shape[2:]
+        is_inside = _is_inside(rows, top, height) & _is_inside(columns, left, width)
+        y = where(is_inside, y, float(cval))
     return y.to(images.dtype)
 
 
-def _is_inside(places: Tensor, size: int) -> Tensor:
-    """Whether places lie between the outermost pixels' centres, but for rounding."""
-    rounding = 4 * size * finfo(places.dtype).eps
-    return (places >= -rounding) & (places <= size - 1 + rounding)
-
-
-def _folded(places: Tensor, size: int, mode: str) -> Tensor:
-    """Places within the image, or next to it, where the same is to be seen."""
-    if mode == "grid-wrap":
-        return places - (places / size).floor() * size
+def _with_border(images: Tensor, mode: str, cval: float) -> Tensor:
+    """Images of at least two pixels each way, with a border where a mode interpolates into it."""
+    for dim in (2, 3):
+        if images.shape[dim] == 1 and mode != "grid-constant":
+            images = images.repeat_interleave(2, dim)
     if mode == "grid-constant":
-        return places.clamp(-1, size)
-    if mode == "mirror":
-        half = max(size - 1, 1)
-        places = places.abs()
-        places = places - (places / (2 * half)).floor() * (2 * half)
-        places = half - (places - half).abs()
-    elif mode == "reflect":
-        places = (places + 0.5).abs()
-        places = places - (places / (2 * size)).floor() * (2 * size)
-        places = (size - 0.5) - (places - size).abs()
-    return places.clamp(0, size - 1)
+        return pad(images, (1, 1, 1, 1), "constant", float(cval))
+    if mode == "grid-wrap":
+        return pad(images, (0, 1, 0, 1), "circular")
+    return images
 
 
-def _split(places: Tensor, size: int, order: int) -> tuple[Tensor, Tensor]:
-    """Each place's first pixel, counted in the padded image, and the share of the next one."""
-    first = (places + 0.5 if order == 0 else places).floor()
-    before, _ = MARGIN
-    return first.to(int32).clamp(-1, size) + before, places - first
+def _is_inside(places: Tensor, low: int, size: int) -> Tensor:
+    """Whether places lie between the outermost pixels' centres, but for rounding."""
+    rounding = size * finfo(places.dtype).eps
+    return (places >= low - rounding) & (places <= low + size - 1 + rounding)
 
 
-def _padded(images: Tensor, mode: str, cval: float) -> Tensor:
-    before, behind = MARGIN
-    widths = (before, behind, before, behind)
-    if PADDING[mode] == "constant":
-        return pad(images, widths, "constant", float(cval))
-    if PADDING[mode] == "circular":  # which has no more pixels than there are
-        for dim, size in ((2, images.shape[2]), (3, images.shape[3])):
-            if size < behind:
-                images = images.repeat_interleave(behind, dim)
-    return pad(images, widths, PADDING[mode])
+def _folded(places: Tensor, low: int, size: int, mode: str) -> Tensor:
+    """Places between the outermost pixels' centres, `low` and `low + size - 1`, that look alike."""
+    if mode == "grid-wrap":  # of which the last pixel is the first one again
+        return _remainder(places - low, size - 1) + low
+    if mode == "reflect":
+        distance = size - _remainder(places + (0.5 - low), 2 * size)
+        places = (low + size - 0.5) - distance.abs()
+    elif mode == "mirror":
+        distance = (size - 1) - _remainder(places - low, 2 * (size - 1))
+        places = (low + size - 1) - distance.abs()
+    return places.clamp(low, low + size - 1)
 
 
-def _taps(
+def _remainder(places: Tensor, period: int) -> Tensor:
+    return places - (places / period).floor() * period
+
+
+def _first_pixel(
+    places: Tensor, low: int, size: int, order: int, mode: str
+) -> tuple[Tensor, Tensor]:
+    """The index of the pixel nearest to places, or else of the one before; the next one's share."""
+    places = _folded(places, low, size, mode)
+    if order == 0:
+        first, last = (places + 0.5).floor(), size - 1
+    else:
+        first, last = places.floor().clamp(max=low + size - 2), size - 2
+    return (first.to(int32) - low).clamp(0, last), places - first
+
+
+def _pixels(
     images: Tensor, rows: Tensor, columns: Tensor, steps: tuple[tuple[int, int], ...]
 ) -> list[Tensor]:
     """The pixels that lie `steps` down and right of (rows, columns)."""

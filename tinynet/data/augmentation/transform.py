@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any, overload
 
-from tinynet.data.augmentation.checks import check_chance, check_images
+from tinynet.data.augmentation.checks import Value, check_chance, check_images
 from tinynet.data.augmentation.mapping import AffineMap, warp
 from tinynet.data.augmentation.resampling import check_resampling, computing_dtype
 from tinynet.errors import ArgumentTypeError, ShapeError
 from tinynet.ops.arithmetic import where
-from tinynet.ops.random import Generator, rand, uniform
+from tinynet.ops.random import Generator, rand
 from tinynet.tensor import Tensor
 
 Batch = list[Any]  # the images (n, channels, height, width), then what belongs to them
@@ -182,12 +182,16 @@ def draw_choice(p: float, images: Tensor, generator: Generator | None) -> Tensor
 
 
 def draw_uniform(
-    low: float, high: float, images: Tensor, generator: Generator | None
-) -> float | Tensor:
-    """For each image a number between `low` and `high`; one number if these are the same."""
-    if low == high:
-        return low
-    dtype = computing_dtype(images.dtype)
-    return uniform(
-        low, high, images.shape[:1], generator=generator, dtype=dtype, device=images.device
-    )
+    ranges: Sequence[tuple[float, float]], images: Tensor, generator: Generator | None
+) -> list[Value]:
+    """For each range (low, high) a number between the two for each image, or the only one."""
+    n_drawn = sum(low != high for low, high in ranges)
+    if not n_drawn:
+        return [low for low, _ in ranges]
+    rows = iter(
+        rand(
+            n_drawn, images.shape[0],
+            generator=generator, dtype=computing_dtype(images.dtype), device=images.device,
+        )
+    )  # fmt: skip
+    return [low if low == high else next(rows) * (high - low) + low for low, high in ranges]
