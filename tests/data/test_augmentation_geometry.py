@@ -7,10 +7,8 @@ import pytest
 from scipy import ndimage
 
 import tinynet as tn
-from tests.data.test_augmentation_resampling import DTYPES, check, draw, each_channel
+from tests.data.test_augmentation_resampling import DTYPES, EVERY_DEVICE, check, draw, each_channel
 from tinynet.data import augmentation
-
-pytestmark = pytest.mark.usefixtures("on_device")
 
 
 def centred(matrix, shift, shape):
@@ -47,6 +45,7 @@ def test_horizontal_lines_rise():
     )
 
 
+@EVERY_DEVICE
 @DTYPES
 @pytest.mark.parametrize("order", [0, 1])
 def test_affine_of_each_image(dtype, order):
@@ -98,6 +97,7 @@ def test_rotate_is_that_of_scipy(angle):
     check(found, expected, np.float64)
 
 
+@EVERY_DEVICE
 def test_crops():
     images = draw((2, 3, 5, 6))
     x = tn.tensor(images)
@@ -110,6 +110,7 @@ def test_crops():
     check(found, [images[0, :, 0:2, 1:3], images[1, :, 2:4, 0:2]], np.float64)
 
 
+@EVERY_DEVICE
 def test_brightness_contrast_and_normalize():
     images = draw((2, 3, 4, 5))
     x, factors = tn.tensor(images), np.array([0.5, 1.5])
@@ -127,6 +128,7 @@ def test_brightness_contrast_and_normalize():
     check(augmentation.Normalize(0.5, 2)(x), (images - 0.5) / 2, np.float64)
 
 
+@EVERY_DEVICE
 def test_cutout():
     images = draw((2, 2, 6, 5))
     found = augmentation.cutout(tn.tensor(images), tn.tensor([1, -2]), tn.tensor([3, 0]), 3, 0.5)
@@ -135,6 +137,7 @@ def test_cutout():
     check(found, images, np.float64)
 
 
+@EVERY_DEVICE
 def test_mixup():
     images, targets = draw((3, 1, 2, 2)), np.eye(3)
     partners, share = [1, 2, 0], np.array([1.0, 0.5, 0.2])

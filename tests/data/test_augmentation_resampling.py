@@ -9,7 +9,7 @@ from tinynet.data import augmentation
 from tinynet.data.augmentation.elastic import FILTER_MODES
 from tinynet.data.augmentation.resampling import MODES
 
-pytestmark = pytest.mark.usefixtures("on_device")
+EVERY_DEVICE = pytest.mark.usefixtures("on_device")  # where that costs few kernels
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-10}
 DTYPES = pytest.mark.parametrize("dtype", TOLERANCE)
 
@@ -33,10 +33,7 @@ def check(found, expected, dtype):
     np.testing.assert_allclose(found.cpu().numpy(), expected, rtol=0, atol=TOLERANCE[dtype])
 
 
-@DTYPES
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("order", [0, 1])
-def test_any_places(dtype, mode, order):
+def compare_places(dtype, order, mode):
     images = draw((3, 2, 5, 7), dtype=dtype)
     places = draw((3, 2, 4, 6), -13, 18, seed=1, dtype=dtype)
     options = {"order": order, "mode": mode, "cval": 0.3}
@@ -46,6 +43,24 @@ def test_any_places(dtype, mode, order):
         images, places.astype(np.float64),
     )  # fmt: skip
     check(found, expected, dtype)
+
+
+@EVERY_DEVICE
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("order", [0, 1])
+def test_any_places(order, mode):
+    compare_places(np.float32, order, mode)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("order", [0, 1])
+def test_any_places_in_float64(order, mode):
+    compare_places(np.float64, order, mode)
+
+
+@EVERY_DEVICE
+def test_any_places_in_float64_on_every_device():
+    compare_places(np.float64, 1, "constant")
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -72,10 +87,7 @@ def test_an_image_of_one_row(mode):
     check(found, each_channel(function, images, places), np.float64)
 
 
-@DTYPES
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("order", [0, 1])
-def test_affine_transform(dtype, mode, order):
+def compare_affine(dtype, order, mode):
     images = draw((4, 2, 28, 28), dtype=dtype)
     matrices = (np.eye(2) + draw((4, 2, 2), -0.4, 0.4, seed=1)).astype(dtype)
     offsets = draw((4, 2), -6, 6, seed=2, dtype=dtype)
@@ -91,6 +103,21 @@ def test_affine_transform(dtype, mode, order):
 
 
 @DTYPES
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("order", [0, 1])
+def test_affine_transform(dtype, order, mode):
+    compare_affine(dtype, order, mode)
+
+
+@EVERY_DEVICE
+@DTYPES
+@pytest.mark.parametrize("order", [0, 1])
+def test_affine_transform_on_every_device(dtype, order):
+    compare_affine(dtype, order, "constant")
+
+
+@EVERY_DEVICE
+@DTYPES
 @pytest.mark.parametrize("mode", FILTER_MODES)
 def test_gaussian_filter(dtype, mode):
     images = draw((2, 2, 9, 6), dtype=dtype)
@@ -102,6 +129,7 @@ def test_gaussian_filter(dtype, mode):
         check(found, expected, dtype)
 
 
+@EVERY_DEVICE
 @DTYPES
 def test_elastic_is_reading_at_displaced_places(dtype):
     images, field = draw((3, 2, 6, 9), dtype=dtype), draw((3, 2, 6, 9), -4, 4, seed=1, dtype=dtype)
@@ -122,6 +150,7 @@ def test_places_that_are_inside_but_for_rounding():
     assert augmentation.rotate(images, 180).allclose(images.flip((2, 3)), atol=1e-5)
 
 
+@EVERY_DEVICE
 def test_half_precision_is_computed_in_float32():
     images = tn.rand(2, 1, 12, 12).half()
     turned = augmentation.rotate(images, 20)
@@ -129,6 +158,7 @@ def test_half_precision_is_computed_in_float32():
     assert turned.equal(augmentation.rotate(images.float(), 20).half())
 
 
+@EVERY_DEVICE
 def test_places_that_are_no_numbers():
     images = tn.ones(1, 1, 2, 2)
     places = tn.tensor([[[float("nan"), 1e30, -float("inf")]], [[0.0, 0.0, 0.0]]])

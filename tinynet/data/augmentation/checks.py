@@ -56,7 +56,7 @@ def check_positive(op: str, name: str, value: Any) -> float:
     """`value` as a number above 0."""
     number = check_finite(op, name, value)
     if number <= 0:
-        raise ArgumentError(f"{op}: {name} is {number}, expected more than 0")
+        raise ArgumentError(f"{op}: {name} is {value}, expected more than 0")
     return number
 
 

@@ -110,8 +110,12 @@ def affine_map(
     for factor in factors:
         if not isinstance(factor, Tensor) and factor == 0:
             raise ArgumentError(f"{op}: scale is {scale}, expected factors that are not 0")
+    angles = check_pair(op, "shear", shear, x)
+    for each in angles:
+        if not isinstance(each, Tensor) and abs(each) >= 90:
+            raise ArgumentError(f"{op}: shear is {shear}, expected less than 90 degrees")
     return (
-        mapping.shearing(*check_pair(op, "shear", shear, x))
+        mapping.shearing(*angles)
         .then(mapping.scaling(*factors))
         .then(mapping.rotation(check_value(op, "angle", angle, x)))
         .then(mapping.translation(*check_pair(op, "translate", translate, x)))

@@ -8,7 +8,7 @@ from tinynet.data.augmentation.checks import check_count, check_finite, check_po
 from tinynet.data.augmentation.pixels import UNIT, Limits
 from tinynet.data.augmentation.transform import Batch, Transform, draw_uniform
 from tinynet.errors import ArgumentError, ShapeError
-from tinynet.ops.creation import arange
+from tinynet.nn.functional.embedding import one_hot
 from tinynet.ops.operands import require_tensor
 from tinynet.ops.random import Generator, rand, randint, randperm
 from tinynet.tensor import Tensor
@@ -132,8 +132,7 @@ class MixUp(Transform):
         images, targets = batch[0], require_tensor("MixUp", batch[1], "targets")
         n = len(images)
         if not targets.dtype.is_floating_point:
-            classes = arange(self.num_classes, device=targets.device)
-            targets = (targets.reshape(-1, 1) == classes).to(images.dtype)
+            targets = one_hot(targets.long(), self.num_classes).to(images.dtype)
         partners = randperm(n, generator=generator, device=images.device)
         share = draw_beta(self.alpha, n, generator, images)
         return list(pixels.mixup(images, targets, partners, share))
