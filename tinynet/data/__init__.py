@@ -9,11 +9,13 @@
 * `synthetic`: `make_moons` and the like, made-up sets
 * `tables`: `read_csv`, `read_numpy`
 * `text`: `Vocabulary`, `split_words`, `bag_of_words`, `make_windows`
+* `augmentation`: images turned, distorted, cut, mixed, ... at random
 * `sources`: where their files come from (`TINYNET_DATA`, cache, download)
 * `idx`: the files' format
 * `sample/`: 5,000 digits of MNIST for want of a network, and ten sonnets
 """
 
+from tinynet.data import augmentation
 from tinynet.data.collate import default_collate
 from tinynet.data.dataset import ConcatDataset, Dataset, Subset, TensorDataset, random_split
 from tinynet.data.images import ImageDataset, fashion_mnist, mnist
@@ -58,6 +60,7 @@ __all__ = [
     "TensorDataset",
     "Vocabulary",
     "WeightedRandomSampler",
+    "augmentation",
     "bag_of_words",
     "default_collate",
     "fashion_mnist",
