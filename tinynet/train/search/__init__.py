@@ -20,6 +20,7 @@ from tinynet.train.search.searches import coarse_to_fine, grid_search, random_se
 from tinynet.train.search.space import Choice, IntegerRange, LogUniform, Uniform
 from tinynet.train.search.table import SearchResults
 from tinynet.train.search.trial import Outcome, Trial
+from tinynet.train.search.with_optuna import as_optuna_objective, optuna_search
 
 __all__ = [
     "Choice",
@@ -29,8 +30,10 @@ __all__ = [
     "SearchResults",
     "Trial",
     "Uniform",
+    "as_optuna_objective",
     "coarse_to_fine",
     "grid_search",
+    "optuna_search",
     "random_search",
     "successive_halving",
 ]
