@@ -4,6 +4,7 @@
 * `sampler`: in which order an epoch visits the samples
 * `loader`: `DataLoader`; `epochs`: its order and position; `prefetching`: its thread
 * `collate`: `default_collate`
+* `splitting`: `train_test_split`, `KFold`, `StratifiedKFold`
 * `images`: `ImageDataset`, `mnist`, `fashion_mnist`
 * `sources`: where their files come from (`TINYNET_DATA`, cache, download)
 * `idx`: the files' format
@@ -23,6 +24,7 @@ from tinynet.data.sampler import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
+from tinynet.data.splitting import KFold, StratifiedKFold, train_test_split
 
 __all__ = [
     "BatchSampler",
@@ -30,9 +32,11 @@ __all__ = [
     "DataLoader",
     "Dataset",
     "ImageDataset",
+    "KFold",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
+    "StratifiedKFold",
     "StratifiedSampler",
     "Subset",
     "SubsetRandomSampler",
@@ -42,4 +46,5 @@ __all__ = [
     "fashion_mnist",
     "mnist",
     "random_split",
+    "train_test_split",
 ]

@@ -104,7 +104,7 @@ class RandomSampler(Sampler):
         n, count = len(self.data_source), len(self)
         if self.replacement:
             return randint(n, (count,), generator=self.generator, device="cpu").numpy()
-        orders = [_permutation(n, self.generator) for _ in range(-(-count // n))]
+        orders = [permutation(n, self.generator) for _ in range(-(-count // n))]
         return orders[0][:count] if len(orders) == 1 else np.concatenate(orders)[:count]
 
 
@@ -122,7 +122,7 @@ class SubsetRandomSampler(Sampler):
 
     def order(self) -> Indices:
         """The indices, shuffled."""
-        return self.indices[_permutation(len(self.indices), self.generator)]
+        return self.indices[permutation(len(self.indices), self.generator)]
 
 
 class WeightedRandomSampler(Sampler):
@@ -214,13 +214,13 @@ class StratifiedSampler(Sampler):
         is_last[(np.arange(n_rest) * n + offset) // max(n_rest, 1)] = True  # evenly apart
         # Every n_batches-th sample goes to the same batch.
         batches = dealt[~is_last].reshape(self.batch_size, n_batches).T
-        batches = batches[_permutation(n_batches, self.generator)]
+        batches = batches[permutation(n_batches, self.generator)]
         return np.concatenate([self._mixed(batches).reshape(-1), self._mixed(dealt[is_last])])
 
     def _by_class(self) -> Indices:
         """All samples, class after class; classes, and samples in each, in random order."""
-        shuffled = _permutation(len(self.labels), self.generator)
-        ranks = _permutation(int(self.labels.max()) + 1, self.generator)
+        shuffled = permutation(len(self.labels), self.generator)
+        ranks = permutation(int(self.labels.max()) + 1, self.generator)
         return shuffled[np.argsort(ranks[self.labels[shuffled]], kind="stable")]
 
     def _mixed(self, rows: Indices) -> Indices:
@@ -299,5 +299,7 @@ def _as_weights(weights: Any) -> NDArray[np.float64]:
     return found
 
 
-def _permutation(n: int, generator: Generator | None) -> Indices:
-    return randperm(n, generator=generator, device="cpu").numpy()
+def permutation(n: int, generator: Generator | None) -> Indices:
+    """0 to n - 1 in random order."""
+    drawn: Indices = randperm(n, generator=generator, device="cpu").numpy()
+    return drawn
