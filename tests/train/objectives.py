@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 
 import tinynet as tn
@@ -26,6 +27,8 @@ def faulty(trial):
             os.kill(os.getpid(), signal.SIGKILL)
         case "exit":
             os._exit(3)
+        case "leave":
+            sys.exit(2)
         case "nan":
             return float("nan")
         case "nothing":
@@ -37,9 +40,19 @@ def faulty(trial):
     return noise(trial)
 
 
+class Unloadable:
+    """An objective that can be sent, but not be loaded elsewhere."""
+
+    def __call__(self, trial):
+        return 1.0
+
+    def __reduce__(self):
+        return int, ("no number",)
+
+
 def slow(trial):
     """Marks that it has started, and takes long unless it is one of the first two."""
-    (trial.folder / "started").touch()
+    (trial.folder / "started").write_text(str(os.getpid()))
     if trial.number > 1:
         time.sleep(60)
     return trial.number

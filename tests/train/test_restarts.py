@@ -40,10 +40,19 @@ def test_rows_of_a_tensor_are_starts():
 
 
 def test_processes_change_nothing():
-    starts = [1.5, -0.5]
-    here, there = (restart(objectives.start_at, starts, processes=n) for n in (1, 2))
+    here, there = (restart(objectives.start_at, [1.5], processes=n) for n in (1, 2))
     assert there.scores == here.scores
     assert there.result == here.result
+
+
+def test_ctrl_c_keeps_what_has_come():
+    def run(start):
+        if start == 2:
+            raise KeyboardInterrupt
+        return start
+
+    with pytest.warns(UserWarning, match=r"^restart: interrupted after 2 runs"):
+        assert restart(run, 5).scores == [0.0, 1.0]
 
 
 def test_runs_that_fail():

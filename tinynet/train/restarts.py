@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -90,7 +91,7 @@ def restart(
 
     A run that raises, or gives no finite number, has no score, and is warned of. With `processes`
     more than 1, runs are in spawned processes; `run` must then be a function at the top level of a
-    module, as in `search.random_search`.
+    module, as in `search.random_search`. Ctrl-C ends it with what has come so far.
 
     >>> def descend(x):  # to one of the two minima of x**4 - 2 x**2 + 0.3 x
     ...     for _ in range(100):
@@ -120,7 +121,13 @@ def restart(
             if row is not best and row.result is not None:
                 rows[i] = replace(row, result=None)
 
-    run_trials("restart", Evaluation("restart", _FromStart(run), True), trials, processes, receive)
+    evaluate = Evaluation("restart", _FromStart(run), True)
+    try:
+        run_trials("restart", evaluate, trials, processes, receive)
+    except KeyboardInterrupt:
+        if not rows:
+            raise
+        warnings.warn(f"restart: interrupted after {len(rows)} runs", stacklevel=2)
     return Restarts([rows[i] for i in sorted(rows)], mode)
 
 

@@ -4,7 +4,7 @@
 * `searches`: `grid_search`, `random_search`, `coarse_to_fine`
 * `halving`: `successive_halving`
 * `with_optuna`: `optuna_search`, `as_optuna_objective`
-* `trial`: `Trial`, which an objective is called with, and `Outcome`, what came of it
+* `trial`: `Trial`, which an objective is called with, `Outcome`, what came of it, and `run_trial`
 * `table`, `plotting`, `journal`: `SearchResults`, their figure, and the file that they grow in
 * `runner`, `workers`: trials in this process or in others
 
@@ -19,7 +19,7 @@ from tinynet.train.search.halving import successive_halving
 from tinynet.train.search.searches import coarse_to_fine, grid_search, random_search
 from tinynet.train.search.space import Choice, IntegerRange, LogUniform, Uniform
 from tinynet.train.search.table import SearchResults
-from tinynet.train.search.trial import Outcome, Trial
+from tinynet.train.search.trial import Outcome, Trial, run_trial
 from tinynet.train.search.with_optuna import as_optuna_objective, optuna_search
 
 __all__ = [
@@ -35,5 +35,6 @@ __all__ = [
     "grid_search",
     "optuna_search",
     "random_search",
+    "run_trial",
     "successive_halving",
 ]

@@ -28,6 +28,7 @@ class Journal:
         self.path = None if path is None else os.fspath(path)
         self.space = space
         self.outcomes: dict[tuple[int, int], Outcome] = {}
+        self.is_new = True  # no search has written here before
         if self.path is not None:
             self._open(self.path)
 
@@ -37,6 +38,7 @@ class Journal:
             if os.path.exists(path):
                 if not os.path.isfile(path):  # reading a device may never end
                     raise FileExistsError(errno.EEXIST, "there is something that is no file", path)
+                self.is_new = os.path.getsize(path) == 0
                 self.outcomes = {row.trial.key: row for row in read_rows(path, self.space)}
                 os.truncate(path, len(whole_lines(path)))
             if not os.path.exists(path) or os.path.getsize(path) == 0:
@@ -44,21 +46,34 @@ class Journal:
         except OSError as error:
             raise self._cannot_write(error) from error
 
-    def known(self, trial: Trial) -> Outcome | None:
-        """The outcome of `trial` from an earlier run; raises if that tried something else."""
+    def known(self, trial: Trial, may_differ: bool = False) -> Outcome | None:
+        """The outcome of `trial` from an earlier run, if there is one.
+
+        One of other parameters raises, for the file is of another search; with `may_differ`, where
+        this search has just changed its course, it does not count.
+        """
         found = self.outcomes.get(trial.key)
         if found is None:
             return None
-        was = {**found.parameters, "seed": found.trial.seed, "budget": found.trial.budget}
-        now = {**trial.parameters, "seed": trial.seed, "budget": trial.budget}
+        was, now = self._described(found.trial), self._described(trial)
         for name, value in now.items():
             if not _are_same(was[name], value):
+                if may_differ:
+                    return None
                 raise DataError(
-                    f"{self.op}: {self.path} has trial {trial.number} with {name} {was[name]!r},"
-                    f" expected {value!r}: it is of a search with another space, seed or method;"
+                    f"{self.op}: {self.path} has trial {trial.number} with {name} {was[name]},"
+                    f" expected {value}: it is of a search with another space, seed or method;"
                     " choose another path"
                 )
         return found
+
+    def _described(self, trial: Trial) -> dict[str, Any]:
+        """What two trials must have in common to be the same: numbers, and texts of others."""
+        values = {
+            name: trial[name] if isinstance(trial[name], float) else kind.write(trial[name])
+            for name, kind in self.space.items()
+        }
+        return {**values, "seed": trial.seed, "budget": trial.budget}
 
     def add(self, outcome: Outcome) -> None:
         """Keep an outcome, in the file first."""

@@ -46,7 +46,12 @@ class Runner:
         self.folder = None if folder is None else Path(folder)
         self.retry_failed = retry_failed
         self.on_outcome = on_outcome
+        if path is None and self.folder is not None:
+            self._make_folder(self.folder)
+            path = self.folder / "results.csv"
         self.journal = Journal(op, path, self.space)
+        self._check_folder()
+        self.has_retried = False
         self.outcomes: dict[tuple[int, int], Outcome] = {}
         self.interrupted = False
 
@@ -81,16 +86,27 @@ class Runner:
         trials = [*trials]
         waiting = []
         for trial in trials:
-            known = self.journal.known(trial)
+            known = self.journal.known(trial, may_differ=self.has_retried)
             if known is None or (self.retry_failed and known.score is None):
                 waiting.append(trial)
             else:
                 self.outcomes[trial.key] = known
+        # A trial that now succeeds may change what those after it try.
+        self.has_retried |= any(trial.key in self.journal.outcomes for trial in waiting)
         for trial in waiting:
             if trial.folder is not None:
                 self._make_folder(trial.folder)
         run_trials(self.op, self.evaluate, waiting, self.processes, self._receive)
         return [self.outcomes[trial.key] for trial in trials]
+
+    def _check_folder(self) -> None:
+        """Raise if trials would go on from what another search left in their folders."""
+        if self.folder is not None and self.journal.is_new and any(self.folder.glob("trial-*")):
+            raise DataError(
+                f"{self.op}: {str(self.folder)!r} has folders of trials, but there is no"
+                f" {self.journal.path!r} of their search, expected a new folder: trials would go"
+                " on from what those have left"
+            )
 
     def _make_folder(self, folder: Path) -> None:
         try:

@@ -101,7 +101,8 @@ def random_search(
         `if __name__ == "__main__":`. Each process has an OpenCL context of its own.
     path: a csv file that gets a line as each trial ends. If it is there, its trials are not run
         again, failed ones only with `retry_failed`: the same call goes on after a kill.
-    folder: gets a folder for each trial, `trial.folder`, for what it wants to keep.
+    folder: gets a folder for each trial, `trial.folder`, for what it wants to keep, and is where
+        the file, results.csv, is if there is no `path`.
     on_outcome: called with each outcome as it comes; `print` shows a line.
 
     Ctrl-C ends the search with the results so far (`results.interrupted`); trials that ran then are

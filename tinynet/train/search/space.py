@@ -11,10 +11,14 @@ what is left of it around a good value (`zoomed`), and how a value is written (`
 from __future__ import annotations
 
 import math
+import numbers
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tinynet.errors import ArgumentError, ArgumentTypeError, DataError
+
+ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # in the text of an object that has none of its own
 
 
 class Kind:
@@ -57,10 +61,16 @@ class Choice(Kind):
             raise ArgumentError("Choice: no values, expected at least one")
         self.values = values
         self.labels = [label(value) for value in values]
+        for text in self.labels:
+            if ADDRESS.search(text):
+                raise ArgumentError(
+                    f"Choice: {text:.60} is another text in each process, expected values that"
+                    " read the same; choose among names, and look the value up in the objective"
+                )
         if len(set(self.labels)) < len(self.labels):
             raise ArgumentError(
                 f"Choice: values that read the same in a table: {self.labels}, expected distinct"
-                " ones; choose among their names, and look the value up in the objective"
+                " ones; choose among names, and look the value up in the objective"
             )
 
     def at(self, fraction: float) -> Any:  # noqa: D102
@@ -159,8 +169,9 @@ class IntegerRange(Kind):
 
     def __init__(self, low: int, high: int, step: int = 1, *, log: bool = False) -> None:
         for name, value in (("low", low), ("high", high), ("step", step)):
-            if not isinstance(value, int) or isinstance(value, bool):
+            if not isinstance(value, numbers.Integral) or isinstance(value, bool):
                 raise ArgumentTypeError(f"IntegerRange: {name} is {value!r}, expected an int")
+        low, high, step = int(low), int(high), int(step)
         _checked_ends("IntegerRange", low, high)
         if step < 1 or (log and step != 1):
             raise ArgumentError(
@@ -267,7 +278,7 @@ def check_log(op: str, low: float) -> None:
 
 def _checked_ends(op: str, low: Any, high: Any) -> tuple[float, float]:
     for name, value in (("low", low), ("high", high)):
-        if not isinstance(value, int | float) or isinstance(value, bool):
+        if not isinstance(value, numbers.Real) or isinstance(value, bool):
             raise ArgumentTypeError(f"{op}: {name} is {value!r}, expected a number")
     if not (math.isfinite(low) and math.isfinite(high) and low <= high):
         raise ArgumentError(f"{op}: from {low} to {high}, expected finite low <= high")

@@ -104,7 +104,7 @@ class Evaluation:
         self.has_result = has_result
 
     def __call__(self, trial: Trial) -> Outcome:
-        """The outcome, whatever the objective does; only what ends programs passes."""
+        """The outcome, whatever the objective raises but `KeyboardInterrupt`."""
         start = time.perf_counter()
         result = None
         try:
@@ -113,11 +113,25 @@ class Evaluation:
             if self.has_result and isinstance(value, tuple) and len(value) == 2:
                 value, result = value
             score = as_score(f"{self.op}: the objective", value)
-        except Exception as error:  # noqa: BLE001 (the row says what it was, the search goes on)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (the row says what it was)
             seconds = time.perf_counter() - start
             text = "".join(traceback.format_exception(error))
             return Outcome(trial, None, seconds, FAILED, _one_line(error), text)
         return Outcome(trial, score, time.perf_counter() - start, result=result)
+
+
+def run_trial(objective: Callable[[Trial], Any], trial: Trial) -> Outcome:
+    """Run a trial again, with its seed: the best of a search, or one that failed.
+
+    >>> import tinynet as tn
+    >>> from tinynet.train import search
+    >>> def objective(trial):
+    ...     return tn.rand(1) + trial["x"]
+    >>> best = search.random_search(objective, {"x": [1, 2]}, 5).best
+    >>> search.run_trial(objective, best.trial).score == best.score
+    True
+    """
+    return Evaluation("run_trial", objective)(trial)
 
 
 def as_score(who: str, value: Any) -> float:

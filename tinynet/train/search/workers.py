@@ -6,12 +6,15 @@ Processes are spawned: a fork would copy a context whose driver's threads are no
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import os
 import pickle
 import signal
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -36,8 +39,9 @@ def run_trials(
         raise ArgumentError(f"{op}: processes is {processes!r}, expected a positive int")
     waiting = deque(trials)
     if processes == 1 or not waiting:
-        for trial in waiting:
-            receive(evaluate(trial))
+        with _interruptible():
+            for trial in waiting:
+                receive(evaluate(trial))
         return
     payload = _pickled(op, evaluate, waiting)
     workers: list[_Worker] = []
@@ -51,6 +55,28 @@ def run_trials(
     finally:
         for worker in workers:
             worker.end()
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C raises `KeyboardInterrupt` in a trial even while it is in `fit`.
+
+    That would end its epoch and return, as if all were done, and the search would go on. It leaves
+    SIGINT alone where a program has a handler of its own.
+    """
+    is_ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if is_ours:
+        signal.signal(
+            signal.SIGINT, lambda number, frame: signal.default_int_handler(number, frame)
+        )
+    try:
+        yield
+    finally:
+        if is_ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _serve(
@@ -153,6 +179,7 @@ class _Worker:
 def _work(connection: Connection) -> None:
     """What a worker process does: load the objective, then one trial after the other."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         payload = connection.recv_bytes()
         try:
@@ -168,6 +195,18 @@ def _work(connection: Connection) -> None:
             connection.send_bytes(_answer(evaluate, pickle.loads(trial)))
     except (EOFError, OSError):  # the parent is gone
         return
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent has ended, however: nobody waits for the trial any more.
+
+    Else a trial that runs for hours would write to its folder while the search, called again,
+    runs the same one anew.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _answer(evaluate: Evaluate, trial: Trial) -> bytes:
