@@ -32,6 +32,8 @@ def test_finds_the_lowest_of_many_minima():
     assert search.best_loss == min(losses)
     search.restore_best()
     assert bumpy(x).item() == search.best_loss
+    search.temperature = 0
+    assert search.step(lambda: math.inf) == search.best_loss  # from there it goes on
     assert abs(x).max().item() < 0.2
     assert math.isclose(search.best_loss, -2, abs_tol=0.1)
 

@@ -15,7 +15,7 @@ INCHES = 3.2  # the side of an axes
 COLUMNS = 3
 
 
-def plot_results(results: SearchResults) -> Any:
+def plot_results(results: SearchResults, is_log: bool = False) -> Any:
     """A figure with an axes for each parameter: the trials' scores against its values."""
     try:
         from matplotlib import colormaps
@@ -40,7 +40,7 @@ def plot_results(results: SearchResults) -> Any:
     for axes in all_axes.flat[len(names) :]:
         axes.set_axis_off()
     for axes in all_axes[:, 0]:
-        axes.set_ylabel("score")
+        axes.set(ylabel="score", yscale="log" if is_log else "linear")
     figure.align_ylabels()
     _add_legend(figure, results, colors)
     return figure

@@ -98,7 +98,9 @@ def random_search(
 
     processes: with 1, trials run in this process. With more, in spawned ones: the objective must be
         a function at the top level of a module, and a script's own work stands below
-        `if __name__ == "__main__":`. Each process has an OpenCL context of its own.
+        `if __name__ == "__main__":`. Each process has an OpenCL context of its own, and as many
+        threads as one alone has: OMP_NUM_THREADS=1 in the environment keeps NumPy's products in
+        each to one core.
     path: a csv file that gets a line as each trial ends. If it is there, its trials are not run
         again, failed ones only with `retry_failed`: the same call goes on after a kill.
     folder: gets a folder for each trial, `trial.folder`, for what it wants to keep, and is where

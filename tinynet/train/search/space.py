@@ -259,6 +259,13 @@ def label(value: Any) -> str:
     return name if isinstance(name, str) else repr(value)
 
 
+def shown(value: Any) -> str:
+    """A value as people read it: numbers with four digits, nothing for None."""
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else label(value)
+
+
 def window(low: float, high: float, center: float, share: float) -> tuple[float, float]:
     """The ends of `share` of a range around `center`, moved into the range where they leave it.
 

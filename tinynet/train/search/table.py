@@ -11,7 +11,7 @@ from typing import Any
 from tinynet.errors import ArgumentError, DataError, SearchError
 from tinynet.files import replacing
 from tinynet.train.search.plotting import plot_results
-from tinynet.train.search.space import Kind, check_space, label, read_value
+from tinynet.train.search.space import Kind, check_space, label, read_value, shown
 from tinynet.train.search.trial import FAILED, KILLED, OK, Outcome, Trial
 
 BEFORE = ("trial", "round", "budget")  # columns to the left of the parameters
@@ -81,13 +81,14 @@ class SearchResults:
         """Those without a score."""
         return [row for row in self.rows if row.score is None]
 
-    def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
+    def plot(self, path: str | os.PathLike[str] | None = None, *, log: bool = False) -> Any:
         """A matplotlib figure of scores against each parameter, written to `path` if there is one.
 
         What was searched on a log scale is drawn on one. Later rounds and larger budgets are
-        darker, a star marks the best, ticks at the bottom the trials that failed.
+        darker, a star marks the best, ticks at the bottom the trials that failed. With `log` the
+        scores are on a log scale, too.
         """
-        figure = plot_results(self)
+        figure = plot_results(self, log)
         if path is not None:
             figure.savefig(path)
         return figure
@@ -139,7 +140,7 @@ class SearchResults:
     def _cells(self, row: Outcome) -> list[str]:
         values = [row.parameters.get(name) for name in self.names]
         numbers = (row.trial.number, row.trial.budget, *values, row.score, row.seconds)
-        return [*map(_shown, numbers), row.error[:60]]
+        return [*map(shown, numbers), row.error[:60]]
 
     def __repr__(self) -> str:
         return f"SearchResults({len(self.rows)} trials of {self.names}, {len(self.failed)} failed)"
@@ -240,9 +241,3 @@ def _guess(text: str) -> Any:
         except ValueError:
             continue
     return text
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.4g}" if isinstance(value, float) else label(value)

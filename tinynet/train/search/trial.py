@@ -20,6 +20,7 @@ from tinynet.dtype import float64
 from tinynet.errors import ArgumentError, ArgumentTypeError
 from tinynet.ops.random import Generator, get_rng_state, manual_seed, rand, set_rng_state
 from tinynet.tensor import Tensor
+from tinynet.train.search.space import shown
 
 OK, FAILED, KILLED = "ok", "failed", "killed"
 
@@ -88,7 +89,8 @@ class Outcome:
             f"score {self.score:.6g}" if self.score is not None else f"{self.status}, {self.error}"
         )
         name = f"trial {self.trial.number}{budget}"
-        return f"{name}: {said} in {self.seconds:.3g} s, {dict(self.parameters)}"
+        tried = ", ".join(f"{key}={shown(value)}" for key, value in self.parameters.items())
+        return f"{name}: {said} in {self.seconds:.3g} s, {tried}"
 
 
 class Evaluation:
