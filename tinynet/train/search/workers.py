@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
+from types import FrameType
 from typing import Any
 
 from tinynet.errors import ArgumentError, ArgumentTypeError, SearchError
@@ -69,9 +70,7 @@ def _interruptible() -> Iterator[None]:
         and signal.getsignal(signal.SIGINT) is signal.default_int_handler
     )
     if is_ours:
-        signal.signal(
-            signal.SIGINT, lambda number, frame: signal.default_int_handler(number, frame)
-        )
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         yield
     finally:
@@ -79,28 +78,26 @@ def _interruptible() -> Iterator[None]:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
 def _serve(
     op: str, payload: bytes, workers: list[_Worker], waiting: deque[Trial], receive: Receive
 ) -> None:
     """Give trials to workers until there are none, and none is running."""
     while waiting or any(worker.trial for worker in workers):
-        sources: list[Any] = [worker.connection for worker in workers]
-        sources += [worker.process.sentinel for worker in workers]
-        ready = wait(sources)
-        for i, worker in enumerate(workers):
-            if worker.connection not in ready and worker.process.sentinel not in ready:
-                continue
+        ready = {*wait([source for worker in workers for source in worker.sources])}
+        for worker in [each for each in workers if not ready.isdisjoint(each.sources)]:
             outcome = worker.receive(op)
             if outcome is not None:
                 receive(outcome)
-            if worker.is_dead and not waiting:
-                del workers[i]
-                worker.end()
-                break  # and look again at those that are left
             if worker.is_dead:
+                workers.remove(worker)
                 worker.end()
-                workers[i] = worker = _Worker()
-                worker.send(payload)
+                if waiting:
+                    workers.append(_Worker())
+                    workers[-1].send(payload)
             elif worker.is_ready and worker.trial is None and waiting:
                 worker.start(waiting.popleft())
 
@@ -119,6 +116,11 @@ class _Worker:
         self.trial: Trial | None = None
         self.started = 0.0
 
+    @property
+    def sources(self) -> list[Any]:
+        """What to wait for: news from the process, and its end."""
+        return [self.connection, self.process.sentinel]
+
     def send(self, payload: bytes) -> None:
         """Send bytes; that nobody is there any more shows when the answer is awaited."""
         try:
@@ -127,6 +129,7 @@ class _Worker:
             self.is_dead = True
 
     def start(self, trial: Trial) -> None:
+        """Have a trial run."""
         self.trial, self.started = trial, time.perf_counter()
         self.send(pickle.dumps(trial))
 
