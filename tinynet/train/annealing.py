@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinynet.autograd.mode import no_grad
-from tinynet.dtype import float64
 from tinynet.errors import ArgumentError, ArgumentTypeError, RecordingError
 from tinynet.numbers import is_recording
-from tinynet.ops.random import Generator, rand, randn_like
+from tinynet.ops.random import Generator, default_generator, randn
 from tinynet.optim.optimizer import Optimizer, check_at_least_zero
 from tinynet.tensor import Tensor
 
@@ -214,7 +213,8 @@ class SimulatedAnnealing(Optimizer):
 
     def _accepts(self, rise: float, temperature: float) -> bool:
         """The choice of Metropolis et al.; it uses one random number, whatever the rise."""
-        chance = rand(1, generator=self.generator, dtype=float64, device="cpu").item()
+        source = self.generator or default_generator
+        chance = (source.bits(1, 64, "cpu").item() >> 11) * 2.0**-53  # uniform on [0, 1)
         if rise <= 0:
             return True
         return bool(temperature > 0 and chance < math.exp(-rise / temperature))
@@ -229,13 +229,27 @@ class SimulatedAnnealing(Optimizer):
 
     def _propose(self) -> None:
         """Write a neighbour of the current point into the parameters."""
+        if self.neighbour is not None:
+            for parameter in self._parameters():
+                parameter.copy_(self.neighbour(parameter.detach().clone(), self.generator))
+            return
+        noise = self._draw_noise()
         for group in self.param_groups:
             for parameter in group["params"]:
-                if self.neighbour is None:
-                    noise = randn_like(parameter, generator=self.generator)
-                    parameter.add_(noise, alpha=group["step_size"])
-                else:
-                    parameter.copy_(self.neighbour(parameter.detach().clone(), self.generator))
+                parameter.add_(noise[parameter], alpha=group["step_size"])
+
+    def _draw_noise(self) -> dict[Tensor, Tensor]:
+        """Normal numbers for each parameter, of one draw for all that are of one kind."""
+        kinds: dict[tuple[Any, str], list[Tensor]] = {}
+        for parameter in self._parameters():
+            kinds.setdefault((parameter.dtype, str(parameter.device)), []).append(parameter)
+        noise = {}
+        for (dtype, device), members in kinds.items():
+            sizes = [parameter.numel() for parameter in members]
+            flat = randn(sum(sizes), generator=self.generator, dtype=dtype, device=device)
+            for parameter, part in zip(members, flat.split(sizes)):
+                noise[parameter] = part.reshape(parameter.shape)
+        return noise
 
     def _keep(self, loss: float, best_loss: float) -> None:
         """Take the parameters for the current point, and for the best if they are not worse."""
