@@ -78,5 +78,9 @@ class DataError(TinynetError, RuntimeError):
     """A data file that is missing, truncated, corrupt or of another format."""
 
 
+class SearchError(TinynetError, RuntimeError):
+    """A search whose worker processes cannot start, or of which no trial succeeded."""
+
+
 class MissingDependencyError(TinynetError, ImportError):
     """An optional package that a feature needs is not installed."""
