@@ -266,3 +266,31 @@ def test_custom_op(tmp_path, capsys, on_device):
     assert "Wrong: gradcheck: output 0, element 0" in out
     first, last = map(float, re.search(r"error (\S+) at first, (\S+) after 200", out).groups())
     assert last < first / 5
+
+
+def test_gradient_check(tmp_path, capsys):
+    out = run_quick("gradient_check", tmp_path, capsys)
+    assert "RightTanh: wrong gradients of no parameter" in out
+    assert "WrongTanh: wrong gradients of ['first.weight', 'first.bias']" in out
+    losses = [(float(a), float(b)) for a, b in re.findall(r"loss (\S+) at first, (\S+)", out)]
+    assert len(losses) == 2
+    assert all(last < first / 2 for first, last in losses)
+
+
+def test_checkpointing(tmp_path, capsys, on_device):
+    out = run_quick("checkpointing", tmp_path, capsys)
+    assert "interrupted after step 30, in epoch 2 of 4" in out
+    assert "full checkpoint: same bits as never interrupted: True" in out
+    assert "parameters alone: same bits: False" in out
+    assert "whole model: loaded as Sequential of 4 layers, same bits as when saved: True" in out
+
+
+def test_dropout(tmp_path, capsys):
+    out = run_quick("dropout", tmp_path, capsys)
+    losses = [float(loss) for loss in re.findall(r"on others (\S+),", out)]
+    assert losses[1] < losses[0] < losses[2]
+    assert "lowest loss on others: dropout 0.40" in out
+    single, mean = map(float, re.search(r"alone (\S+)%, their mean (\S+)%", out).groups())
+    assert mean > single
+    upright, turned = map(float, re.search(r"upright digits (\S+), .* (\S+)$", out, re.M).groups())
+    assert turned > 1.5 * upright
