@@ -195,6 +195,15 @@ def test_global_generator_is_the_callers_affair():
     assert first not in rest
 
 
+def test_global_generator_given_by_name_is_left_alone_too():
+    tn.manual_seed(1)
+    loader = DataLoader(make_pairs(N), 4, shuffle=True, generator=tn.manual_seed(1))
+    state = loader.state_dict()
+    tn.manual_seed(2)
+    loader.load_state_dict(state)
+    assert tn.get_rng_state() == (2, 0)
+
+
 def test_stratified_epoch_goes_on():
     def make_loader(seed):
         sampler = StratifiedSampler([0, 1, 1] * 5, 3, tn.Generator().manual_seed(seed))
@@ -273,6 +282,13 @@ def test_loop_left_early_can_go_on_or_begin_anew():
             break
     loader.load_state_dict(loader.state_dict())
     assert next(y.tolist() for _, y in loader) == [4, 5, 6, 7]
+
+
+def test_resumed_loop_left_early_begins_anew():
+    loader = make("in order", None)
+    next(iter(loader))
+    loader.load_state_dict(loader.state_dict())
+    assert [next(iter(loader))[1].tolist() for _ in range(2)] == [[4, 5, 6, 7], [0, 1, 2, 3]]
 
 
 @pytest.mark.parametrize("kind", [Rotating, ByNumPy])

@@ -50,7 +50,7 @@ class Epoch:
     def generator(self, number: int) -> Generator:
         """The random numbers of one batch's transform: a stream of its own."""
         assert self.seed is not None
-        return Generator().manual_seed(self.seed + ((number + 1) << 64))
+        return Generator().manual_seed(self.seed + (number << 64))
 
     def state_dict(self) -> dict[str, Any]:
         """What `Batching.restore` takes."""
