@@ -165,6 +165,16 @@ def test_weighted_batches():
     assert [y.tolist() for _, y in DataLoader(make_pairs(3), 5, sampler=sampler)] == [[1] * 5] * 2
 
 
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_data_sets_may_grow_between_epochs(shuffle):
+    samples = [0, 1, 2]
+    loader = DataLoader(samples, 2, shuffle=shuffle)
+    assert sorted(i for batch in loader for i in batch.tolist()) == samples
+    samples += [3, 4]
+    assert len(loader) == 3
+    assert sorted(i for batch in loader for i in batch.tolist()) == samples
+
+
 def test_plain_lists_are_data_sets():
     samples = [(i, str(i)) for i in range(5)]
     batches = [(x.tolist(), y) for x, y in DataLoader(samples, 3)]
@@ -307,4 +317,12 @@ def test_batch_size_other_than_the_stratified_samplers():
         DataLoader(make_pairs(4), 3, sampler=StratifiedSampler([0, 1, 0, 1], 2))
     assert str(caught.value) == (
         "DataLoader: batch_size is 3, expected 2, that of the StratifiedSampler"
+    )
+
+
+def test_stratified_sampler_of_other_labels():
+    with pytest.raises(ArgumentError) as caught:
+        DataLoader(make_pairs(5), 2, sampler=StratifiedSampler([0, 1, 0, 1], 2))
+    assert str(caught.value) == (
+        "DataLoader: a StratifiedSampler of 4 labels, expected 5, one for each sample"
     )

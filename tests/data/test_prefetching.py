@@ -127,13 +127,16 @@ def test_errors_arrive_at_their_batch_with_their_traceback():
             return super().__getitem__(index)
 
     received = []
-    batches = iter(DataLoader(Broken(20), 2, prefetch=4))
+    dataset = Broken(20)
+    batches = iter(DataLoader(dataset, 2, prefetch=4))
     with pytest.raises(KeyError, match="sample 5 is broken") as caught:
         received.extend(batch.tolist() for batch in batches)
     assert received == [[0, 1], [2, 3]]
     names = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
     assert "__getitem__" in names
     assert next(batches, "the end") == "the end"
+    wait_for(lambda: not threads())
+    assert dataset.asked == [0, 1, 2, 3, 4]
 
 
 def test_errors_of_a_transform_arrive():
@@ -226,7 +229,9 @@ def test_forked_process_goes_on_without_the_thread():
 
 
 PROGRAM = """
-import tinynet as tn, time
+import atexit, threading, time
+atexit.register(lambda: print(threading.active_count()))  # runs after those registered later
+import tinynet as tn
 class Slow(tn.data.Dataset):
     def __len__(self): return 1000
     def __getitem__(self, index):
@@ -241,4 +246,4 @@ def test_program_may_end_in_the_midst_of_an_epoch():
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, check=False
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "[0, 1, 2, 3]\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[0, 1, 2, 3]\n1\n", "")

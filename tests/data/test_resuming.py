@@ -1,5 +1,6 @@
 """A loader's position, saved in the middle of an epoch: what follows is bit for bit the same."""
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,6 +44,26 @@ class Remembering(Rotating):
         self.first = state["first"]
 
 
+class ByNumPy(Sampler):
+    """One whose `generator` is none of tinynet's."""
+
+    def __init__(self):
+        self.generator = np.random.default_rng(0)
+
+    def __len__(self):
+        return N
+
+    def order(self):
+        return self.generator.permutation(N)
+
+
+class Pairs(BatchSampler):
+    """A batch sampler of the user's own, around one of tinynet's."""
+
+    def __init__(self, sampler):
+        super().__init__(sampler, 2, False)
+
+
 class Shuffled:
     """One that is no Sampler, and draws from the global random numbers."""
 
@@ -65,6 +86,10 @@ MAKERS = {
     },
     "list": lambda g: {"sampler": [4, 8, 15, 16, 22, 23 % N]},
     "with a state": lambda g: {"sampler": Remembering()},
+    "batches around a sampler": lambda g: {
+        "batch_sampler": Pairs(RandomSampler(range(N), generator=g)),
+        "batch_size": 1,
+    },
     "shuffled": lambda g: {"sampler": Shuffled()},
     "batches": lambda g: {"batch_sampler": [[0, 1], [2], [5, 4, 3]], "batch_size": 1},
     "tinynet's batches": lambda g: {
@@ -170,6 +195,15 @@ def test_global_generator_is_the_callers_affair():
     assert first not in rest
 
 
+def test_global_generator_given_by_name_is_left_alone_too():
+    tn.manual_seed(1)
+    loader = DataLoader(make_pairs(N), 4, shuffle=True, generator=tn.manual_seed(1))
+    state = loader.state_dict()
+    tn.manual_seed(2)
+    loader.load_state_dict(state)
+    assert tn.get_rng_state() == (2, 0)
+
+
 def test_stratified_epoch_goes_on():
     def make_loader(seed):
         sampler = StratifiedSampler([0, 1, 1] * 5, 3, tn.Generator().manual_seed(seed))
@@ -250,11 +284,19 @@ def test_loop_left_early_can_go_on_or_begin_anew():
     assert next(y.tolist() for _, y in loader) == [4, 5, 6, 7]
 
 
-def test_own_sampler_without_a_state_keeps_its_order():
-    loader = DataLoader(make_pairs(N), 10, sampler=Rotating())
+def test_resumed_loop_left_early_begins_anew():
+    loader = make("in order", None)
+    next(iter(loader))
+    loader.load_state_dict(loader.state_dict())
+    assert [next(iter(loader))[1].tolist() for _ in range(2)] == [[4, 5, 6, 7], [0, 1, 2, 3]]
+
+
+@pytest.mark.parametrize("kind", [Rotating, ByNumPy])
+def test_own_sampler_without_a_state_keeps_its_order(kind):
+    loader = DataLoader(make_pairs(N), 10, sampler=kind())
     batches = iter(loader)
     next(batches)
-    other = DataLoader(make_pairs(N), 10, sampler=Rotating())
+    other = DataLoader(make_pairs(N), 10, sampler=kind())
     other.load_state_dict(loader.state_dict())
     assert as_lists(other) == as_lists(batches)
 

@@ -129,11 +129,18 @@ def test_weighted_by_extreme_weights(replacement):
     assert set(drawn) <= {1, 2, 3}
 
 
-def test_weighted_never_draws_past_the_end(monkeypatch):
-    largest = np.full(5, np.nextafter(1.0, 0.0))
-    sampler = WeightedRandomSampler([0.1] * 10 + [0.0], 5)
-    monkeypatch.setattr(sampler, "_uniforms", lambda n: largest)
-    assert list(sampler) == [9] * 5
+@pytest.mark.parametrize("weights", [[0.1] * 10, [1, 1e-16], [3, 1, 0], [1e-3] * 1000, [0.7, 0.7]])
+def test_weighted_never_draws_past_the_end(weights, monkeypatch):
+    sampler = WeightedRandomSampler(weights, 1)
+    monkeypatch.setattr(sampler, "_uniforms", lambda n: np.full(n, np.nextafter(1.0, 0.0)))
+    [index] = sampler
+    assert weights[index] > 0
+
+
+def test_weighted_draws_by_intervals_that_hold_their_lower_end(monkeypatch):
+    sampler = WeightedRandomSampler([1, 0, 1, 2], 4)
+    monkeypatch.setattr(sampler, "_uniforms", lambda n: np.array([0.0, 0.25, 0.5, 0.75]))
+    assert list(sampler) == [0, 2, 3, 3]
 
 
 @pytest.mark.parametrize(
@@ -192,6 +199,19 @@ def test_stratified_order_within_batches_and_of_batches_is_random():
     first = Counter(int(order[0]) for order in orders)
     assert len(first) == 12
     assert max(first.values()) < 40  # 17 expected
+
+
+def test_stratified_surplus_goes_to_any_batch():
+    labels = np.array([0] * 7 + [1] * 5)  # 2, 2, 2 and 1 of class 0 in four batches of 3
+    orders = [StratifiedSampler(labels, 3, seeded(seed)).order() for seed in range(60)]
+    odd = Counter(int(np.argmax(labels[order].reshape(4, 3).sum(1))) for order in orders)
+    assert set(odd) == {0, 1, 2, 3}
+
+
+def test_stratified_last_batch_is_of_any_class():
+    labels = np.array([0] * 6 + [1] * 3)
+    lasts = [labels[StratifiedSampler(labels, 8, seeded(i)).order()[-1]] for i in range(150)]
+    assert 30 < sum(lasts) < 70
 
 
 def test_stratified_labels_of_any_kind():

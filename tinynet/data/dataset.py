@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinynet.autograd.graph import wrap
 from tinynet.dtype import int64
 from tinynet.errors import ArgumentError, ArgumentTypeError, DimError, ShapeError
 from tinynet.ops.creation import from_numpy
@@ -231,14 +232,15 @@ def _positions(dataset: Dataset, index: Tensor) -> NDArray[np.int64]:
 
 def _rows(x: Tensor, index: Tensor) -> Tensor:
     """`x[index]`, for a vector of int64 by less general functions, which cost less."""
-    index = index.to(x.device)
+    if index.device != x.device:
+        index = index.to(x.device)
     if index.dtype is not int64 or index.ndim != 1:
         return x[index]
-    if x.device != "cpu" or x.requires_grad or not x.is_contiguous():  # take would copy all of it
-        return x.index_select(0, index)
+    if x.device != "cpu" or x.requires_grad or not x.numpy().flags.c_contiguous:
+        return x.index_select(0, index)  # NumPy's take would copy all of another layout
     places = index.numpy()
     try:
-        return from_numpy(x.numpy().take(places, 0))
+        return wrap(x.numpy().take(places, 0), x.dtype, x.backend)
     except IndexError:
         check_range("TensorDataset", places, len(x), allow_negative=True)
         raise

@@ -1,7 +1,7 @@
 """An epoch of a `DataLoader`: which samples are in which batch, and how far it got."""
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,15 +31,15 @@ class Epoch:
     done: int = 0
     _on_device: Tensor | None = None
 
-    def index(self, number: int, device: str) -> slice | Tensor:
-        """The samples of a batch, in a tensor on `device` unless they are a run of the set."""
+    def index(self, number: int, device: str, may_be_view: bool) -> slice | Tensor:
+        """The samples of a batch: a slice where that is a view's, else a tensor on `device`."""
+        run = self.runs[number]
         if self.order is None:
-            return self.runs[number]
+            return run if may_be_view else from_numpy(np.arange(run.start, run.stop)).to(device)
         if device == "cpu":
-            return from_numpy(self.order[self.runs[number]])
+            return from_numpy(self.order[run])
         if self._on_device is None:
             self._on_device = from_numpy(self.order).to(device)
-        run = self.runs[number]
         return self._on_device.narrow(0, run.start, run.stop - run.start)
 
     def samples(self, number: int) -> list[int]:
@@ -50,7 +50,7 @@ class Epoch:
     def generator(self, number: int) -> Generator:
         """The random numbers of one batch's transform: a stream of its own."""
         assert self.seed is not None
-        return Generator().manual_seed(self.seed + ((number + 1) << 64))
+        return Generator().manual_seed(self.seed + (number << 64))
 
     def state_dict(self) -> dict[str, Any]:
         """What `Batching.restore` takes."""
@@ -64,30 +64,29 @@ class Epoch:
 
 
 class Batching:
-    """How epochs of a set of `n` samples are drawn: by a batch sampler, or a sampler and a size."""
+    """How epochs are drawn: by a sampler and a size, or a batch sampler where that is None."""
 
     def __init__(
-        self, n: int, sampler: Any, batch_size: int | None, drop_last: bool, by_batches: bool
+        self, dataset: Sized, sampler: Any, batch_size: int | None, drop_last: bool
     ) -> None:
-        self.n = n
+        self.dataset = dataset
         self.sampler = sampler
         self.batch_size = batch_size
         self.drop_last = drop_last
-        self.by_batches = by_batches
 
     def __len__(self) -> int:
-        if self.batch_size is None or self.by_batches:
+        if self.batch_size is None:
             return len(self.sampler)
         return count_batches(len(self.sampler), self.batch_size, self.drop_last)
 
     @property
     def is_in_order(self) -> bool:
         """Whether batches are runs of the data set."""
-        return type(self.sampler) is SequentialSampler and len(self.sampler) == self.n
+        return type(self.sampler) is SequentialSampler and len(self.sampler) == len(self.dataset)
 
     def draw(self) -> Epoch:
         """A new epoch."""
-        if self.by_batches:
+        if self.batch_size is None:
             batches = [as_indices("DataLoader", batch) for batch in self.sampler]
             sizes = [len(batch) for batch in batches]
             if 0 in sizes:
@@ -99,7 +98,7 @@ class Batching:
     def _drawn(self) -> tuple[Indices | None, list[slice]]:
         """The order and its runs, from the sampler."""
         order = None if self.is_in_order else self._checked(order_of(self.sampler))
-        n = self.n if order is None else len(order)
+        n = len(self.dataset) if order is None else len(order)
         assert self.batch_size is not None
         n_whole, n_rest = divmod(n, self.batch_size)
         sizes = [self.batch_size] * n_whole
@@ -109,7 +108,7 @@ class Batching:
 
     def _checked(self, indices: Any) -> Indices:
         found = as_indices("DataLoader", indices)
-        check_range("DataLoader", found, self.n)
+        check_range("DataLoader", found, len(self.dataset))
         return found
 
     def restore(self, state: Mapping[str, Any]) -> Epoch:
@@ -129,12 +128,16 @@ class Batching:
 
 def is_redrawable(sampler: Any) -> bool:
     """Whether a generator's state is all that its order comes from."""
-    return isinstance(sampler, Sampler) and type(sampler).__iter__ is Sampler.__iter__
+    return (
+        isinstance(sampler, Sampler)
+        and type(sampler).__iter__ is Sampler.__iter__
+        and isinstance(sampler.source(), Generator)
+    )
 
 
 def order_of(sampler: Any) -> Any:
     """The indices of an epoch."""
-    if is_redrawable(sampler):
+    if isinstance(sampler, Sampler) and type(sampler).__iter__ is Sampler.__iter__:
         return sampler.order()
     return sampler if hasattr(sampler, "__array__") else [*sampler]
 

@@ -80,7 +80,6 @@ class DataLoader:
     def _plan(
         self, batch_size: int, shuffle: bool, sampler: Any, batch_sampler: Any, drop_last: bool
     ) -> Batching:
-        n = len(self.dataset)
         if batch_sampler is not None:
             if sampler is not None or (batch_size, shuffle, drop_last) != (1, False, False):
                 raise ArgumentError(
@@ -89,7 +88,7 @@ class DataLoader:
                 )
             _check_iterable("batch_sampler", batch_sampler)
             if type(batch_sampler) is not BatchSampler:
-                return Batching(n, batch_sampler, None, False, True)
+                return Batching(self.dataset, batch_sampler, None, False)
             sampler, batch_size = batch_sampler.sampler, batch_sampler.batch_size
             drop_last = batch_sampler.drop_last
         check_count("DataLoader", "batch_size", batch_size)
@@ -97,18 +96,27 @@ class DataLoader:
             raise ArgumentError("DataLoader: sampler and shuffle, expected one of them")
         if sampler is not None:
             _check_iterable("sampler", sampler)
-        if isinstance(sampler, StratifiedSampler) and sampler.batch_size != batch_size:
-            raise ArgumentError(
-                f"DataLoader: batch_size is {batch_size}, expected {sampler.batch_size}, that of"
-                " the StratifiedSampler"
-            )
+        if isinstance(sampler, StratifiedSampler):
+            self._check_stratified(sampler, batch_size)
         if sampler is None:
             sampler = (
                 RandomSampler(self.dataset, generator=self.generator)
                 if shuffle
                 else SequentialSampler(self.dataset)
             )
-        return Batching(n, sampler, batch_size, drop_last, False)
+        return Batching(self.dataset, sampler, batch_size, drop_last)
+
+    def _check_stratified(self, sampler: StratifiedSampler, batch_size: int) -> None:
+        if sampler.batch_size != batch_size:
+            raise ArgumentError(
+                f"DataLoader: batch_size is {batch_size}, expected {sampler.batch_size}, that of"
+                " the StratifiedSampler"
+            )
+        if len(sampler) != len(self.dataset):
+            raise ArgumentError(
+                f"DataLoader: a StratifiedSampler of {len(sampler)} labels, expected"
+                f" {len(self.dataset)}, one for each sample"
+            )
 
     def __len__(self) -> int:
         return len(self._batching)
@@ -142,11 +150,10 @@ class DataLoader:
             self.collate_fn is not default_collate
         ):
             return self.collate_fn([self.dataset[i] for i in epoch.samples(number)])
-        index = epoch.index(number, self.dataset.index_device)
-        batch = list(self.dataset[index])
-        if isinstance(index, slice) and self.transform is not None:  # which may write into them
-            return [part.clone() for part in batch]
-        return batch
+        may_be_view = self.transform is None  # which may write into its batch
+        index = epoch.index(number, self.dataset.index_device, may_be_view)
+        batch = self.dataset[index]
+        return list(batch) if isinstance(batch, tuple) else batch
 
     def state_dict(self) -> dict[str, Any]:
         """Where the epoch that was begun last is, as values that `tinynet.save` takes.

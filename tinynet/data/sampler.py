@@ -166,7 +166,6 @@ class WeightedRandomSampler(Sampler):
             edges = np.cumsum(weights / weights.max())  # sums to no infinity
             goals = self._uniforms(self.num_samples) * edges[-1]
             found = np.searchsorted(edges, goals, side="right")
-            found = np.minimum(found, len(places) - 1)  # where a product rounds up
         else:
             with np.errstate(divide="ignore"):  # a draw of 0 has the wait 0
                 waits = np.log(-np.log1p(-self._uniforms(len(places)))) - np.log(weights)
@@ -219,10 +218,9 @@ class StratifiedSampler(Sampler):
         return np.concatenate([self._mixed(batches).reshape(-1), self._mixed(dealt[is_last])])
 
     def _by_class(self) -> Indices:
-        """All samples, class after class; classes, and samples in each, in random order."""
+        """All samples, class after class, those of a class in random order."""
         shuffled = permutation(len(self.labels), self.generator)
-        ranks = permutation(int(self.labels.max()) + 1, self.generator)
-        return shuffled[np.argsort(ranks[self.labels[shuffled]], kind="stable")]
+        return shuffled[np.argsort(self.labels[shuffled], kind="stable")]
 
     def _mixed(self, rows: Indices) -> Indices:
         """Each row in random order."""
@@ -243,6 +241,7 @@ class BatchSampler(Sampler):
         self.sampler = sampler
         self.batch_size = batch_size
         self.drop_last = drop_last
+        self.generator = getattr(sampler, "generator", None)
 
     def __len__(self) -> int:
         return count_batches(len(self.sampler), self.batch_size, self.drop_last)  # type: ignore[arg-type]
