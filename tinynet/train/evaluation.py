@@ -25,7 +25,7 @@ from tinynet.train.batches import (
 )
 from tinynet.train.losses import RunningLoss
 from tinynet.train.metrics import FunctionMetric, Metric
-from tinynet.train.steps import examine, recording
+from tinynet.train.steps import Parts, examine, recording
 
 Loss = Callable[[Any, Any], Tensor]
 
@@ -55,39 +55,28 @@ class Evaluation:
     ) -> None:
         self.op = op
         self.model = model
-        self.parts = model, loss, tuple(metrics)
-        self.recorded = record(examine, warm_up=False)
-        self.is_recorded = jit
+        self.loss = loss
+        self.metrics = metrics
+        self.device = device_of(model)
+        self.running = RunningLoss(self.device)
+        self.parts = tuple(Parts(model, loss, self.running, tuple(metrics)))
+        self.step = record(examine, warm_up=False) if jit else examine
 
     def run(self, loader: Any) -> dict[str, float]:
         """The loss and the metrics over all batches."""
-        device = device_of(self.model)
-        _, loss, metrics = self.parts
-        running = RunningLoss()
-        for metric in metrics:
-            metric.reset(device)
-        count = 0
+        self.running.reset()
+        for metric in self.metrics:
+            metric.reset(self.device)
         with evaluating(self.model):
             for batch in loader:
-                inputs, targets = to_device(split_batch(self.op, batch), device)
-                value = self.step(inputs, targets)
-                count += 1
-                if value is not None:
-                    running.add(value, count_samples(self.op, targets))
-                    if running.is_full:
-                        running.read()
-        if not count:
+                inputs, targets = to_device(split_batch(self.op, batch), self.device)
+                size = count_samples(self.op, targets)
+                recording(self.step, self.parts, inputs, targets, size)
+                self.running.count(size)
+        if not self.running.batches:
             raise ArgumentError(f"{self.op}: no batches to evaluate on, expected at least one")
-        logs = {} if loss is None else {"loss": running.mean()}
-        return logs | {metric.name: metric.compute() for metric in metrics}
-
-    def step(self, inputs: Any, targets: Any) -> Tensor | None:
-        """The loss of one batch."""
-        if self.is_recorded:
-            found: Tensor | None = recording(self.recorded, *self.parts, inputs, targets)
-            return found
-        value = examine(*self.parts, inputs, targets)
-        return None if value is None else value.realize()
+        logs = {} if self.loss is None else {"loss": self.running.mean()}
+        return logs | {metric.name: metric.compute() for metric in self.metrics}
 
 
 def predict(model: Module, data: Any, *, batch_size: int = 256, jit: bool = True) -> Any:

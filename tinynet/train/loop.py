@@ -31,7 +31,7 @@ from tinynet.train.history import VALIDATION, History
 from tinynet.train.interrupts import Interrupts
 from tinynet.train.losses import RunningLoss
 from tinynet.train.progress import Progress
-from tinynet.train.steps import Steps, parameters_of
+from tinynet.train.steps import Parts, Steps, parameters_of
 
 
 def fit(
@@ -77,10 +77,11 @@ class Trainer:
         self.logs: dict[str, float] = {}
         self.history = History()
         self.stop_reason: str | None = None
-        self.running = RunningLoss()
+        self.running = RunningLoss(self.device)
         self.interrupts = Interrupts()
         self.progress = Progress(progress)
-        self.steps = Steps(model, loss, optimizer, self.metrics, (clip_norm, clip_value), jit)
+        parts = Parts(model, loss, self.running, tuple(self.metrics))
+        self.steps = Steps(parts, optimizer, (clip_norm, clip_value), jit)
         self.evaluation = Evaluation("fit", model, loss, self.metrics, jit)
         self.step_callbacks = [
             x for x in self.callbacks if type(x).on_step_end is not Callback.on_step_end
@@ -205,14 +206,12 @@ class Trainer:
 
     def train(self, batches: Iterator[Any]) -> bool:
         """Train on batches; whether all were done, and nobody stopped."""
-        progress, running, interrupts = self.progress, self.running, self.interrupts
+        progress, interrupts = self.progress, self.interrupts
         every = self.checkpoint_every or math.inf
         clock = time.perf_counter
         for batch in batches:
             self.train_batch(batch)
             self.batch += 1
-            if running.is_full:
-                self.check_losses()
             if clock() > progress.due:
                 progress.show(self)
             if self.batch % every == 0:
@@ -227,14 +226,14 @@ class Trainer:
             inputs, targets = to_device(split_batch("fit", batch), self.device)
             size = count_samples("fit", targets)
             if self.accumulate == 1:
-                loss = self.steps.update(inputs, targets, self.step == 0)
+                self.steps.update(inputs, targets, size, self.step == 0)
             else:
-                loss = self.steps.gather(inputs, targets, size, self.step == 0)
+                self.steps.gather(inputs, targets, size, self.step == 0)
         except TinynetError as error:
             place = f"(in epoch {self.epoch + 1}, batch {self.batch + 1})"
             error.args = (f"{error} {place}", *error.args[1:])
             raise
-        self.running.add(loss, size)
+        self.running.count(size)
         if self.accumulate == 1:
             self.end_step()
         elif self.steps.gathered == self.accumulate:
@@ -295,12 +294,11 @@ class Trainer:
 
     def check_losses(self) -> None:
         """Raise `DivergenceError` if a loss of this epoch was NaN or infinite."""
-        self.running.read()
-        bad = self.running.bad
+        bad = self.running.find_bad()
         if bad is not None:
             step = self.step - (self.batch - bad) // self.accumulate
             raise DivergenceError(
-                f"fit: the loss is {self.running.bad_value} in epoch {self.epoch + 1}, batch {bad} "
+                f"fit: the loss is {self.running.mean()} in epoch {self.epoch + 1}, batch {bad} "
                 f"(step {step}), expected a finite number; look for NaN or infinity in the "
                 "data, or try a lower learning rate or clip_norm" + self.kept()
             )

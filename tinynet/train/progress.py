@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tinynet.train.loop import Trainer
 
 INTERVAL = 0.25  # seconds between looks at the device's values, which take some 0.1 ms each
+CHECK_INTERVAL = 2.0  # without a bar
 FORMAT = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
 
 
@@ -53,10 +54,14 @@ class Progress:
                 total=trainer.n_batches, initial=trainer.batch, desc=self.title, file=self.stream,
                 bar_format=FORMAT, dynamic_ncols=True,
             )  # fmt: skip
-            self.due = self.begun + INTERVAL
+        self.due = self.begun + INTERVAL
 
     def show(self, trainer: Trainer) -> None:
-        """Bring the bar on; reads values from the device."""
+        """Bring the bar on; reads values from the device, and so finds losses of NaN."""
+        if self.bar is None:
+            trainer.check_losses()
+            self.due = time.perf_counter() + CHECK_INTERVAL
+            return
         self.bar.set_postfix_str(self.text(trainer, trainer.read_logs()), refresh=False)
         self.bar.update(trainer.batch - self.bar.n)
         self.due = time.perf_counter() + INTERVAL

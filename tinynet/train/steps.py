@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from tinynet.autograd.mode import no_grad
 from tinynet.errors import ArgumentTypeError, RecordingError, ShapeError
@@ -16,37 +16,40 @@ from tinynet.train.batches import call
 Clipping = tuple[float | None, float | None]  # by norm, by value
 
 
+class Parts(NamedTuple):
+    """What a step works on; `jit` looks at each part, being an argument."""
+
+    model: Any
+    loss: Any
+    running: Any
+    metrics: tuple[Any, ...]
+
+
 def update(
-    model: Any, loss: Any, optimizer: Any, metrics: Any, clipping: Clipping, inputs: Any,
-    targets: Any,
-) -> Tensor:  # fmt: skip
-    """A step of the optimiser on one batch; its loss."""
+    parts: Any, optimizer: Any, clipping: Clipping, inputs: Any, targets: Any, size: int
+) -> None:
+    """A step of the optimiser on one batch."""
     optimizer.zero_grad()
-    output = call(model, inputs)
-    value = loss_of(loss, output, targets)
+    output, value = forward(parts, inputs, targets)
     value.backward()
     clip(parameters_of(optimizer), clipping)
     optimizer.step()
-    measure(metrics, output, targets)
-    return value.detach()
+    measure(parts, output, targets, value, size)
 
 
 def gather(
-    model: Any, loss: Any, optimizer: Any, metrics: Any, sums: Any, used: Any, inputs: Any,
-    targets: Any, size: int,
-) -> Tensor:  # fmt: skip
-    """Add a batch's gradients, times its size, to `sums`; its loss."""
+    parts: Any, optimizer: Any, sums: Any, used: Any, inputs: Any, targets: Any, size: int
+) -> None:
+    """Add a batch's gradients, times its size, to `sums`."""
     optimizer.zero_grad()
-    output = call(model, inputs)
-    value = loss_of(loss, output, targets)
+    output, value = forward(parts, inputs, targets)
     (value * size).backward()
     with no_grad():
         for i, (total, parameter) in enumerate(zip(sums, parameters_of(optimizer), strict=True)):
             if parameter.grad is not None:
                 total.add_(parameter.grad)
                 used.add(i)
-    measure(metrics, output, targets)
-    return value.detach()
+    measure(parts, output, targets, value, size)
 
 
 def apply(
@@ -64,12 +67,20 @@ def apply(
             sums[i].zero_()
 
 
-def examine(model: Any, loss: Any, metrics: Any, inputs: Any, targets: Any) -> Tensor | None:
-    """The loss of a batch, without training; None without a loss."""
+def examine(parts: Any, inputs: Any, targets: Any, size: int) -> None:
+    """Measure a batch, without training on it."""
+    model, loss = parts[:2]
     with no_grad():
         output = call(model, inputs)
-        measure(metrics, output, targets)
-        return None if loss is None else loss_of(loss, output, targets)
+        value = None if loss is None else loss_of(loss, output, targets)
+        measure(parts, output, targets, value, size)
+
+
+def forward(parts: Any, inputs: Any, targets: Any) -> tuple[Any, Tensor]:
+    """The output of the model, and its loss."""
+    model, loss = parts[:2]
+    output = call(model, inputs)
+    return output, loss_of(loss, output, targets)
 
 
 def parameters_of(optimizer: Any) -> list[Tensor]:
@@ -92,9 +103,12 @@ def loss_of(loss: Any, output: Any, targets: Any) -> Tensor:
     return value
 
 
-def measure(metrics: Any, output: Any, targets: Any) -> None:
-    """Let metrics take the batch in."""
+def measure(parts: Any, output: Any, targets: Any, value: Tensor | None, size: int) -> None:
+    """Let the running loss and the metrics take a batch in."""
+    running, metrics = parts[2:]
     with no_grad():
+        if value is not None:
+            running.add(value, size)
         for metric in metrics:
             metric.update(output, targets)
 
@@ -116,11 +130,9 @@ class Steps:
     continued records at once what it would have replayed.
     """
 
-    def __init__(
-        self, model: Any, loss: Callable[[Any, Any], Tensor], optimizer: Any,
-        metrics: Sequence[Any], clipping: Clipping, is_recorded: bool,
-    ) -> None:  # fmt: skip
-        self.parts = model, loss, optimizer, tuple(metrics)
+    def __init__(self, parts: Parts, optimizer: Any, clipping: Clipping, is_recorded: bool) -> None:
+        self.parts = tuple(parts)
+        self.optimizer = optimizer
         self.clipping = clipping
         self.is_recorded = is_recorded
         self.recorded_update = jit(update, warm_up=False)
@@ -131,33 +143,27 @@ class Steps:
         self.gathered = 0  # batches whose gradients are in `sums`
         self.samples = 0
 
-    def update(self, inputs: Any, targets: Any, is_first: bool) -> Tensor:
-        """A step on one batch; its loss."""
-        if is_first or not self.is_recorded:
-            return update(*self.parts, self.clipping, inputs, targets).realize()
-        return recording(self.recorded_update, *self.parts, self.clipping, inputs, targets)
+    def update(self, inputs: Any, targets: Any, size: int, is_first: bool) -> None:
+        """A step on one batch."""
+        function = self.recorded_update if self.is_recorded and not is_first else update
+        recording(function, self.parts, self.optimizer, self.clipping, inputs, targets, size)
 
-    def gather(self, inputs: Any, targets: Any, size: int, is_first: bool) -> Tensor:
-        """Add to the gradients of the next step; the batch's loss."""
+    def gather(self, inputs: Any, targets: Any, size: int, is_first: bool) -> None:
+        """Add a batch to the gradients of the next step."""
         if not self.sums:
-            self.sums = [zeros_like(x, requires_grad=False) for x in parameters_of(self.parts[2])]
+            self.sums = [zeros_like(x, requires_grad=False) for x in parameters_of(self.optimizer)]
         self.gathered += 1
         self.samples += size
-        args = *self.parts, self.sums, Used(self.used), inputs, targets, size
-        if is_first or not self.is_recorded:
-            return gather(*args).realize()
-        return recording(self.recorded_gather, *args)
+        function = self.recorded_gather if self.is_recorded and not is_first else gather
+        used = Used(self.used)
+        recording(function, self.parts, self.optimizer, self.sums, used, inputs, targets, size)
 
     def apply(self, is_first: bool) -> None:
         """The step on what was gathered."""
-        optimizer = self.parts[2]
-        device = self.sums[0].device
-        samples = tensor(float(self.samples), device=device)
-        args = optimizer, self.clipping, self.sums, tuple(sorted(self.used)), samples
-        if is_first or not self.is_recorded:
-            apply(*args)
-        else:
-            recording(self.recorded_apply, *args)
+        samples = tensor(float(self.samples), device=self.sums[0].device)
+        used = tuple(sorted(self.used))
+        function = self.recorded_apply if self.is_recorded and not is_first else apply
+        recording(function, self.optimizer, self.clipping, self.sums, used, samples)
         self.gathered = self.samples = 0
 
     def state_dict(self) -> dict[str, Any]:
