@@ -64,6 +64,10 @@ class AnomalyError(TinynetError, ArithmeticError):
     """Anomaly mode found the operation that first made a NaN or an infinity."""
 
 
+class DivergenceError(TinynetError, ArithmeticError):
+    """Training came to a loss, or to weights, that are NaN or infinite."""
+
+
 class StateError(TinynetError, RuntimeError):
     """A state dict that does not fit the module or optimiser it is loaded into."""
 

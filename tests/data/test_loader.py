@@ -24,9 +24,11 @@ def test_sizes_of_batches(dataset, batch_size, drop_last, sizes):
     assert [i for _, y in batches for i in y.tolist()] == [dataset[i][1] for i in range(sum(sizes))]
 
 
-def test_empty_data_set():
-    loader = DataLoader(TensorDataset(tn.zeros(0, 3)), batch_size=4, shuffle=True)
-    assert (len(loader), list(loader)) == (0, [])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_empty_data_set(shuffle):
+    with pytest.raises(ArgumentError) as caught:
+        DataLoader(TensorDataset(tn.zeros(0, 3)), batch_size=4, shuffle=shuffle)
+    assert str(caught.value) == ("DataLoader: the data set is empty, expected at least one sample")
 
 
 def test_batches_in_order_are_views():

@@ -1,54 +1,42 @@
 """`DataLoader`: batches of a data set, in order or shuffled (`torch.utils.data.DataLoader`)."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from tinynet.data.collate import default_collate
 from tinynet.data.dataset import Dataset
-from tinynet.dtype import float64
-from tinynet.errors import ArgumentError, ArgumentTypeError, ShapeError
-from tinynet.ops.creation import tensor
-from tinynet.ops.joining import stack
-from tinynet.ops.random import Generator, randperm
-from tinynet.tensor import Tensor
+from tinynet.data.epochs import Batching, Epoch
+from tinynet.data.prefetching import Prefetcher
+from tinynet.data.sampler import (
+    BatchSampler,
+    RandomSampler,
+    SequentialSampler,
+    StratifiedSampler,
+    check_count,
+)
+from tinynet.errors import ArgumentError, StateError
+from tinynet.ops.random import Generator, default_generator, randint
 
-
-def default_collate(samples: Sequence[Any]) -> Any:
-    """One batch of a list of samples: tensors stacked, numbers made tensors, containers kept.
-
-    >>> default_collate([(1, "one"), (2, "two")])
-    [tensor([1, 2]), ['one', 'two']]
-    """
-    first = samples[0]
-    if isinstance(first, Tensor):
-        return stack(list(samples))
-    if isinstance(first, float):
-        return tensor(list(samples), dtype=float64)
-    if isinstance(first, int):
-        return tensor(list(samples))
-    if isinstance(first, str | bytes):
-        return list(samples)
-    if isinstance(first, Mapping):
-        return {key: default_collate([sample[key] for sample in samples]) for key in first}
-    if isinstance(first, tuple | list):
-        lengths = sorted({len(sample) for sample in samples})
-        if len(lengths) > 1:
-            raise ShapeError(f"default_collate: samples of {lengths} parts, expected equal numbers")
-        return [default_collate(parts) for parts in zip(*samples)]
-    if hasattr(first, "__array__"):
-        return stack([tensor(sample) for sample in samples])
-    raise ArgumentTypeError(
-        f"default_collate: a sample holds {type(first).__name__}, expected tensors, arrays,"
-        " numbers, strings, or dicts, lists or tuples of them; or pass collate_fn="
-    )
+Transform = Callable[[Any, Generator], Any]
 
 
 class DataLoader:
     """An iterable over the batches of `dataset`; each `for` loop over it is an epoch.
 
     With `shuffle`, each epoch has an order of its own, drawn from `generator` (default: the global
-    one), so that a seed repeats all of them. `drop_last` leaves out a last batch that is smaller.
+    one), so that a seed repeats all of them. A `sampler`, any iterable of indices, says the order
+    instead; a `batch_sampler`, of lists of indices, the batches too. The order is drawn whole when
+    the loop begins. `drop_last` leaves out a last batch that is smaller.
+
     `collate_fn` makes a batch of a list of samples. Data sets of tensors skip that list: a batch is
-    one indexing operation for each tensor, and without `shuffle` a view.
+    one indexing operation for each tensor, and without shuffling a view.
+
+    `transform(batch, generator)` returns the batch to use, and may write into the one it gets. Its
+    generator starts from a seed drawn for the epoch and from the batch's number. With `prefetch=n`
+    a background thread makes up to n batches ahead: data set, `collate_fn` and `transform` run
+    there, with the same results as long as only `transform` uses random numbers, those of its
+    generator. The thread ends with the loop, also where that is left early.
 
     >>> import tinynet as tn
     >>> loader = DataLoader(tn.data.TensorDataset(tn.arange(5)), batch_size=2)
@@ -62,41 +50,162 @@ class DataLoader:
         batch_size: int = 1,
         shuffle: bool = False,
         *,
+        sampler: Iterable[int] | None = None,
+        batch_sampler: Iterable[Sequence[int]] | None = None,
         collate_fn: Callable[[Sequence[Any]], Any] = default_collate,
         drop_last: bool = False,
         generator: Generator | None = None,
+        prefetch: int = 0,
+        transform: Transform | None = None,
     ) -> None:
-        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
-            raise ArgumentError(
-                f"DataLoader: batch_size is {batch_size!r}, expected a positive int"
-            )
+        if not len(dataset):
+            raise ArgumentError("DataLoader: the data set is empty, expected at least one sample")
+        if not isinstance(prefetch, int) or isinstance(prefetch, bool) or prefetch < 0:
+            raise ArgumentError(f"DataLoader: prefetch is {prefetch!r}, expected an int from 0 on")
         self.dataset = dataset
-        self.batch_size = batch_size
         self.shuffle = shuffle
         self.collate_fn = collate_fn
-        self.drop_last = drop_last
         self.generator = generator
+        self.prefetch = prefetch
+        self.transform = transform
+        self._batching = self._plan(batch_size, shuffle, sampler, batch_sampler, drop_last)
+        self.batch_size = self._batching.batch_size
+        self.drop_last = self._batching.drop_last
+        self.sampler = self._batching.sampler
+        self._epoch: Epoch | None = None  # the one that was begun last, until its end
+        self._is_resumed = False  # whether the next loop goes on with it
+
+    def _plan(
+        self, batch_size: int, shuffle: bool, sampler: Any, batch_sampler: Any, drop_last: bool
+    ) -> Batching:
+        n = len(self.dataset)
+        if batch_sampler is not None:
+            if sampler is not None or (batch_size, shuffle, drop_last) != (1, False, False):
+                raise ArgumentError(
+                    "DataLoader: batch_sampler with batch_size, shuffle, sampler or drop_last,"
+                    " expected it alone"
+                )
+            if type(batch_sampler) is not BatchSampler:
+                return Batching(n, batch_sampler, None, False, True)
+            sampler, batch_size = batch_sampler.sampler, batch_sampler.batch_size
+            drop_last = batch_sampler.drop_last
+        check_count("DataLoader", "batch_size", batch_size)
+        if sampler is not None and shuffle:
+            raise ArgumentError("DataLoader: sampler and shuffle, expected one of them")
+        if isinstance(sampler, StratifiedSampler) and sampler.batch_size != batch_size:
+            raise ArgumentError(
+                f"DataLoader: batch_size is {batch_size}, expected {sampler.batch_size}, that of"
+                " the StratifiedSampler"
+            )
+        if sampler is None:
+            sampler = (
+                RandomSampler(self.dataset, generator=self.generator)
+                if shuffle
+                else SequentialSampler(self.dataset)
+            )
+        return Batching(n, sampler, batch_size, drop_last, False)
 
     def __len__(self) -> int:
-        n_whole, rest = divmod(len(self.dataset), self.batch_size)
-        return n_whole + (rest > 0 and not self.drop_last)
+        return len(self._batching)
 
     def __iter__(self) -> Iterator[Any]:
-        n = len(self.dataset)
-        order = randperm(n, generator=self.generator) if self.shuffle else None
-        slices = [
-            slice(i * self.batch_size, min((i + 1) * self.batch_size, n)) for i in range(len(self))
-        ]
-        if self.collate_fn is default_collate and getattr(
-            self.dataset, "has_batch_indexing", False
+        if not self._is_resumed or self._epoch is None:
+            self._epoch = self._batching.draw()
+            if self.transform is not None:
+                seed = randint(2**63 - 1, (1,), generator=self.generator, device="cpu")
+                self._epoch.seed = int(seed.item())
+        self._is_resumed = False
+        return self._serve(self._epoch)
+
+    def _serve(self, epoch: Epoch) -> Iterator[Any]:
+        numbers = range(epoch.done, len(epoch.runs))
+        make = functools.partial(self._make, epoch)
+        if not self.prefetch:
+            for number in numbers:
+                batch = make(number)
+                epoch.done += 1
+                yield batch
+        else:
+            batches = Prefetcher(make, numbers, self.prefetch)
+            try:
+                for batch in batches:
+                    epoch.done += 1
+                    yield batch
+            finally:
+                batches.close()
+        if self._epoch is epoch:
+            self._epoch = None
+
+    def _make(self, epoch: Epoch, number: int) -> Any:
+        batch = self._fetch(epoch, number)
+        return batch if self.transform is None else self.transform(batch, epoch.generator(number))
+
+    def _fetch(self, epoch: Epoch, number: int) -> Any:
+        if not getattr(self.dataset, "has_batch_indexing", False) or (
+            self.collate_fn is not default_collate
         ):
-            return self._index_batches(order, slices)
-        return self._collate_batches(range(n) if order is None else order.tolist(), slices)
+            return self.collate_fn([self.dataset[i] for i in epoch.samples(number)])
+        index = epoch.index(number, self.dataset.index_device)
+        batch = list(self.dataset[index])
+        if isinstance(index, slice) and self.transform is not None:  # which may write into them
+            return [part.clone() for part in batch]
+        return batch
 
-    def _index_batches(self, order: Tensor | None, slices: list[slice]) -> Iterator[Any]:
-        for batch in slices:
-            yield list(self.dataset[batch if order is None else order[batch]])
+    def state_dict(self) -> dict[str, Any]:
+        """Where the epoch that was begun last is, as values that `tinynet.save` takes.
 
-    def _collate_batches(self, order: Sequence[int], slices: list[slice]) -> Iterator[Any]:
-        for batch in slices:
-            yield self.collate_fn([self.dataset[i] for i in order[batch]])
+        It is up to date between two batches. Of a sampler with `state_dict` that is saved too; the
+        global generator's state is not. Where samplers are not tinynet's, the indices that are left
+        of the epoch are saved.
+        """
+        return {
+            **self._identity(),
+            "epoch": None if self._epoch is None else self._epoch.state_dict(),
+            "generators": [generator.get_state() for generator in self._generators()],
+            "sampler_state": self.sampler.state_dict() if _has_state(self.sampler) else None,
+        }
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Have the next loop go on where `state_dict` was called: same order, same transforms.
+
+        Generators given to the loader or its sampler continue as they were there; the global one is
+        left alone. Raises `StateError` where data set, batches or sampler are others.
+        """
+        if not isinstance(state_dict, Mapping) or "epoch" not in state_dict:
+            raise StateError(
+                "DataLoader.load_state_dict: expected what DataLoader.state_dict gives, got"
+                f" {state_dict!r:.60}"
+            )
+        for name, value in self._identity().items():
+            if state_dict[name] != value:
+                raise StateError(
+                    f"DataLoader.load_state_dict: the state has {name} {state_dict[name]!r},"
+                    f" expected this loader's, {value!r}"
+                )
+        if _has_state(self.sampler):
+            self.sampler.load_state_dict(state_dict["sampler_state"])
+        epoch = state_dict["epoch"]
+        self._epoch = None if epoch is None else self._batching.restore(epoch)
+        self._is_resumed = epoch is not None
+        for generator, state in zip(self._generators(), state_dict["generators"], strict=True):
+            generator.set_state(state)
+
+    def _identity(self) -> dict[str, Any]:
+        """What must be equal for an epoch to go on."""
+        return {
+            "samples": len(self.dataset),
+            "batch_size": self.batch_size,
+            "drop_last": self.drop_last,
+            "sampler": type(self.sampler).__name__,
+            "transform": self.transform is not None,
+        }
+
+    def _generators(self) -> list[Generator]:
+        """Those that are not the global one."""
+        found = [self.generator, getattr(self.sampler, "generator", None)]
+        own = {id(each): each for each in found if isinstance(each, Generator)}
+        return [each for each in own.values() if each is not default_generator]
+
+
+def _has_state(sampler: Any) -> bool:
+    return hasattr(sampler, "state_dict") and hasattr(sampler, "load_state_dict")

@@ -1,13 +1,20 @@
 """Training: a loop made of parts, and what one does around it.
 
+* `loop`: `fit` and `Trainer`; its parts are `steps` (what is recorded), `batches`, `losses`,
+  `checkpoint` (runs that go on from a file), `interrupts` (Ctrl-C) and `progress`
+* `callbacks`: early stopping, checkpoints of the model, and your own
+* `evaluation`: `evaluate` and `predict`
 * `metrics`: numbers that say how good a model is, gathered on the device
 * `history`: `History`, what each epoch measured
 * `checking`: `gradient_check` of a whole model
 * `uncertainty`: how sure a network is, by Monte Carlo dropout
 """
 
+from tinynet.train.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from tinynet.train.checking import GradientReport, gradient_check
+from tinynet.train.evaluation import evaluate, predict
 from tinynet.train.history import History
+from tinynet.train.loop import Trainer, fit
 from tinynet.train.metrics import (
     F1,
     Accuracy,
@@ -30,8 +37,10 @@ __all__ = [
     "F1",
     "Accuracy",
     "BinaryAccuracy",
+    "Callback",
     "ConfusionMatrix",
     "DropoutSamples",
+    "EarlyStopping",
     "ExponentialMean",
     "FunctionMetric",
     "GradientReport",
@@ -39,11 +48,16 @@ __all__ = [
     "MeanAbsoluteError",
     "MeanSquaredError",
     "Metric",
+    "ModelCheckpoint",
     "Precision",
     "RSquared",
     "Recall",
     "RunningMean",
     "TopK",
+    "Trainer",
+    "evaluate",
+    "fit",
     "gradient_check",
     "monte_carlo_dropout",
+    "predict",
 ]

@@ -1,0 +1,419 @@
+"""The training loop: `fit`, and `Trainer`, what it is made of."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from tinynet.determinism import are_deterministic_algorithms_enabled, use_deterministic_algorithms
+from tinynet.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DivergenceError,
+    StateError,
+    TinynetError,
+)
+from tinynet.nn import Module
+from tinynet.ops.random import get_rng_state, set_rng_state
+from tinynet.optim import Optimizer
+from tinynet.optim.lr_scheduler import ReduceLROnPlateau
+from tinynet.train.batches import count_samples, device_of, split_batch, to_device
+from tinynet.train.callbacks import Callback
+from tinynet.train.checkpoint import FORMAT, check_folder, read_checkpoint, write_checkpoint
+from tinynet.train.evaluation import Evaluation, Loss, as_metrics, modes_kept
+from tinynet.train.history import VALIDATION, History
+from tinynet.train.interrupts import Interrupts
+from tinynet.train.losses import RunningLoss
+from tinynet.train.progress import Progress
+from tinynet.train.steps import Steps, parameters_of
+
+
+def fit(
+    model: Module, loader: Any, loss: Loss, optimizer: Optimizer, *, epochs: int = 1,
+    **options: Any,
+) -> History:  # fmt: skip
+    """Train a model for `epochs` passes over the batches of `loader`; the history of the run.
+
+    The options are those of `Trainer`.
+    """
+    return Trainer(model, loader, loss, optimizer, **options).fit(epochs)
+
+
+class Trainer:
+    """A run of training. `fit(epochs)` does it."""
+
+    def __init__(
+        self, model: Module, loader: Any, loss: Loss, optimizer: Optimizer, *,
+        validation: Any = None, metrics: Sequence[Any] = (), schedule: Any = None,
+        schedule_every: str = "epoch", accumulate: int = 1, clip_norm: float | None = None,
+        clip_value: float | None = None, callbacks: Sequence[Callback] = (), jit: bool = True,
+        progress: bool | None = None, checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: int | None = None,
+    ) -> None:  # fmt: skip
+        self.model = model
+        self.loader = loader
+        self.loss = loss
+        self.optimizer = optimizer
+        self.validation = validation
+        self.metrics = as_metrics("fit", metrics)
+        self.schedule = schedule
+        self.schedule_every = schedule_every
+        self.accumulate = accumulate
+        self.callbacks = list(callbacks)
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
+        self.check_arguments()
+        self.device = device_of(model)
+        self.epoch = 0  # finished ones
+        self.step = 0  # of the optimiser, so far
+        self.batch = 0  # batches done in this epoch
+        self.epochs = 0
+        self.logs: dict[str, float] = {}
+        self.history = History()
+        self.stop_reason: str | None = None
+        self.running = RunningLoss()
+        self.interrupts = Interrupts()
+        self.progress = Progress(progress)
+        self.steps = Steps(model, loss, optimizer, self.metrics, (clip_norm, clip_value), jit)
+        self.evaluation = Evaluation("fit", model, loss, self.metrics, jit)
+        self.step_callbacks = [
+            x for x in self.callbacks if type(x).on_step_end is not Callback.on_step_end
+        ]
+        self.position: Any = None  # of the loader, where an epoch is to go on
+        self.epoch_random = get_rng_state()  # at the epoch's start
+
+    def check_arguments(self) -> None:
+        """Raise for arguments that are none."""
+        if not isinstance(self.model, Module):
+            kind = type(self.model).__name__
+            raise ArgumentTypeError(f"fit: model is a {kind}, expected a Module")
+        if not isinstance(self.optimizer, Optimizer):
+            kind = type(self.optimizer).__name__
+            raise ArgumentTypeError(f"fit: optimizer is a {kind}, expected an Optimizer")
+        if not isinstance(self.accumulate, int) or self.accumulate < 1:
+            raise ArgumentError(f"fit: accumulate is {self.accumulate!r}, expected 1 or more")
+        every = self.checkpoint_every
+        if every is not None and (not isinstance(every, int) or every < 1):
+            raise ArgumentError(f"fit: checkpoint_every is {every!r}, expected 1 or more, or None")
+        if self.schedule_every not in ("epoch", "step"):
+            raise ArgumentError(
+                f"fit: schedule_every is {self.schedule_every!r}, expected 'epoch' or 'step'"
+            )
+        if self.schedule_every == "step" and isinstance(self.schedule, ReduceLROnPlateau):
+            raise ArgumentError(
+                "fit: ReduceLROnPlateau needs an epoch's loss, expected schedule_every='epoch'"
+            )
+
+    @property
+    def n_batches(self) -> int | None:
+        """How many batches an epoch has; None where the loader does not say."""
+        return len(self.loader) if hasattr(self.loader, "__len__") else None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was trained yet."""
+        return not (self.epoch or self.step or self.batch)
+
+    def fit(self, epochs: int = 1) -> History:
+        """Train until `epochs` epochs are done; what a checkpoint has is not done again."""
+        self.epochs = epochs
+        self.begin()
+        with ExitStack() as stack:
+            stack.enter_context(modes_kept(self.model))
+            stack.enter_context(_deterministic())
+            stack.enter_context(self.interrupts)
+            stack.callback(self.progress.close)
+            for callback in self.callbacks:
+                callback.on_fit_start(self)
+            while self.epoch < epochs and self.stop_reason is None:
+                self.run_epoch()
+                if self.interrupts.came:
+                    break
+            for callback in self.callbacks:
+                callback.on_fit_end(self)
+        return self.history
+
+    def begin(self) -> None:
+        """Go on from the checkpoint; write one if there is none."""
+        if self.checkpoint is None:
+            return
+        path = Path(self.checkpoint)
+        check_folder("fit", path.parent)
+        if path.exists():
+            self.load_state_dict(read_checkpoint("fit", path, self.device))
+        else:
+            self.save()
+
+    def stop(self, reason: str) -> None:
+        """End the run: after this step, or, called in `on_epoch_end`, after this epoch."""
+        self.stop_reason = reason
+
+    # An epoch
+    def run_epoch(self) -> None:
+        """Train on all batches, or on those that are left; then validate."""
+        self.model.train()
+        if self.batch == 0:
+            self.start_epoch()
+        self.progress.start_epoch(self)
+        batches = self.batches()
+        try:
+            if not self.train(batches):
+                self.pause()
+                return
+        finally:
+            close = getattr(batches, "close", None)
+            if close is not None:
+                close()  # which ends a thread that loads ahead
+        if self.steps.gathered:
+            self.apply_gradients()
+        if self.batch == 0:
+            raise ArgumentError(
+                f"fit: the loader gave no batches in epoch {self.epoch + 1}, expected at least one"
+                + ("; an iterator can be read only once" if self.epoch else "")
+            )
+        self.end_epoch()
+
+    def start_epoch(self) -> None:
+        """Forget the sums of the epoch before."""
+        self.running.reset()
+        for metric in self.metrics:
+            metric.reset(self.device)
+        self.epoch_random = get_rng_state()
+        for callback in self.callbacks:
+            callback.on_epoch_start(self)
+
+    def batches(self) -> Iterator[Any]:
+        """The batches of this epoch that are still to be done."""
+        if self.batch == 0:
+            return iter(self.loader)
+        if self.position is not None:
+            self.loader.load_state_dict(self.position)
+            return iter(self.loader)
+        now = get_rng_state()
+        set_rng_state(self.epoch_random)
+        batches = iter(self.loader)
+        for _ in itertools.islice(batches, self.batch):
+            pass
+        set_rng_state(now)
+        return batches
+
+    def train(self, batches: Iterator[Any]) -> bool:
+        """Train on batches; whether all were done, and nobody stopped."""
+        progress, running, interrupts = self.progress, self.running, self.interrupts
+        every = self.checkpoint_every or math.inf
+        clock = time.perf_counter
+        for batch in batches:
+            self.train_batch(batch)
+            self.batch += 1
+            if running.is_full:
+                self.check_losses()
+            if clock() > progress.due:
+                progress.show(self)
+            if self.batch % every == 0:
+                self.save()
+            if interrupts.came or self.stop_reason is not None:
+                return False
+        return True
+
+    def train_batch(self, batch: Any) -> None:
+        """Train on one batch."""
+        try:
+            inputs, targets = to_device(split_batch("fit", batch), self.device)
+            size = count_samples("fit", targets)
+            if self.accumulate == 1:
+                loss = self.steps.update(inputs, targets, self.step == 0)
+            else:
+                loss = self.steps.gather(inputs, targets, size, self.step == 0)
+        except TinynetError as error:
+            place = f"(in epoch {self.epoch + 1}, batch {self.batch + 1})"
+            error.args = (f"{error} {place}", *error.args[1:])
+            raise
+        self.running.add(loss, size)
+        if self.accumulate == 1:
+            self.end_step()
+        elif self.steps.gathered == self.accumulate:
+            self.apply_gradients()
+
+    def apply_gradients(self) -> None:
+        """The optimiser's step on the gradients that were gathered."""
+        self.steps.apply(self.step == 0)
+        self.end_step()
+
+    def end_step(self) -> None:
+        """What follows a step of the optimiser."""
+        self.step += 1
+        if self.schedule is not None and self.schedule_every == "step":
+            self.schedule.step()
+        for callback in self.step_callbacks:
+            callback.on_step_end(self)
+
+    def pause(self) -> None:
+        """Stop within an epoch, so that it can go on."""
+        self.check_losses()
+        self.position = self.loader_state()
+        self.progress.close()
+        if self.checkpoint is not None:
+            self.save()
+
+    def end_epoch(self) -> None:
+        """Validate, note everything, and save."""
+        logs = self.read_logs()
+        if self.validation is not None:
+            found = self.evaluation.run(self.validation)
+            logs |= {VALIDATION + name: value for name, value in found.items()}
+        logs["lr"] = float(self.optimizer.param_groups[0]["lr"])
+        self.progress.end_epoch(self, logs)
+        self.logs = logs
+        self.history.append(logs)
+        self.epoch += 1
+        self.batch = 0
+        self.position = None
+        if self.schedule is not None and self.schedule_every == "epoch":
+            if isinstance(self.schedule, ReduceLROnPlateau):
+                self.schedule.step(logs.get(VALIDATION + "loss", logs["loss"]))
+            else:
+                self.schedule.step()
+        for callback in self.callbacks:
+            callback.on_epoch_end(self)
+        self.check_parameters()
+        for callback in self.callbacks:
+            callback.on_save(self)
+        if self.checkpoint is not None:
+            self.save()
+
+    # Values
+    def read_logs(self) -> dict[str, float]:
+        """Mean loss and metrics of this epoch so far; waits for the device."""
+        self.check_losses()
+        return {"loss": self.running.mean()} | {x.name: x.compute() for x in self.metrics}
+
+    def check_losses(self) -> None:
+        """Raise `DivergenceError` if a loss of this epoch was NaN or infinite."""
+        self.running.read()
+        bad = self.running.bad
+        if bad is not None:
+            step = self.step - (self.batch - bad) // self.accumulate
+            raise DivergenceError(
+                f"fit: the loss is {self.running.bad_value} in epoch {self.epoch + 1}, batch {bad} "
+                f"(step {step}), expected a finite number; look for NaN or infinity in the "
+                "data, or try a lower learning rate or clip_norm" + self.kept()
+            )
+
+    def check_parameters(self) -> None:
+        """Raise `DivergenceError` if a parameter is NaN or infinite."""
+        names = {id(x): name for name, x in self.model.named_parameters()}
+        for x in parameters_of(self.optimizer):
+            if not math.isfinite(x.detach().abs().max().item() if x.numel() else 0.0):
+                raise DivergenceError(
+                    f"fit: parameter {names.get(id(x), '?')!r} has NaN or infinity after step "
+                    f"{self.step}, in epoch {self.epoch + 1}, expected finite numbers; try a lower "
+                    "learning rate or clip_norm" + self.kept()
+                )
+
+    def kept(self) -> str:
+        """What a message says of the checkpoint."""
+        return "" if self.checkpoint is None else "; the checkpoint is the one before"
+
+    # State
+    def save(self) -> None:
+        """Write the checkpoint."""
+        assert self.checkpoint is not None
+        self.check_losses()
+        self.check_parameters()
+        write_checkpoint("fit", self.state_dict(), self.checkpoint)
+
+    def loader_state(self) -> Any:
+        """Where the loader is, if it can say so."""
+        return self.loader.state_dict() if hasattr(self.loader, "state_dict") else None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the rest of the run depends on, as values that `tinynet.save` takes."""
+        schedule = self.schedule
+        return {
+            "format": FORMAT,
+            "kinds": self.kinds(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "batch": self.batch,
+            "stop_reason": self.stop_reason,
+            "model": dict(self.model.state_dict()),
+            "loss": dict(self.loss.state_dict()) if isinstance(self.loss, Module) else {},
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": None if schedule is None else schedule.state_dict(),
+            "loader": self.loader_state(),
+            "random": get_rng_state(),
+            "epoch_random": self.epoch_random,
+            "running": self.running.state_dict(),
+            "gradients": self.steps.state_dict(),
+            "accumulate": self.accumulate,
+            "metrics": [dict(x.state_dict()) if self.batch else {} for x in self.metrics],
+            "history": self.history.state_dict(),
+            "callbacks": [dict(x.state_dict()) for x in self.callbacks],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` returned. Raises `StateError` where parts are others."""
+        self.check_state(state)
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if isinstance(self.loss, Module):
+            self.loss.load_state_dict(state["loss"])
+        if self.schedule is not None:
+            self.schedule.load_state_dict(state["schedule"])
+        self.epoch, self.step, self.batch = state["epoch"], state["step"], state["batch"]
+        self.stop_reason = state["stop_reason"]
+        self.running.load_state_dict(state["running"])
+        self.steps.load_state_dict(state["gradients"])
+        self.history.load_state_dict(state["history"])
+        self.logs = dict(self.history.rows[-1]) if len(self.history) else {}
+        if self.batch:
+            for metric, kept in zip(self.metrics, state["metrics"], strict=True):
+                metric.reset(self.device)
+                metric.load_state_dict(kept)
+        for callback, kept in zip(self.callbacks, state["callbacks"], strict=True):
+            callback.load_state_dict(kept)
+        self.position = state["loader"] if self.batch else None
+        if state["loader"] is not None:
+            self.loader.load_state_dict(state["loader"])
+        self.epoch_random = state["epoch_random"]
+        set_rng_state(state["random"])
+
+    def kinds(self) -> dict[str, Any]:
+        """What parts there are, to be compared."""
+        schedule = self.schedule
+        return {
+            "optimizer": type(self.optimizer).__name__,
+            "schedule": None if schedule is None else type(schedule).__name__,
+            "metrics": [metric.name for metric in self.metrics],
+            "callbacks": [type(callback).__name__ for callback in self.callbacks],
+        }
+
+    def check_state(self, state: Mapping[str, Any]) -> None:
+        """Raise `StateError` for the state of another run."""
+        for what, kind in self.kinds().items():
+            if state["kinds"][what] != kind:
+                raise StateError(
+                    f"fit: the checkpoint has {what} {state['kinds'][what]!r}, expected {kind!r}"
+                )
+        if state["gradients"]["gathered"] and state["accumulate"] != self.accumulate:
+            raise StateError(
+                f"fit: the checkpoint was written while accumulate={state['accumulate']} batches "
+                f"were gathered, expected that, got {self.accumulate}"
+            )
+
+
+@contextmanager
+def _deterministic() -> Iterator[None]:
+    """Deterministic algorithms, as long as this lasts."""
+    before = are_deterministic_algorithms_enabled()
+    use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        use_deterministic_algorithms(before)
