@@ -6,6 +6,7 @@
 * `evaluation`: `evaluate` and `predict`
 * `metrics`: numbers that say how good a model is, gathered on the device
 * `history`: `History`, what each epoch measured
+* `tensorboard`: `TensorBoard`, a callback; `model_graph` is what it draws of the model
 * `checking`: `gradient_check` of a whole model
 * `uncertainty`: how sure a network is, by Monte Carlo dropout
 """
@@ -31,6 +32,7 @@ from tinynet.train.metrics import (
     RunningMean,
     TopK,
 )
+from tinynet.train.tensorboard import TensorBoard
 from tinynet.train.uncertainty import DropoutSamples, monte_carlo_dropout
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "RSquared",
     "Recall",
     "RunningMean",
+    "TensorBoard",
     "TopK",
     "Trainer",
     "evaluate",
