@@ -7,6 +7,7 @@
 * `checkpoint`: the file from which a run goes on, bit for bit
 * `metrics`: numbers that say how good a model is, gathered on the device
 * `history`: `History`, what each epoch measured
+* `tensorboard`: `TensorBoard`, a callback; `model_graph`: what it draws of the model
 * `checking`: `gradient_check` of a whole model
 * `uncertainty`: how sure a network is, by Monte Carlo dropout
 * `validation`: `cross_validate`, and `scores`: mean and spread
@@ -45,6 +46,7 @@ from tinynet.train.metrics import (
 )
 from tinynet.train.restarts import Restarts, restart
 from tinynet.train.scores import Scores
+from tinynet.train.tensorboard import TensorBoard
 from tinynet.train.uncertainty import DropoutSamples, monte_carlo_dropout
 from tinynet.train.validation import CrossValidation, cross_validate
 
@@ -53,6 +55,6 @@ __all__ = [
     "DropoutSamples", "EarlyStopping", "ExponentialMean", "FunctionMetric", "GeometricCooling",
     "GradientReport", "History", "LinearCooling", "LogarithmicCooling", "MeanAbsoluteError",
     "MeanSquaredError", "Metric", "ModelCheckpoint", "Precision", "RSquared", "Recall", "Restarts",
-    "RunningMean", "Scores", "SimulatedAnnealing", "TopK", "Trainer", "cross_validate", "evaluate",
-    "fit", "gradient_check", "monte_carlo_dropout", "predict", "restart", "search",
+    "RunningMean", "Scores", "SimulatedAnnealing", "TensorBoard", "TopK", "Trainer", "cross_validate",
+    "evaluate", "fit", "gradient_check", "monte_carlo_dropout", "predict", "restart", "search",
 ]  # fmt: skip
