@@ -124,6 +124,8 @@ class SearchResults:
         return self.rows[index]
 
     def __str__(self) -> str:
+        if not self.rows:
+            return "no trials" + ", interrupted" * self.interrupted
         shown = self.ranked()[:SHOWN]
         table = [self._cells(row) for row in [*shown, *self.failed[: SHOWN - len(shown)]]]
         names = ["trial", "budget", *self.names, "score", "seconds", "error"]
