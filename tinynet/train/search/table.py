@@ -126,8 +126,8 @@ class SearchResults:
     def __str__(self) -> str:
         if not self.rows:
             return "no trials" + ", interrupted" * self.interrupted
-        shown = self.ranked()[:SHOWN]
-        table = [self._cells(row) for row in [*shown, *self.failed[: SHOWN - len(shown)]]]
+        best = self.ranked()[:SHOWN]
+        table = [self._cells(row) for row in [*best, *self.failed[: SHOWN - len(best)]]]
         names = ["trial", "budget", *self.names, "score", "seconds", "error"]
         used = [any(row[i] for row in table) for i in range(len(names))]
         lines = [[cell for cell, is_used in zip(row, used) if is_used] for row in [names, *table]]
