@@ -67,6 +67,7 @@ def test_runs_that_fail():
     assert str(found).endswith("; 1 failed")
     with pytest.warns(UserWarning, match="failed"):
         found = restart(lambda start: float("nan"), 1)
+    assert str(found) == "all 1 runs failed"
     with pytest.raises(SearchError, match=r"^restart: of 1 runs none succeeded, expected one; the"):
         _ = found.score
 

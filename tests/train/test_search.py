@@ -246,6 +246,7 @@ def test_printed_results():
         ["1", "1", "a", "0.1429"],
         ["0", "3", "a", "0.4286"],
     ]
+    assert str(SearchResults([], interrupted=True)) == "no trials, interrupted"
     assert repr(results) == "SearchResults(2 trials of ['n', 'kind'], 0 failed)"
     assert re.fullmatch(r"trial 0: score 0.428571 in .* s, n=3, kind=a", str(results[0]))
 

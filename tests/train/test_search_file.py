@@ -16,7 +16,7 @@ MIXED = {
     "width": IntegerRange(1, 99),
     "layer": [tn.nn.ReLU, tn.nn.Tanh],
     "text": ['with "quotes", commas', "ä"],
-    "pair": [(1, 2), None],
+    "pair": [(1, 2), None, "two\nlines"],
 }
 
 
@@ -93,7 +93,8 @@ def test_trials_do_not_go_on_from_another_search_s_folders(tmp_path):
 
     search.random_search(objective, X, 2, folder=folder)
     assert (folder / "results.csv").exists()
-    search.random_search(objective, X, 3, folder=folder)
+    results = search.random_search(objective, X, 3, folder=folder)
+    assert [row.trial.folder.name for row in results] == ["trial-0", "trial-1", "trial-2"]
     assert calls == ["trial-0", "trial-1", "trial-2"]
     with pytest.raises(DataError, match=r"has trial 0 with x"):
         search.random_search(objective, X, 3, folder=folder, seed=1)

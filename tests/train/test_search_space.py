@@ -107,7 +107,7 @@ def test_ranges_that_are_none(make, message):
         ([0.1], "random_search: space is a list, expected a dict of ranges by name"),
         ({"lr": 0.1}, "random_search: parameter 'lr' is 0.1 of type float, expected a list of"),
         ({"lr": []}, "random_search: parameter 'lr' has no choices, expected at least one"),
-        ({"seed": [1]}, "random_search: a parameter is named 'seed', expected a text that is none"),
+        ({"seed": [1]}, "random_search: a parameter is named 'seed', expected a text of one line"),
     ],
 )
 def test_spaces_that_are_none(space, message):

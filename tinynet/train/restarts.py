@@ -60,6 +60,8 @@ class Restarts:
 
     def __str__(self) -> str:
         done = [row.score for row in self.rows if row.score is not None]
+        if not done:
+            return f"all {len(self.rows)} runs failed"
         best = self.score
         reach = NEAR * (max(done) - min(done))
         near = sum(abs(score - best) <= reach for score in done)

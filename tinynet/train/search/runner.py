@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -52,6 +53,7 @@ class Runner:
         self.journal = Journal(op, path, self.space)
         self._check_folder()
         self.has_retried = False
+        self.has_warned = False
         self.outcomes: dict[tuple[int, int], Outcome] = {}
         self.interrupted = False
 
@@ -90,7 +92,7 @@ class Runner:
             if known is None or (self.retry_failed and known.score is None):
                 waiting.append(trial)
             else:
-                self.outcomes[trial.key] = known
+                self.outcomes[trial.key] = replace(known, trial=trial)  # which has its folder
         # A trial that now succeeds may change what those after it try.
         self.has_retried |= any(trial.key in self.journal.outcomes for trial in waiting)
         for trial in waiting:
@@ -119,9 +121,9 @@ class Runner:
 
     def _receive(self, outcome: Outcome) -> None:
         self.journal.add(outcome)
-        has_failed_before = any(row.score is None for row in self.outcomes.values())
         self.outcomes[outcome.trial.key] = outcome
-        if outcome.score is None and not has_failed_before:
+        if outcome.score is None and not self.has_warned:
+            self.has_warned = True
             warn_of_failure(self.op, outcome)
         if self.on_outcome is not None:
             self.on_outcome(outcome)

@@ -229,10 +229,10 @@ def check_space(op: str, space: Any, reserved: Sequence[str] = ()) -> dict[str, 
         raise ArgumentError(f"{op}: the space is empty, expected at least one parameter")
     checked = {}
     for name, kind in space.items():
-        if not isinstance(name, str) or not name or name in reserved:
+        if not isinstance(name, str) or len(name.splitlines()) != 1 or name in reserved:
             raise ArgumentError(
-                f"{op}: a parameter is named {name!r}, expected a text that is none of the"
-                f" results' own columns {[*reserved]}"
+                f"{op}: a parameter is named {name!r}, expected a text of one line that is none of"
+                f" the results' own columns {[*reserved]}"
             )
         checked[name] = _as_kind(op, name, kind)
     return checked
@@ -252,11 +252,9 @@ def _as_kind(op: str, name: str, kind: Any) -> Kind:
 
 
 def label(value: Any) -> str:
-    """How a choice reads in a table."""
-    if isinstance(value, str):
-        return value
-    name = getattr(value, "__name__", None)
-    return name if isinstance(name, str) else repr(value)
+    """How a choice reads in a table, on one line."""
+    name = value if isinstance(value, str) else getattr(value, "__name__", None)
+    return " ".join((name if isinstance(name, str) else repr(value)).splitlines())
 
 
 def shown(value: Any) -> str:

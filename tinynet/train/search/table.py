@@ -124,8 +124,10 @@ class SearchResults:
         return self.rows[index]
 
     def __str__(self) -> str:
-        shown = self.ranked()[:SHOWN]
-        table = [self._cells(row) for row in [*shown, *self.failed[: SHOWN - len(shown)]]]
+        if not self.rows:
+            return "no trials" + ", interrupted" * self.interrupted
+        best = self.ranked()[:SHOWN]
+        table = [self._cells(row) for row in [*best, *self.failed[: SHOWN - len(best)]]]
         names = ["trial", "budget", *self.names, "score", "seconds", "error"]
         used = [any(row[i] for row in table) for i in range(len(names))]
         lines = [[cell for cell, is_used in zip(row, used) if is_used] for row in [names, *table]]
