@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tinynet import settings
+from tinynet.data import cifar as cifar_module
 from tinynet.data import images as images_module
 
 
@@ -18,10 +19,11 @@ def closed_world(monkeypatch, tmp_path):
     cache = tmp_path / "cache" / "tinynet"
     monkeypatch.delenv(settings.DATA.name, raising=False)
     monkeypatch.setenv(settings.CACHE.name, str(cache))
-    for name in ("MNIST", "FASHION_MNIST"):
-        source = getattr(images_module, name)
-        closed = dataclasses.replace(source, mirrors=("http://127.0.0.1:9/",))
-        monkeypatch.setattr(images_module, name, closed)
+    sources = ((images_module, "MNIST"), (images_module, "FASHION_MNIST"),
+               (images_module, "KMNIST"), (cifar_module, "CIFAR10"))  # fmt: skip
+    for module, name in sources:
+        closed = dataclasses.replace(getattr(module, name), mirrors=("http://127.0.0.1:9/",))
+        monkeypatch.setattr(module, name, closed)
     return cache
 
 

@@ -46,7 +46,7 @@ def test_reads_small_shapes(write, shape):
 
 
 def test_missing(tmp_path):
-    expect_error(tmp_path / "none", "No such file or directory, expected an IDX file")
+    expect_error(tmp_path / "none", "No such file or directory, expected a file to read")
 
 
 def test_empty(write):

@@ -55,6 +55,35 @@ def test_fashion_mnist(folder):
     assert len(train.classes) == 10
 
 
+def test_kmnist(folder, contents, write_files):
+    contents["train-labels-idx1-ubyte"] = pack_idx(np.full(6, 9, np.uint8))
+    write_files(folder / "KMNIST" / "raw")
+    train, test = tn.data.kmnist(normalize=True)
+    assert (train.images.shape, len(test)) == ((6, 1, 28, 28), 3)
+    assert train.classes[train.labels[0].item()] == "wo"
+    assert train.images.mean().item() == pytest.approx(0, abs=1e-5)
+    assert train.images.square().mean().item() == pytest.approx(1, abs=1e-5)
+    pixels = read_idx(folder / "t10k-images-idx3-ubyte.gz")
+    own = read_idx(folder / "train-images-idx3-ubyte.gz") / 255
+    expected = (pixels / 255 - own.mean()) / own.std()
+    np.testing.assert_allclose(test.images.numpy()[:, 0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_kmnist_of_no_images(folder, contents, write_files):
+    contents["train-images-idx3-ubyte"] = pack_idx(np.zeros((0, 28, 28), np.uint8))
+    contents["train-labels-idx1-ubyte"] = pack_idx(np.zeros(0, np.uint8))
+    write_files(folder)
+    assert len(tn.data.kmnist()[0]) == 0
+    with pytest.raises(DataError) as caught:
+        tn.data.kmnist(normalize=True)
+    assert str(caught.value) == "kmnist: no images to train on, expected some to normalize by"
+
+
+def test_no_sample_of_kmnist():
+    with pytest.raises(DataError, match=r"^kmnist: no mirror gave train-images-idx3-ubyte"):
+        tn.data.kmnist()
+
+
 def test_subfolders_of_their_own(folder, contents, write_files):
     contents["train-labels-idx1-ubyte"] = pack_idx(np.full(6, 9, np.uint8))
     write_files(folder / "fashion-mnist")

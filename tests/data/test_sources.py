@@ -1,11 +1,13 @@
 """Where files come from: a folder, the cache, mirrors on this machine."""
 
+import errno
 import gzip
 import hashlib
 import http.server
 import os
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,7 +50,7 @@ class Mirror:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
     def serve(self, contents):
         for file, content in contents.items():
@@ -193,6 +195,66 @@ def test_cache_that_cannot_be_written(contents, start_mirror, closed_world):
     )
 
 
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT])
+def test_full_disk_and_read_only_folder(contents, closed_world, monkeypatch, code):
+    asked = []
+
+    def download(self, url, path, pooch, **options):
+        asked.append(url)
+        Path(path).write_bytes(b"the first bytes")
+        raise OSError(code, os.strerror(code), path)
+
+    monkeypatch.setattr("pooch.HTTPDownloader.__call__", download)
+    with pytest.raises(DataError) as caught:
+        read_cached(make_source(contents, "http://first/", "http://second/"))
+    assert asked == [f"http://first/{IMAGES}.gz"]  # no other mirror mends a disk
+    assert str(caught.value) == (
+        f"digits: cannot write to the cache {closed_world / 'digits'} ({os.strerror(code)}),"
+        " expected room there and leave to write, or another TINYNET_CACHE"
+    )
+    assert os.listdir(closed_world / "digits") == []
+
+
+def test_a_damaged_file_that_cannot_be_replaced_stays(contents, start_mirror, closed_world):
+    source = make_source(contents, start_mirror().url)
+    path = closed_world / "digits" / f"{IMAGES}.gz"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"half of it")
+    with pytest.raises(DataError, match="no mirror gave"):
+        read_cached(source)
+    assert path.read_bytes() == b"half of it"
+
+
+def test_checksums_of_packed_files(contents, start_mirror, closed_world):
+    mirror = start_mirror(contents)
+    packed, n_bytes = mirror.files[f"{IMAGES}.gz"]
+    right = hashlib.md5(packed).hexdigest()
+    source = Source("kuzushiji", (), (mirror.url,), {IMAGES: f"md5:{right}"})
+    assert read_cached(source)[IMAGES].shape == (6, 28, 28)
+    path = closed_world / "kuzushiji" / f"{IMAGES}.gz"
+    path.write_bytes(packed[:-1])  # damaged: downloaded again
+    assert read_cached(source)[IMAGES].shape == (6, 28, 28)
+    assert len(mirror.asked) == 2
+    assert path.read_bytes() == packed
+    path.unlink()
+    wrong = bytes([*packed[:-1], packed[-1] ^ 1])
+    mirror.files[f"{IMAGES}.gz"] = wrong, n_bytes
+    with pytest.raises(DataError) as caught:
+        read_cached(source)
+    assert str(caught.value).endswith(
+        f"kuzushiji: {IMAGES}.gz has MD5 {hashlib.md5(wrong).hexdigest()}, expected {right}"
+    )
+    assert os.listdir(path.parent) == []
+
+
+def test_folder_with_packed_files_of_another_set(contents, write_files, tmp_path):
+    folder = write_files(tmp_path / "x")
+    packed = (folder / f"{IMAGES}.gz").read_bytes()
+    other = Source("kuzushiji", (), (), {IMAGES: f"md5:{hashlib.md5(packed).hexdigest()}"})
+    with pytest.raises(DataError, match=r"\.gz is of kuzushiji, expected another file$"):
+        read_folder(make_source(contents), folder, [other])
+
+
 def test_without_pooch(contents, monkeypatch):
     monkeypatch.setitem(sys.modules, "pooch", None)
     with pytest.raises(MissingDependencyError) as caught:
@@ -202,7 +264,7 @@ def test_without_pooch(contents, monkeypatch):
     )
 
 
-@pytest.mark.parametrize("name", ["MNIST", "FASHION_MNIST"])
+@pytest.mark.parametrize("name", ["MNIST", "FASHION_MNIST", "KMNIST"])
 def test_known_sets_name_four_files_each(name):
     source = getattr(images_module, name)
     assert [file.split("-")[:2] for file in source.checksums] == [

@@ -5,7 +5,7 @@
 * `loader`: `DataLoader`; `epochs`: its order and position; `prefetching`: its thread
 * `collate`: `default_collate`
 * `splitting`: `train_test_split`, `KFold`, `StratifiedKFold`
-* `images`: `ImageDataset`, `mnist`, `fashion_mnist`
+* `images`: `ImageDataset`, `mnist`, `fashion_mnist`, `kmnist`; `cifar`: `cifar10`
 * `synthetic`: `make_moons` and the like, made-up sets
 * `tables`: `read_csv`, `read_numpy`
 * `text`: `Vocabulary`, `split_words`, `bag_of_words`, `make_windows`
@@ -16,9 +16,10 @@
 """
 
 from tinynet.data import augmentation
+from tinynet.data.cifar import cifar10
 from tinynet.data.collate import default_collate
 from tinynet.data.dataset import ConcatDataset, Dataset, Subset, TensorDataset, random_split
-from tinynet.data.images import ImageDataset, fashion_mnist, mnist
+from tinynet.data.images import ImageDataset, fashion_mnist, kmnist, mnist
 from tinynet.data.loader import DataLoader
 from tinynet.data.sampler import (
     BatchSampler,
@@ -62,8 +63,10 @@ __all__ = [
     "WeightedRandomSampler",
     "augmentation",
     "bag_of_words",
+    "cifar10",
     "default_collate",
     "fashion_mnist",
+    "kmnist",
     "make_blobs",
     "make_circles",
     "make_linear",

@@ -23,21 +23,25 @@ GZIP_MAGIC = b"\x1f\x8b"
 
 def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
     """The array in an IDX file, plain or gzip. Raises `DataError` where the file is not whole."""
-    return parse_idx(read_unpacked(path), path)
+    return parse_idx(unpack(read_file(path), path), path)
 
 
-def read_unpacked(path: str | os.PathLike[str]) -> bytes:
-    """A file's content, unpacked if it is gzip."""
+def read_file(path: str | os.PathLike[str], op: str = "read_idx") -> bytes:
+    """A file's content as it is on the disk; `op` opens the error."""
     try:
-        content = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
-        raise DataError(f"read_idx: {path}: {error.strerror}, expected an IDX file") from error
+        raise DataError(f"{op}: {path}: {error.strerror}, expected a file to read") from error
+
+
+def unpack(content: bytes, path: str | os.PathLike[str], op: str = "read_idx") -> bytes:
+    """A file's content, unpacked if it is gzip; `op` and `path` open the error."""
     if not content.startswith(GZIP_MAGIC):
         return content
     try:
         return gzip.decompress(content)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"read_idx: {path}: {error}, expected a whole gzip file") from error
+        raise DataError(f"{op}: {path}: {error}, expected a whole gzip file") from error
 
 
 def parse_idx(content: bytes, path: str | os.PathLike[str]) -> NDArray[Any]:

@@ -1,13 +1,16 @@
-"""MNIST (LeCun, Cortes & Burges 1998) and Fashion-MNIST (Xiao, Rasul & Vollgraf 2017).
+"""MNIST (LeCun, Cortes & Burges 1998), Fashion-MNIST (Xiao, Rasul & Vollgraf 2017), and KMNIST.
 
-Both are 60,000 images to train on and 10,000 to test on, 28 x 28 grey pixels, ten classes.
+Each is 60,000 images to train on and 10,000 to test on, 28 x 28 grey pixels, ten classes. KMNIST is
+Clanuwat et al. 2018, "Deep Learning for Classical Japanese Literature".
 """
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from tinynet import settings
@@ -23,15 +26,19 @@ CLOTHES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
     "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
+HIRAGANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
 
 @dataclass(frozen=True)
 class ImageSource(Source):
-    """A source of images, with its classes, and its training pixels' mean and deviation."""
+    """A source of images, with its classes, and its training pixels' mean and deviation.
+
+    Where those are None, they are computed from the images.
+    """
 
     classes: tuple[str, ...]
-    mean: float
-    std: float
+    mean: float | None = None
+    std: float | None = None
 
 
 MNIST = ImageSource(
@@ -86,13 +93,26 @@ FASHION_MNIST = ImageSource(
     mean=0.2860,
     std=0.3530,
 )
+KMNIST = ImageSource(
+    name="kmnist",
+    subfolders=("kmnist", "KMNIST/raw"),
+    mirrors=("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
+    checksums={
+        "train-images-idx3-ubyte": "md5:bdb82020997e1d708af4cf47b453dcf7",
+        "train-labels-idx1-ubyte": "md5:e144d726b3acfaa3e44228e80efcd344",
+        "t10k-images-idx3-ubyte": "md5:5c965bf0a639b31b8f53240b1b52f4d7",
+        "t10k-labels-idx1-ubyte": "md5:7320c461ea6c1c855c0b718fb2a4b134",
+    },
+    classes=HIRAGANA,
+)
 
 
 class ImageDataset(TensorDataset):
     """Images with their labels: `dataset[i]` is `(images[i], labels[i])`.
 
-    `images` is float32 of shape (n, 1, 28, 28), or (n, 784) if flat, in [0, 1] if not normalized;
-    `labels` is int64 of shape (n,); `classes[label]` is a label's name.
+    `images` is float32 of shape (n, channels, height, width), or (n, channels * height * width) if
+    flat, in [0, 1] if not normalized; `labels` is int64 of shape (n,); `classes[label]` is a
+    label's name.
     """
 
     def __init__(self, images: Tensor, labels: Tensor, classes: tuple[str, ...]) -> None:
@@ -139,12 +159,23 @@ def fashion_mnist(
     return _make_datasets(FASHION_MNIST, _read(FASHION_MNIST), flatten, normalize, device)
 
 
+def kmnist(
+    *, flatten: bool = False, normalize: bool = False, device: str | None = None
+) -> tuple[ImageDataset, ImageDataset]:
+    """Handwritten hiragana, harder than digits: `train, test = tinynet.data.kmnist()`.
+
+    As `mnist`, but there is no sample: without files and network it raises `DataError`. `classes`
+    are the characters' sounds.
+    """
+    return _make_datasets(KMNIST, _read(KMNIST), flatten, normalize, device)
+
+
 def _read(source: ImageSource) -> dict[str, NDArray[Any]]:
     folder = settings.DATA.get()
     if not folder:
         return read_cached(source)
-    others = [other for other in (MNIST, FASHION_MNIST) if other is not source]
-    return read_folder(source, Path(folder), others)
+    others = [other for other in (MNIST, FASHION_MNIST, KMNIST) if other is not source]
+    return read_folder(source, Path(folder).expanduser(), others)
 
 
 def _make_datasets(
@@ -154,18 +185,52 @@ def _make_datasets(
     normalize: bool,
     device: str | None,
 ) -> tuple[ImageDataset, ImageDataset]:
-    datasets = []
+    pairs = []
     for split in ("train", "t10k"):
         images = arrays[f"{split}-images-idx3-ubyte"]
         labels = arrays[f"{split}-labels-idx1-ubyte"]
         _check(f"{source.name}: {split}", images, labels, len(source.classes))
-        shape = (len(images), SIDE * SIDE) if flatten else (len(images), 1, SIDE, SIDE)
-        pixels = from_numpy(images.reshape(shape)).to(device).float().div_(255)
-        if normalize:
-            pixels = pixels.sub_(source.mean).div_(source.std)
-        classes = from_numpy(labels).to(device).long()
-        datasets.append(ImageDataset(pixels, classes, source.classes))
+        pairs.append((images.reshape(-1, 1, SIDE, SIDE), labels))
+    return make_datasets(source, pairs, flatten, normalize, device)
+
+
+def make_datasets(
+    source: ImageSource,
+    pairs: Sequence[tuple[NDArray[Any], NDArray[Any]]],
+    flatten: bool,
+    normalize: bool,
+    device: str | None,
+) -> tuple[ImageDataset, ImageDataset]:
+    """The sets to train on and to test on, of uint8 images (n, channels, height, width), labels."""
+    scale = _find_scale(source, pairs[0][0]) if normalize else None
+    datasets = []
+    for images, labels in pairs:
+        pixels = from_numpy(images).to(device).float().div_(255)
+        if scale is not None:
+            mean, std = (from_numpy(each).to(device) for each in scale)
+            pixels = pixels.sub_(mean).div_(std)
+        pixels = pixels.flatten(1) if flatten else pixels
+        datasets.append(ImageDataset(pixels, from_numpy(labels).to(device).long(), source.classes))
     return datasets[0], datasets[1]
+
+
+def _find_scale(
+    source: ImageSource, images: NDArray[np.uint8]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and deviation of each channel's pixels / 255, float32 of shape (channels, 1, 1)."""
+    if source.mean is not None and source.std is not None:
+        mean, std = (np.full((1, 1, 1), x, np.float32) for x in (source.mean, source.std))
+        return mean, std
+    if not images.size:
+        raise DataError(f"{source.name}: no images to train on, expected some to normalize by")
+    levels = np.arange(256) / 255
+    moments = []
+    for channel in images.swapaxes(0, 1):
+        shares = np.bincount(channel.ravel(), minlength=256) / channel.size
+        mean = shares @ levels
+        moments.append((mean, np.sqrt(shares @ (levels - mean) ** 2) or 1))  # of one level: keep it
+    means, stds = np.array(moments, np.float32).T.reshape(2, -1, 1, 1)
+    return means, stds
 
 
 def _check(name: str, images: NDArray[Any], labels: NDArray[Any], n_classes: int) -> None:
