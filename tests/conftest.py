@@ -5,6 +5,7 @@ Tests of operations run on every device: those of the backends registered in
 ("cpu,opencl:1"), which must then be there.
 """
 
+import gc
 import os
 
 import pytest
@@ -15,6 +16,12 @@ from tinynet.backends import MODULES, open_backend
 from tinynet.errors import DeviceError, MissingDependencyError
 
 NAMED = [name for name in os.environ.get("TINYNET_TEST_DEVICES", "").split(",") if name]
+
+
+def pytest_collection_finish():
+    """Garbage is looked for only among what tests make: all else is there to stay, and is much."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=NAMED or list(MODULES))
