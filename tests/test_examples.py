@@ -1,5 +1,6 @@
 """The examples, on the sample of MNIST: they learn, and leave what they say they leave."""
 
+import cmath
 import gzip
 import importlib.util
 import math
@@ -294,3 +295,30 @@ def test_dropout(tmp_path, capsys):
     assert mean > single
     upright, turned = map(float, re.search(r"upright digits (\S+), .* (\S+)$", out, re.M).groups())
     assert turned > 1.5 * upright
+
+
+def read_table(out, n_names=1):
+    """The numbers of each printed row, by its first columns."""
+    rows = {}
+    for line in out.splitlines():
+        *names, rest = re.split(r"  +", line.strip(), maxsplit=n_names)
+        numbers = re.findall(r"(?<![\w.])[-+]?\d[\d,]*\.?\d*(?:e[-+]\d+)?|\bnan\b|\binf\b", rest)
+        if len(names) == n_names and numbers:
+            rows[names[0] if n_names == 1 else tuple(names)] = [
+                float(number.replace(",", "")) for number in numbers
+            ]
+    return rows
+
+
+def test_moving_averages(tmp_path, capsys):
+    rows = read_table(run_quick("moving_averages", tmp_path, capsys))
+    assert [rows[beta][0] for beta in ("0.5", "0.9", "0.98")] == [2, 10, 50]
+    for beta in ("0.5", "0.9", "0.98"):
+        _, noise, days_late, too_warm, plain, corrected = rows[beta]
+        b = float(beta)
+        assert noise == pytest.approx(3 * math.sqrt((1 - b) / (1 + b)), rel=0.3)
+        angle = 2 * math.pi / 365  # what the filter does to a wave, by its frequency response
+        response = (1 - b) / (1 - b * cmath.exp(-1j * angle))
+        assert days_late == pytest.approx(-cmath.phase(response) / angle, abs=1.5)
+        assert too_warm == pytest.approx(10 * (1 - abs(response)), abs=0.3)
+        assert abs(corrected) < 2 < 7 < -plain
