@@ -56,6 +56,6 @@ __all__ = [
     "GradientReport", "History", "LinearCooling", "LogarithmicCooling", "MeanAbsoluteError",
     "MeanSquaredError", "Metric", "ModelCheckpoint", "Precision", "RSquared", "Recall", "Restarts",
     "RunningMean", "Scores", "SimulatedAnnealing", "TensorBoard", "TopK", "Trainer",
-    "cross_validate", "evaluate", "fit", "gradient_check", "monte_carlo_dropout", "predict", "restart",
-    "search",
+    "cross_validate", "evaluate", "fit", "gradient_check", "monte_carlo_dropout", "predict",
+    "restart", "search",
 ]  # fmt: skip

@@ -198,7 +198,7 @@ class Trainer:
             return iter(self.loader)
         now = get_rng_state()
         set_rng_state(self.epoch_random)
-        batches = iter(self.loader)
+        batches: Iterator[Any] = iter(self.loader)
         for _ in itertools.islice(batches, self.batch):
             pass
         set_rng_state(now)
