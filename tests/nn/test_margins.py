@@ -6,8 +6,8 @@ import re
 import pytest
 
 import tinynet as tn
+from tests.ops.checks import check_gradient
 from tinynet import nn
-from tinynet.autograd.gradcheck import check_gradient
 from tinynet.errors import ArgumentError, DTypeError, ShapeError
 
 F = nn.functional
