@@ -82,6 +82,7 @@ class Trainer:
         self.progress = Progress(progress)
         parts = Parts(model, loss, self.running, tuple(self.metrics))
         self.steps = Steps(parts, optimizer, (clip_norm, clip_value), jit)
+        self.gathered = self.steps.gathered
         self.evaluation = Evaluation("fit", model, loss, self.metrics, jit)
         self.step_callbacks = [
             x for x in self.callbacks if type(x).on_step_end is not Callback.on_step_end
@@ -124,10 +125,10 @@ class Trainer:
     def fit(self, epochs: int = 1) -> History:
         """Train until `epochs` epochs are done; what a checkpoint has is not done again."""
         self.epochs = epochs
-        self.begin()
         with ExitStack() as stack:
             stack.enter_context(modes_kept(self.model))
             stack.enter_context(_deterministic())
+            self.begin()
             stack.enter_context(self.interrupts)
             stack.callback(self.progress.close)
             for callback in self.callbacks:
@@ -171,7 +172,7 @@ class Trainer:
             close = getattr(batches, "close", None)
             if close is not None:
                 close()  # which ends a thread that loads ahead
-        if self.steps.gathered:
+        if self.gathered.batches:
             self.apply_gradients()
         if self.batch == 0:
             raise ArgumentError(
@@ -192,16 +193,21 @@ class Trainer:
     def batches(self) -> Iterator[Any]:
         """The batches of this epoch that are still to be done."""
         if self.batch == 0:
-            return iter(self.loader)
+            return self.iterator()
         if self.position is not None:
             self.loader.load_state_dict(self.position)
-            return iter(self.loader)
+            return self.iterator()
         now = get_rng_state()
         set_rng_state(self.epoch_random)
-        batches: Iterator[Any] = iter(self.loader)
+        batches = self.iterator()
         for _ in itertools.islice(batches, self.batch):
             pass
         set_rng_state(now)
+        return batches
+
+    def iterator(self) -> Iterator[Any]:
+        """What `for` makes of the loader."""
+        batches: Iterator[Any] = iter(self.loader)
         return batches
 
     def train(self, batches: Iterator[Any]) -> bool:
@@ -236,7 +242,7 @@ class Trainer:
         self.running.count(size)
         if self.accumulate == 1:
             self.end_step()
-        elif self.steps.gathered == self.accumulate:
+        elif self.gathered.batches == self.accumulate:
             self.apply_gradients()
 
     def apply_gradients(self) -> None:
@@ -348,7 +354,7 @@ class Trainer:
             "random": get_rng_state(),
             "epoch_random": self.epoch_random,
             "running": self.running.state_dict(),
-            "gradients": self.steps.state_dict(),
+            "gathered": self.gathered.state_dict(),
             "accumulate": self.accumulate,
             "metrics": [dict(x.state_dict()) if self.batch else {} for x in self.metrics],
             "history": self.history.state_dict(),
@@ -367,7 +373,7 @@ class Trainer:
         self.epoch, self.step, self.batch = state["epoch"], state["step"], state["batch"]
         self.stop_reason = state["stop_reason"]
         self.running.load_state_dict(state["running"])
-        self.steps.load_state_dict(state["gradients"])
+        self.gathered.load_state_dict(state["gathered"])
         self.history.load_state_dict(state["history"])
         self.logs = dict(self.history.rows[-1]) if len(self.history) else {}
         if self.batch:
@@ -399,7 +405,7 @@ class Trainer:
                 raise StateError(
                     f"fit: the checkpoint has {what} {state['kinds'][what]!r}, expected {kind!r}"
                 )
-        if state["gradients"]["gathered"] and state["accumulate"] != self.accumulate:
+        if state["gathered"]["batches"] and state["accumulate"] != self.accumulate:
             raise StateError(
                 f"fit: the checkpoint was written while accumulate={state['accumulate']} batches "
                 f"were gathered, expected that, got {self.accumulate}"

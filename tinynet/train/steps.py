@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from tinynet.autograd.mode import no_grad
@@ -38,25 +38,25 @@ def update(
 
 
 def gather(
-    parts: Any, optimizer: Any, sums: Any, used: Any, inputs: Any, targets: Any, size: int
+    parts: Any, optimizer: Any, gathered: Gathered, inputs: Any, targets: Any, size: int
 ) -> None:
-    """Add a batch's gradients, times its size, to `sums`."""
+    """Add a batch's gradients, times its size, to those that are gathered."""
     optimizer.zero_grad()
     output, value = forward(parts, inputs, targets)
     (value * size).backward()
     with no_grad():
-        for i, (total, parameter) in enumerate(zip(sums, parameters_of(optimizer), strict=True)):
+        for i, parameter in enumerate(parameters_of(optimizer)):
             if parameter.grad is not None:
-                total.add_(parameter.grad)
-                used.add(i)
+                gathered.sums[i].add_(parameter.grad)
+                gathered.used.add(i)
     measure(parts, output, targets, value, size)
 
 
 def apply(
-    optimizer: Any, clipping: Clipping, sums: Any, used: tuple[int, ...], samples: Tensor
+    optimizer: Any, clipping: Clipping, gathered: Gathered, used: tuple[int, ...], samples: Tensor
 ) -> None:
-    """A step of the optimiser with the mean gradients of all samples; `sums` become zeros."""
-    parameters = parameters_of(optimizer)
+    """A step of the optimiser with the mean gradients of all samples; the sums become zeros."""
+    parameters, sums = parameters_of(optimizer), gathered.sums
     with no_grad():
         for i in used:
             parameters[i].grad = sums[i] / samples.to(sums[i].dtype)
@@ -138,10 +138,7 @@ class Steps:
         self.recorded_update = jit(update, warm_up=False)
         self.recorded_gather = jit(gather, warm_up=False)
         self.recorded_apply = jit(apply, warm_up=False)
-        self.sums: list[Tensor] = []
-        self.used: set[int] = set()
-        self.gathered = 0  # batches whose gradients are in `sums`
-        self.samples = 0
+        self.gathered = Gathered()
 
     def update(self, inputs: Any, targets: Any, size: int, is_first: bool) -> None:
         """A step on one batch."""
@@ -150,49 +147,52 @@ class Steps:
 
     def gather(self, inputs: Any, targets: Any, size: int, is_first: bool) -> None:
         """Add a batch to the gradients of the next step."""
-        if not self.sums:
-            self.sums = [zeros_like(x, requires_grad=False) for x in parameters_of(self.optimizer)]
-        self.gathered += 1
-        self.samples += size
+        self.gathered.count(size, self.optimizer)
         function = self.recorded_gather if self.is_recorded and not is_first else gather
-        used = Used(self.used)
-        recording(function, self.parts, self.optimizer, self.sums, used, inputs, targets, size)
+        recording(function, self.parts, self.optimizer, self.gathered, inputs, targets, size)
 
     def apply(self, is_first: bool) -> None:
         """The step on what was gathered."""
-        samples = tensor(float(self.samples), device=self.sums[0].device)
-        used = tuple(sorted(self.used))
+        gathered = self.gathered
+        samples = tensor(float(gathered.samples), device=gathered.sums[0].device)
+        used = tuple(sorted(gathered.used))
         function = self.recorded_apply if self.is_recorded and not is_first else apply
-        recording(function, self.optimizer, self.clipping, self.sums, used, samples)
-        self.gathered = self.samples = 0
+        recording(function, self.optimizer, self.clipping, gathered, used, samples)
+        gathered.batches = gathered.samples = 0
+
+
+class Gathered:
+    """Gradients of several batches: their sums over samples, for each parameter.
+
+    `used` are the numbers of the parameters that had gradients: others keep having none.
+    """
+
+    def __init__(self) -> None:
+        self.sums: list[Tensor] = []
+        self.used: set[int] = set()
+        self.batches = 0
+        self.samples = 0
+
+    def count(self, size: int, optimizer: Any) -> None:
+        """Count a batch; make the sums if there are none."""
+        if not self.sums:
+            self.sums = [zeros_like(x, requires_grad=False) for x in parameters_of(optimizer)]
+        self.batches += 1
+        self.samples += size
 
     def state_dict(self) -> dict[str, Any]:
         """What is gathered so far."""
-        state: dict[str, Any] = {"gathered": self.gathered, "samples": self.samples}
-        if self.gathered:
-            state |= {"sums": self.sums, "used": sorted(self.used)}
+        state: dict[str, Any] = {"batches": self.batches, "samples": self.samples}
+        if self.batches:
+            state |= {"sums": [x.clone() for x in self.sums], "used": sorted(self.used)}
         return state
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` returned."""
-        self.gathered, self.samples = state["gathered"], state["samples"]
-        if self.gathered:
+        self.batches, self.samples = state["batches"], state["samples"]
+        if self.batches:
             self.sums = [x.clone() for x in state["sums"]]
             self.used = set(state["used"])
-
-
-class Used:
-    """The numbers of parameters that got gradients, as an argument of a recorded function."""
-
-    def __init__(self, numbers: set[int]) -> None:
-        self.add = numbers.add
-        self.numbers = numbers
-
-    def __hash__(self) -> int:
-        return id(self.numbers)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Used) and other.numbers is self.numbers
 
 
 def recording(function: Callable[..., Any], *args: Any) -> Any:
