@@ -124,6 +124,10 @@ def test_collate_a_sample_that_is_missing():
         default_collate([(1, 2), (1, None)])
 
 
+def test_collate_strings_of_numpy():
+    assert default_collate(list(np.array(["a", "b"]))) == ["a", "b"]
+
+
 def test_collate_nothing():
     with pytest.raises(ArgumentError) as caught:
         default_collate([])

@@ -41,13 +41,13 @@ def default_collate(samples: Sequence[Any]) -> Any:
 def _collate(samples: Sequence[Any], place: str) -> Any:
     first = samples[0]
     _check_kinds(samples, place)
+    if isinstance(first, str | bytes):  # NumPy's too, which are arrays as well
+        return list(samples)
     if isinstance(first, Tensor) or hasattr(first, "__array__"):
         return _stack(samples, place)
     if isinstance(first, int | float):
         has_floats = any(isinstance(sample, float) for sample in samples)
         return tensor(list(samples), dtype=float64 if has_floats else None)
-    if isinstance(first, str | bytes):
-        return list(samples)
     if isinstance(first, Mapping):
         return _collate_dicts(samples, place)
     return _collate_sequences(samples, place)
