@@ -9,6 +9,7 @@ from scipy import ndimage
 import tinynet as tn
 from tests.data.test_augmentation_resampling import DTYPES, EVERY_DEVICE, check, draw, each_channel
 from tinynet.data import augmentation
+from tinynet.data.augmentation import mapping
 
 
 def centred(matrix, shift, shape):
@@ -161,3 +162,20 @@ def test_inputs_stay_and_no_images_are_fine():
         assert change(images).shape == (2, 1, 6, 6)
         assert change(images[:0]).shape == (0, 1, 6, 6)
     assert images.equal(before)
+
+
+def test_large_batches_are_done_in_parts(monkeypatch):
+    """Of 3 images, and a last one of 1: each has its own parameters still."""
+    images, angles = tn.rand(7, 2, 6, 5), tn.arange(7.0) * 10
+    field = augmentation.elastic_displacements(images, 10, 2)
+    calls = (
+        lambda: augmentation.rotate(images, angles),
+        lambda: augmentation.rotate(images, 20),
+        lambda: augmentation.elastic(images, field),
+        lambda: augmentation.elastic(images, field[:1]),
+    )
+    whole = [call() for call in calls]
+    monkeypatch.setattr(mapping, "PIXELS_AT_ONCE", 90)
+    for call, expected in zip(calls, whole):
+        assert call().equal(expected)
+    assert augmentation.elastic_displacements(images).shape == (7, 2, 6, 5)

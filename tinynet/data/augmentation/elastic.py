@@ -5,10 +5,11 @@ from functools import lru_cache
 from typing import Any
 
 from tinynet.data.augmentation.checks import check_finite, check_images, check_positive
-from tinynet.data.augmentation.mapping import AffineMap, warp
+from tinynet.data.augmentation.mapping import AffineMap, parts_of, warp
 from tinynet.data.augmentation.resampling import check_resampling, computing_dtype
 from tinynet.errors import ArgumentError, ShapeError
 from tinynet.ops.interpolation import weighted_along
+from tinynet.ops.joining import cat
 from tinynet.ops.operands import require_same_device, require_tensor
 from tinynet.ops.random import Generator, uniform
 from tinynet.tensor import Tensor
@@ -83,13 +84,16 @@ def elastic_displacements(
     moves by about 1.4 in each direction (`alpha / (sigma * 6.14)`).
     """
     x = check_images("elastic_displacements", images)
-    n, _, height, width = x.shape
     amount = check_finite("elastic_displacements", "alpha", alpha)
-    noise = uniform(
-        -1.0, 1.0, (n, 2, height, width),
-        generator=generator, dtype=computing_dtype(x.dtype), device=x.device,
-    )  # fmt: skip
-    return gaussian_filter(noise, sigma, mode="constant") * amount
+    parts = []
+    for part in parts_of(x):
+        shape = (part.stop - part.start, 2, *x.shape[2:])
+        noise = uniform(
+            -amount, amount, shape,
+            generator=generator, dtype=computing_dtype(x.dtype), device=x.device,
+        )  # fmt: skip
+        parts.append(gaussian_filter(noise, sigma, mode="constant"))
+    return parts[0] if len(parts) == 1 else cat(parts)
 
 
 def elastic(
