@@ -58,7 +58,7 @@ class TensorBoard(Callback):
     def on_fit_start(self, trainer: Trainer) -> None:
         """Open a file of events; write the graph, if the run is new."""
         self.close()
-        self.writer = _open_writer(self.folder, trainer.step + 1 if trainer.step else None)
+        self.writer = _open_writer(self.folder, trainer.step)
         if self.graph is not None and not trainer.step:
             event = _as_event(trace_graph(trainer.model, self.graph))
             self.writer.file_writer.add_event(event)
@@ -115,8 +115,8 @@ class TensorBoard(Callback):
             ) from error
 
 
-def _open_writer(folder: str, purge_step: int | None) -> Any:
-    """A writer into `folder`, which takes back what was written from `purge_step` on."""
+def _open_writer(folder: str, step: int) -> Any:
+    """A writer into a new file in `folder`, which takes back what was written after `step`."""
     try:
         from tensorboardX import SummaryWriter
     except ImportError as error:
@@ -126,7 +126,11 @@ def _open_writer(folder: str, purge_step: int | None) -> Any:
         ) from error
     try:
         os.makedirs(folder, exist_ok=True)
-        return SummaryWriter(folder, purge_step=purge_step)
+        return SummaryWriter(
+            folder,
+            purge_step=step + 1 if step else None,
+            filename_suffix=f".{step:09}.{os.getpid()}",  # tensorboardX counts seconds only
+        )
     except OSError as error:
         raise DataError(
             f"TensorBoard: {folder}: {error.strerror}, expected a folder to write to"
