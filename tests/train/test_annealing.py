@@ -44,7 +44,7 @@ def test_losses_follow_boltzmann_s_distribution():
     x = tn.zeros(1, dtype=tn.float64)
     search = SimulatedAnnealing([x], temperature, 1.2)
     values = []
-    for _ in range(1500):
+    for _ in range(1000):
         search.step(lambda: float(x.numpy()[0]) ** 2 / 2)
         values.append(x.item())
     assert np.mean(values) == pytest.approx(0, abs=0.15)

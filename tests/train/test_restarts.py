@@ -1,11 +1,14 @@
 """The best of several starts."""
 
+import pickle
+
 import pytest
 
 import tinynet as tn
 from tests.train import objectives
 from tinynet.errors import ArgumentError, ArgumentTypeError, SearchError
-from tinynet.train.restarts import restart
+from tinynet.train.restarts import FromStart, restart
+from tinynet.train.search.trial import Evaluation, Trial
 
 
 def test_the_best_minimum_is_kept():
@@ -39,10 +42,13 @@ def test_rows_of_a_tensor_are_starts():
     assert found.start.tolist() == [0.0, 2.0]
 
 
-def test_processes_change_nothing():
-    here, there = (restart(objectives.start_at, [1.5], processes=n) for n in (1, 2))
-    assert there.scores == here.scores
-    assert there.result == here.result
+def test_other_processes_can_have_runs_and_results():
+    """What goes there and back; that it does is tested with searches."""
+    evaluate = Evaluation("restart", FromStart(objectives.start_at), has_result=True)
+    outcome = pickle.loads(pickle.dumps(evaluate))(Trial(0, {"start": 1.5}, seed=0))
+    here = restart(objectives.start_at, [1.5])
+    there = pickle.loads(pickle.dumps(outcome))
+    assert (there.score, there.result) == (here.score, here.result)
 
 
 def test_ctrl_c_keeps_what_has_come():

@@ -123,7 +123,7 @@ def restart(
             if row is not best and row.result is not None:
                 rows[i] = replace(row, result=None)
 
-    evaluate = Evaluation("restart", _FromStart(run), True)
+    evaluate = Evaluation("restart", FromStart(run), True)
     try:
         run_trials("restart", evaluate, trials, processes, receive)
     except KeyboardInterrupt:
@@ -133,7 +133,7 @@ def restart(
     return Restarts([rows[i] for i in sorted(rows)], mode)
 
 
-class _FromStart:
+class FromStart:
     """A run as an objective; a class, so that other processes can have it."""
 
     def __init__(self, run: Callable[[Any], Any]) -> None:
@@ -142,4 +142,5 @@ class _FromStart:
         self.run = run
 
     def __call__(self, trial: Trial) -> Any:
+        """What the run gives from the start that the trial has."""
         return self.run(trial["start"])
