@@ -1,5 +1,6 @@
 """`fit`: what it computes, against loops written by hand; what it says about bad data."""
 
+import re
 import signal
 
 import numpy as np
@@ -186,10 +187,9 @@ def test_to_device_keeps_what_is_there():
 
 
 # What goes wrong
-@pytest.mark.parametrize("bad", [1, 3, 5])
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize(("bad", "value"), [(1, float("nan")), (3, float("inf"))])
 def test_nan_targets(device, bad, value):
-    batches = make_batches(device, (4,) * 5)
+    batches = make_batches(device, (4,) * 4)
     batches[bad - 1][1][0] = value
     with pytest.raises(DivergenceError) as caught:
         fit(make_model(device), batches)
@@ -198,8 +198,6 @@ def test_nan_targets(device, bad, value):
 
 
 def assert_matches(caught, pattern):
-    import re
-
     assert re.match(pattern, str(caught.value)), str(caught.value)
 
 
@@ -207,7 +205,7 @@ def test_nan_keeps_the_good_checkpoint(tmp_path):
     path = tmp_path / "run"
     batches = make_batches(sizes=(4,) * 5)
     batches[3][1][0] = float("nan")
-    with pytest.raises(DivergenceError, match="batch 4 .*; the checkpoint is the one before"):
+    with pytest.raises(DivergenceError, match=r"batch 4 .*; the checkpoint is the one before"):
         fit(make_model(), batches, checkpoint=path, checkpoint_every=1)
     assert tn.load(path)["step"] == 3
 
@@ -223,14 +221,14 @@ def test_class_index_out_of_range(device):
     model = nn.Linear(3, 2).to(device)
     batches = [(tn.ones(4, 3), tn.tensor([0, 1, 0, 1])) for _ in range(4)]
     batches[2] = (tn.ones(4, 3), tn.tensor([0, 1, 2, 1]))
-    with pytest.raises(DimError):
+    with pytest.raises(DimError, match=r"2 is out of range.*epoch 1, batch 3"):
         fit(model, batches, loss=nn.functional.cross_entropy, metrics=[train.Accuracy()])
 
 
 def test_no_batches():
     with pytest.raises(ArgumentError, match="the loader gave no batches in epoch 1"):
         fit(make_model(), [])
-    with pytest.raises(ArgumentError, match="in epoch 2, .*an iterator can be read only once"):
+    with pytest.raises(ArgumentError, match=r"in epoch 2, .*an iterator can be read only once"):
         fit(make_model(), iter(make_batches()), epochs=2)
     with pytest.raises(ArgumentError, match="no batches to evaluate on"):
         fit(make_model(), make_batches(), validation=[])

@@ -10,7 +10,7 @@ from tests.train.killing import make_trainer
 from tinynet import train
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     pass
 
 
@@ -22,7 +22,7 @@ class StopAt(train.Callback):
 
     def on_step_end(self, trainer):
         if trainer.step == self.step:
-            raise Stopped
+            raise StoppedError
 
 
 @pytest.fixture
@@ -47,17 +47,17 @@ def plain(value):
     return value.tolist() if isinstance(value, tn.Tensor) else value
 
 
-@pytest.mark.parametrize(("accumulate", "moments"), [(1, (1, 3, 5, 6, 12)), (3, (1, 2, 3))])
+@pytest.mark.parametrize(("accumulate", "moments"), [(1, (1, 4, 7)), (3, (2,))])
 def test_goes_on_from_any_step(tmp_path, device, deterministic, accumulate, moments):
     whole = make(device, tmp_path / "whole", accumulate=accumulate)
-    whole.fit(3)
+    whole.fit(2)
     expected = plain(whole.state_dict())
     for moment in moments:
         path = tmp_path / str(moment)
-        with pytest.raises(Stopped):
-            make(device, path, moment, accumulate=accumulate).fit(3)
+        with pytest.raises(StoppedError):
+            make(device, path, moment, accumulate=accumulate).fit(2)
         resumed = make(device, path, accumulate=accumulate, seed=99)
-        resumed.fit(3)
+        resumed.fit(2)
         assert plain(resumed.state_dict()) == expected, moment
 
 
@@ -93,7 +93,7 @@ def test_loader_without_state_is_read_again(tmp_path):
         trainer.loader = [(tn.full((4, 8), float(i)), tn.tensor([0, 1, 0, 1])) for i in range(4)]
         return trainer
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         run(2).fit(1)
     trainer = run(0)
     trainer.fit(1)

@@ -228,13 +228,12 @@ class Trainer:
 
     def train_batch(self, batch: Any) -> None:
         """Train on one batch."""
+        steps = self.steps
+        function = steps.update if self.accumulate == 1 else steps.gather
         try:
             inputs, targets = to_device(split_batch("fit", batch), self.device)
             size = count_samples("fit", targets)
-            if self.accumulate == 1:
-                self.steps.update(inputs, targets, size, self.step == 0)
-            else:
-                self.steps.gather(inputs, targets, size, self.step == 0)
+            function(inputs, targets, size, self.step == 0)
         except TinynetError as error:
             place = f"(in epoch {self.epoch + 1}, batch {self.batch + 1})"
             error.args = (f"{error} {place}", *error.args[1:])
