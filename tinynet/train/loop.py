@@ -40,13 +40,51 @@ def fit(
 ) -> History:  # fmt: skip
     """Train a model for `epochs` passes over the batches of `loader`; the history of the run.
 
-    The options are those of `Trainer`.
+    The options are those of `Trainer`, which says what everything means.
+
+    >>> import tinynet as tn
+    >>> x = tn.linspace(-1, 1, 32).reshape(32, 1)
+    >>> loader = tn.data.DataLoader(tn.data.TensorDataset(x, 2 * x), batch_size=8, shuffle=True)
+    >>> model = tn.nn.Linear(1, 1)
+    >>> optimizer = tn.optim.SGD(model.parameters(), lr=0.5)
+    >>> history = fit(model, loader, tn.nn.functional.mse_loss, optimizer, epochs=20)
+    >>> len(history), round(model.weight.item(), 2)
+    (20, 2.0)
     """
     return Trainer(model, loader, loss, optimizer, **options).fit(epochs)
 
 
 class Trainer:
-    """A run of training. `fit(epochs)` does it."""
+    """A run of training. `fit(epochs)` does it; `state_dict` is all that it depends on.
+
+    A batch is a pair of inputs and targets; where inputs are a tuple, list or dict, they are the
+    arguments of the model. Both are brought to the model's device. `loss(output, targets)` gives
+    the mean over the batch. `validation` is another loader, measured after each epoch; `metrics`
+    are `Metric`s, or functions of output and targets whose mean over samples is wanted.
+
+    * `schedule` sets the rate after each "epoch" or "step" (`schedule_every`);
+      `ReduceLROnPlateau` gets the validation's loss, without validation the training's.
+    * `accumulate` batches make one step, with the mean gradient of their samples: as one large
+      batch, but for layers such as batch norm, which look at one batch at a time.
+    * `clip_norm`, `clip_value` bound the gradients before each step.
+    * `jit` records the steps (`tinynet.jit`); a model that cannot be recorded needs `jit=False`.
+    * `progress` is True, False, or None: see `Progress`.
+    * `checkpoint` is a file that the run goes on from if it is there, and that is written at the
+      start, after each epoch, and after every `checkpoint_every` batches: bit for bit as if it had
+      not been stopped, if the program makes the same parts again. Random numbers but tinynet's own
+      are not in it. Loaders without `state_dict` are read again from the epoch's start.
+
+    Ctrl-C ends the run after the present step, with a checkpoint; the history has the finished
+    epochs. A second one stops at once. Optimisers whose `step` needs a closure (LBFGS) are not for
+    this loop.
+
+    Raises `DivergenceError` for a loss or parameters of NaN or infinity, before they reach the
+    checkpoint, and `DataError` or `StateError` for a checkpoint that is damaged, cannot be
+    written, or is of another run.
+
+    Attributes: `epoch` and `step` (how many are done), `batch` (in this epoch), `epochs` (the
+    goal), `logs` (the last row of `history`), `device`, `stop_reason`.
+    """
 
     def __init__(
         self, model: Module, loader: Any, loss: Loss, optimizer: Optimizer, *,
