@@ -85,6 +85,18 @@ def test_more_epochs_than_before(tmp_path):
     assert trainer.history == whole.fit(3)
 
 
+def test_epoch_that_somebody_else_began(tmp_path):
+    """A look at the first batch does not become a part of the run."""
+    trainer = make("cpu", tmp_path / "run", 1)
+    next(iter(trainer.loader))
+    trainer.checkpoint_every = None
+    with pytest.raises(StoppedError):
+        trainer.fit(1)  # the checkpoint is that of the start
+    resumed = make("cpu", tmp_path / "run")
+    resumed.fit(1)
+    assert resumed.step == 5
+
+
 def test_loader_without_state_is_read_again(tmp_path):
     """A list of batches; the first ones are skipped."""
 

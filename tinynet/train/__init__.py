@@ -1,7 +1,7 @@
 """Training: a loop made of parts, and what one does around it.
 
 * `loop`: `fit` and `Trainer`; its parts are `steps` (what is recorded), `batches`, `losses`,
-  `checkpoint` (runs that go on from a file), `interrupts` (Ctrl-C) and `progress`
+  `checkpoint` and `state` (runs that go on from a file), `interrupts` (Ctrl-C) and `progress`
 * `callbacks`: early stopping, checkpoints of the model, and your own
 * `evaluation`: `evaluate` and `predict`
 * `metrics`: numbers that say how good a model is, gathered on the device

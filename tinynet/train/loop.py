@@ -16,7 +16,6 @@ from tinynet.errors import (
     ArgumentError,
     ArgumentTypeError,
     DivergenceError,
-    StateError,
     TinynetError,
 )
 from tinynet.nn import Module
@@ -25,12 +24,13 @@ from tinynet.optim import Optimizer
 from tinynet.optim.lr_scheduler import ReduceLROnPlateau
 from tinynet.train.batches import count_samples, device_of, split_batch, to_device
 from tinynet.train.callbacks import Callback
-from tinynet.train.checkpoint import FORMAT, check_folder, read_checkpoint, write_checkpoint
+from tinynet.train.checkpoint import check_folder, read_checkpoint, write_checkpoint
 from tinynet.train.evaluation import Evaluation, Loss, as_metrics, modes_kept
 from tinynet.train.history import VALIDATION, History
 from tinynet.train.interrupts import Interrupts
 from tinynet.train.losses import RunningLoss
 from tinynet.train.progress import Progress
+from tinynet.train.state import loader_state, restore, state_of
 from tinynet.train.steps import Parts, Steps, parameters_of
 
 
@@ -298,7 +298,7 @@ class Trainer:
     def pause(self) -> None:
         """Stop within an epoch, so that it can go on."""
         self.check_losses()
-        self.position = self.loader_state()
+        self.position = loader_state(self)
         self.progress.close()
         if self.checkpoint is not None:
             self.save()
@@ -369,84 +369,13 @@ class Trainer:
         self.check_parameters()
         write_checkpoint("fit", self.state_dict(), self.checkpoint)
 
-    def loader_state(self) -> Any:
-        """Where the loader is, if it can say so."""
-        return self.loader.state_dict() if hasattr(self.loader, "state_dict") else None
-
     def state_dict(self) -> dict[str, Any]:
         """Everything that the rest of the run depends on, as values that `tinynet.save` takes."""
-        schedule = self.schedule
-        return {
-            "format": FORMAT,
-            "kinds": self.kinds(),
-            "epoch": self.epoch,
-            "step": self.step,
-            "batch": self.batch,
-            "stop_reason": self.stop_reason,
-            "model": dict(self.model.state_dict()),
-            "loss": dict(self.loss.state_dict()) if isinstance(self.loss, Module) else {},
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": None if schedule is None else schedule.state_dict(),
-            "loader": self.loader_state(),
-            "random": get_rng_state(),
-            "epoch_random": self.epoch_random,
-            "running": self.running.state_dict(),
-            "gathered": self.gathered.state_dict(),
-            "accumulate": self.accumulate,
-            "metrics": [dict(x.state_dict()) if self.batch else {} for x in self.metrics],
-            "history": self.history.state_dict(),
-            "callbacks": [dict(x.state_dict()) for x in self.callbacks],
-        }
+        return state_of(self)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` returned. Raises `StateError` where parts are others."""
-        self.check_state(state)
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if isinstance(self.loss, Module):
-            self.loss.load_state_dict(state["loss"])
-        if self.schedule is not None:
-            self.schedule.load_state_dict(state["schedule"])
-        self.epoch, self.step, self.batch = state["epoch"], state["step"], state["batch"]
-        self.stop_reason = state["stop_reason"]
-        self.running.load_state_dict(state["running"])
-        self.gathered.load_state_dict(state["gathered"])
-        self.history.load_state_dict(state["history"])
-        self.logs = dict(self.history.rows[-1]) if len(self.history) else {}
-        if self.batch:
-            for metric, kept in zip(self.metrics, state["metrics"], strict=True):
-                metric.reset(self.device)
-                metric.load_state_dict(kept)
-        for callback, kept in zip(self.callbacks, state["callbacks"], strict=True):
-            callback.load_state_dict(kept)
-        self.position = state["loader"] if self.batch else None
-        if state["loader"] is not None:
-            self.loader.load_state_dict(state["loader"])
-        self.epoch_random = state["epoch_random"]
-        set_rng_state(state["random"])
-
-    def kinds(self) -> dict[str, Any]:
-        """What parts there are, to be compared."""
-        schedule = self.schedule
-        return {
-            "optimizer": type(self.optimizer).__name__,
-            "schedule": None if schedule is None else type(schedule).__name__,
-            "metrics": [metric.name for metric in self.metrics],
-            "callbacks": [type(callback).__name__ for callback in self.callbacks],
-        }
-
-    def check_state(self, state: Mapping[str, Any]) -> None:
-        """Raise `StateError` for the state of another run."""
-        for what, kind in self.kinds().items():
-            if state["kinds"][what] != kind:
-                raise StateError(
-                    f"fit: the checkpoint has {what} {state['kinds'][what]!r}, expected {kind!r}"
-                )
-        if state["gathered"]["batches"] and state["accumulate"] != self.accumulate:
-            raise StateError(
-                f"fit: the checkpoint was written while accumulate={state['accumulate']} batches "
-                f"were gathered, expected that, got {self.accumulate}"
-            )
+        restore(self, state)
 
 
 @contextmanager
