@@ -114,13 +114,20 @@ def kill_all(options, moments, folder):
         accumulate = kinds[i % len(kinds)]
         path = folder / f"run_{i}"
         seed = 0  # of the first start only: later ones must not depend on it
-        for _ in range(options.kills):
+        killed = 0
+        while killed < options.kills:
             process = run(options.device, path, accumulate, options.epochs, seed)
-            kills += kill_at_random(process, moments.uniform(0, seconds[accumulate]))
-            seed = 100 + i if path.exists() else 0
+            if kill_at_random(process, moments.uniform(0, seconds[accumulate])):
+                killed += 1
+                seed = 100 + i if path.exists() else 0
+            else:  # it was too quick
+                seconds[accumulate] *= 0.9
+                path.unlink()
+                killed, seed = 0, 0
         finish(run(options.device, path, accumulate, options.epochs, seed))
         if end_of(path).read_bytes() != expected[accumulate]:
             raise SystemExit(f"run {i} ended with other bits, accumulate={accumulate}")
+        kills += killed
     return kills
 
 

@@ -4,7 +4,7 @@
   parts; `progress`: its bar
 * `evaluation`: `evaluate` and `predict`
 * `callbacks`: `Callback`, `EarlyStopping`, `ModelCheckpoint`
-* `checkpoint`: the file from which a run goes on, bit for bit
+* `checkpoint`, `state`: the file from which a run goes on, bit for bit
 * `metrics`: numbers that say how good a model is, gathered on the device
 * `history`: `History`, what each epoch measured
 * `tensorboard`: `TensorBoard`, a callback; `model_graph`: what it draws of the model

@@ -16,7 +16,6 @@ from tinynet.errors import (
     ArgumentError,
     ArgumentTypeError,
     DivergenceError,
-    StateError,
     TinynetError,
 )
 from tinynet.nn import Module
@@ -25,12 +24,13 @@ from tinynet.optim import Optimizer
 from tinynet.optim.lr_scheduler import ReduceLROnPlateau
 from tinynet.train.batches import count_samples, device_of, split_batch, to_device
 from tinynet.train.callbacks import Callback
-from tinynet.train.checkpoint import FORMAT, check_folder, read_checkpoint, write_checkpoint
+from tinynet.train.checkpoint import check_folder, read_checkpoint, write_checkpoint
 from tinynet.train.evaluation import Evaluation, Loss, as_metrics, modes_kept
 from tinynet.train.history import VALIDATION, History
 from tinynet.train.interrupts import Interrupts
 from tinynet.train.losses import RunningLoss
 from tinynet.train.progress import Progress
+from tinynet.train.state import loader_state, restore, state_of
 from tinynet.train.steps import Parts, Steps, parameters_of
 
 
@@ -40,13 +40,51 @@ def fit(
 ) -> History:  # fmt: skip
     """Train a model for `epochs` passes over the batches of `loader`; the history of the run.
 
-    The options are those of `Trainer`.
+    The options are those of `Trainer`, which says what everything means.
+
+    >>> import tinynet as tn
+    >>> x = tn.linspace(-1, 1, 32).reshape(32, 1)
+    >>> loader = tn.data.DataLoader(tn.data.TensorDataset(x, 2 * x), batch_size=8, shuffle=True)
+    >>> model = tn.nn.Linear(1, 1)
+    >>> optimizer = tn.optim.SGD(model.parameters(), lr=0.5)
+    >>> history = fit(model, loader, tn.nn.functional.mse_loss, optimizer, epochs=20)
+    >>> len(history), round(model.weight.item(), 2)
+    (20, 2.0)
     """
     return Trainer(model, loader, loss, optimizer, **options).fit(epochs)
 
 
 class Trainer:
-    """A run of training. `fit(epochs)` does it."""
+    """A run of training. `fit(epochs)` does it; `state_dict` is all that it depends on.
+
+    A batch is a pair of inputs and targets; where inputs are a tuple, list or dict, they are the
+    arguments of the model. Both are brought to the model's device. `loss(output, targets)` gives
+    the mean over the batch. `validation` is another loader, measured after each epoch; `metrics`
+    are `Metric`s, or functions of output and targets whose mean over samples is wanted.
+
+    * `schedule` sets the rate after each "epoch" or "step" (`schedule_every`);
+      `ReduceLROnPlateau` gets the validation's loss, without validation the training's.
+    * `accumulate` batches make one step, with the mean gradient of their samples: as one large
+      batch, but for layers such as batch norm, which look at one batch at a time.
+    * `clip_norm`, `clip_value` bound the gradients before each step.
+    * `jit` records the steps (`tinynet.jit`); a model that cannot be recorded needs `jit=False`.
+    * `progress` is True, False, or None: see `Progress`.
+    * `checkpoint` is a file that the run goes on from if it is there, and that is written at the
+      start, after each epoch, and after every `checkpoint_every` batches: bit for bit as if it had
+      not been stopped, if the program makes the same parts again. Random numbers but tinynet's own
+      are not in it. Loaders without `state_dict` are read again from the epoch's start.
+
+    Ctrl-C ends the run after the present step, with a checkpoint; the history has the finished
+    epochs. A second one stops at once. Optimisers whose `step` needs a closure (LBFGS) are not for
+    this loop.
+
+    Raises `DivergenceError` for a loss or parameters of NaN or infinity, before they reach the
+    checkpoint, and `DataError` or `StateError` for a checkpoint that is damaged, cannot be
+    written, or is of another run.
+
+    Attributes: `epoch` and `step` (how many are done), `batch` (in this epoch), `epochs` (the
+    goal), `logs` (the last row of `history`), `device`, `stop_reason`.
+    """
 
     def __init__(
         self, model: Module, loader: Any, loss: Loss, optimizer: Optimizer, *,
@@ -228,13 +266,12 @@ class Trainer:
 
     def train_batch(self, batch: Any) -> None:
         """Train on one batch."""
+        steps = self.steps
+        function = steps.update if self.accumulate == 1 else steps.gather
         try:
             inputs, targets = to_device(split_batch("fit", batch), self.device)
             size = count_samples("fit", targets)
-            if self.accumulate == 1:
-                self.steps.update(inputs, targets, size, self.step == 0)
-            else:
-                self.steps.gather(inputs, targets, size, self.step == 0)
+            function(inputs, targets, size, self.step == 0)
         except TinynetError as error:
             place = f"(in epoch {self.epoch + 1}, batch {self.batch + 1})"
             error.args = (f"{error} {place}", *error.args[1:])
@@ -261,7 +298,7 @@ class Trainer:
     def pause(self) -> None:
         """Stop within an epoch, so that it can go on."""
         self.check_losses()
-        self.position = self.loader_state()
+        self.position = loader_state(self)
         self.progress.close()
         if self.checkpoint is not None:
             self.save()
@@ -332,84 +369,13 @@ class Trainer:
         self.check_parameters()
         write_checkpoint("fit", self.state_dict(), self.checkpoint)
 
-    def loader_state(self) -> Any:
-        """Where the loader is, if it can say so."""
-        return self.loader.state_dict() if hasattr(self.loader, "state_dict") else None
-
     def state_dict(self) -> dict[str, Any]:
         """Everything that the rest of the run depends on, as values that `tinynet.save` takes."""
-        schedule = self.schedule
-        return {
-            "format": FORMAT,
-            "kinds": self.kinds(),
-            "epoch": self.epoch,
-            "step": self.step,
-            "batch": self.batch,
-            "stop_reason": self.stop_reason,
-            "model": dict(self.model.state_dict()),
-            "loss": dict(self.loss.state_dict()) if isinstance(self.loss, Module) else {},
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": None if schedule is None else schedule.state_dict(),
-            "loader": self.loader_state(),
-            "random": get_rng_state(),
-            "epoch_random": self.epoch_random,
-            "running": self.running.state_dict(),
-            "gathered": self.gathered.state_dict(),
-            "accumulate": self.accumulate,
-            "metrics": [dict(x.state_dict()) if self.batch else {} for x in self.metrics],
-            "history": self.history.state_dict(),
-            "callbacks": [dict(x.state_dict()) for x in self.callbacks],
-        }
+        return state_of(self)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` returned. Raises `StateError` where parts are others."""
-        self.check_state(state)
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if isinstance(self.loss, Module):
-            self.loss.load_state_dict(state["loss"])
-        if self.schedule is not None:
-            self.schedule.load_state_dict(state["schedule"])
-        self.epoch, self.step, self.batch = state["epoch"], state["step"], state["batch"]
-        self.stop_reason = state["stop_reason"]
-        self.running.load_state_dict(state["running"])
-        self.gathered.load_state_dict(state["gathered"])
-        self.history.load_state_dict(state["history"])
-        self.logs = dict(self.history.rows[-1]) if len(self.history) else {}
-        if self.batch:
-            for metric, kept in zip(self.metrics, state["metrics"], strict=True):
-                metric.reset(self.device)
-                metric.load_state_dict(kept)
-        for callback, kept in zip(self.callbacks, state["callbacks"], strict=True):
-            callback.load_state_dict(kept)
-        self.position = state["loader"] if self.batch else None
-        if state["loader"] is not None:
-            self.loader.load_state_dict(state["loader"])
-        self.epoch_random = state["epoch_random"]
-        set_rng_state(state["random"])
-
-    def kinds(self) -> dict[str, Any]:
-        """What parts there are, to be compared."""
-        schedule = self.schedule
-        return {
-            "optimizer": type(self.optimizer).__name__,
-            "schedule": None if schedule is None else type(schedule).__name__,
-            "metrics": [metric.name for metric in self.metrics],
-            "callbacks": [type(callback).__name__ for callback in self.callbacks],
-        }
-
-    def check_state(self, state: Mapping[str, Any]) -> None:
-        """Raise `StateError` for the state of another run."""
-        for what, kind in self.kinds().items():
-            if state["kinds"][what] != kind:
-                raise StateError(
-                    f"fit: the checkpoint has {what} {state['kinds'][what]!r}, expected {kind!r}"
-                )
-        if state["gathered"]["batches"] and state["accumulate"] != self.accumulate:
-            raise StateError(
-                f"fit: the checkpoint was written while accumulate={state['accumulate']} batches "
-                f"were gathered, expected that, got {self.accumulate}"
-            )
+        restore(self, state)
 
 
 @contextmanager

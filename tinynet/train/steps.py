@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from tinynet.autograd.mode import no_grad
@@ -143,13 +144,15 @@ class Steps:
     def update(self, inputs: Any, targets: Any, size: int, is_first: bool) -> None:
         """A step on one batch."""
         function = self.recorded_update if self.is_recorded and not is_first else update
-        recording(function, self.parts, self.optimizer, self.clipping, inputs, targets, size)
+        with explained(self.parts, inputs, targets):
+            recording(function, self.parts, self.optimizer, self.clipping, inputs, targets, size)
 
     def gather(self, inputs: Any, targets: Any, size: int, is_first: bool) -> None:
         """Add a batch to the gradients of the next step."""
         self.gathered.count(size, self.optimizer)
         function = self.recorded_gather if self.is_recorded and not is_first else gather
-        recording(function, self.parts, self.optimizer, self.gathered, inputs, targets, size)
+        with explained(self.parts, inputs, targets):
+            recording(function, self.parts, self.optimizer, self.gathered, inputs, targets, size)
 
     def apply(self, is_first: bool) -> None:
         """The step on what was gathered."""
@@ -193,6 +196,20 @@ class Gathered:
         if self.batches:
             self.sums = [x.clone() for x in state["sums"]]
             self.used = set(state["used"])
+
+
+@contextmanager
+def explained(parts: Any, inputs: Any, targets: Any) -> Iterator[None]:
+    """Where a step cannot be recorded because of its data, raise what they raise without that.
+
+    A class index out of range is such a case: a recording cannot look at it, only refuse it.
+    """
+    try:
+        yield
+    except RecordingError:
+        with no_grad():
+            forward(parts, inputs, targets)[1].item()
+        raise
 
 
 def recording(function: Callable[..., Any], *args: Any) -> Any:
