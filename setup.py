@@ -24,7 +24,7 @@ HAS_NO_POCL = "sys_platform != 'linux' or platform_machine != 'x86_64'"
 
 DATA = ["pooch>=1.8", "tqdm>=4.64"]
 VIZ = ["matplotlib>=3.8"]
-TENSORBOARD = ["tensorboardX>=2.6.2"]
+TENSORBOARD = ["tensorboardX>=2.6.2", "pillow>=10"]
 OPTUNA = ["optuna>=4.0"]
 BFLOAT16 = ["ml_dtypes>=0.5"]
 EXAMPLES = [*DATA, *VIZ]

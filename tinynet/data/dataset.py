@@ -236,8 +236,11 @@ def _rows(x: Tensor, index: Tensor) -> Tensor:
         index = index.to(x.device)
     if index.dtype is not int64 or index.ndim != 1:
         return x[index]
-    if x.device != "cpu" or x.requires_grad or not x.numpy().flags.c_contiguous:
-        return x.index_select(0, index)  # NumPy's take would copy all of another layout
+    if x.requires_grad:
+        return x.index_select(0, index)
+    if x.device != "cpu" or not x.numpy().flags.c_contiguous:  # NumPy's take would copy all
+        places_of_rows = (index.array, *[None] * (x.ndim - 1))
+        return wrap(x.backend.take(x.array, places_of_rows), x.dtype, x.backend)
     places = index.numpy()
     try:
         return wrap(x.numpy().take(places, 0), x.dtype, x.backend)
