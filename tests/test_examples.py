@@ -322,3 +322,27 @@ def test_moving_averages(tmp_path, capsys):
         assert days_late == pytest.approx(-cmath.phase(response) / angle, abs=1.5)
         assert too_warm == pytest.approx(10 * (1 - abs(response)), abs=0.3)
         assert abs(corrected) < 2 < 7 < -plain
+
+
+def test_learning_rates(tmp_path, capsys):
+    rows = read_table(run_quick("learning_rates", tmp_path, capsys))
+    losses = {name: loss for name, (_, loss, *_) in rows.items()}
+    assert losses["decayed"] < 0.75 * losses["constant"]
+    assert losses["warm-up, decayed"] < 0.75 * losses["constant"]
+    assert losses["decayed"] < 1 < 2 < losses["too small"]
+    assert not losses["too large"] < 2  # nan it may be
+    assert rows["decayed"][2] > 75
+
+
+def test_learning_rates_draws_every_schedule():
+    example = load_example("learning_rates")
+    schedules = tn.optim.lr_scheduler
+    bases = {"LRScheduler", "FormulaLR"}
+    assert set(example.SCHEDULES) == set(schedules.__all__) - bases
+    for name, make_schedule in example.SCHEDULES.items():
+        rates = example.follow(make_schedule)
+        assert len(rates) == 100
+        assert min(rates) >= 0
+        assert max(rates) <= 1 + 1e-9
+        assert len(set(rates)) > 1, name
+    assert example.follow(example.SCHEDULES["ReduceLROnPlateau"])[-1] < 0.1
