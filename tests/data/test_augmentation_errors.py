@@ -101,7 +101,7 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("call", "kind", "message"), CASES, ids=lambda x: str(x)[:40])
+@pytest.mark.parametrize(("call", "kind", "message"), CASES, ids=[case[2][:40] for case in CASES])
 def test_message(call, kind, message):
     with pytest.raises(kind) as caught:
         call()

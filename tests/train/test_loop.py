@@ -263,11 +263,30 @@ def test_model_that_reads_values():
 @pytest.mark.parametrize(
     "options",
     [{"accumulate": 0}, {"checkpoint_every": 0}, {"schedule_every": "day"},
-     {"metrics": [mse, mse]}],
+     {"metrics": [mse, mse]}, {"epochs": 1.5}, {"epochs": -1}],
 )  # fmt: skip
 def test_options_that_are_none(options):
     with pytest.raises(ArgumentError, match=r"^fit: "):
         fit(make_model(), make_batches(), **options)
+
+
+def test_parts_of_other_types():
+    model, dataset = make_model(), tn.data.TensorDataset(tn.randn(4, 3), tn.randn(4, 1))
+    is_a_dataset = r"is a TensorDataset, .* expected batches: DataLoader"
+    with pytest.raises(ArgumentTypeError, match="^fit: loader " + is_a_dataset):
+        fit(model, dataset)
+    with pytest.raises(ArgumentTypeError, match="^fit: validation " + is_a_dataset):
+        fit(model, make_batches(), validation=dataset)
+    with pytest.raises(ArgumentTypeError, match="^evaluate: loader " + is_a_dataset):
+        train.evaluate(model, dataset)
+    with pytest.raises(ArgumentTypeError, match="^predict: data " + is_a_dataset):
+        train.predict(model, dataset)
+    with pytest.raises(ArgumentTypeError, match=r"^fit: loader is a int, expected an iterable"):
+        fit(model, 3)
+    with pytest.raises(ArgumentTypeError, match=r"^fit: a callback is a builtin_function"):
+        fit(model, make_batches(), callbacks=[print])
+    with pytest.raises(ArgumentTypeError, match=r"^fit: schedule is a str, expected one of optim"):
+        fit(model, make_batches(), schedule="cosine")
 
 
 class Interrupting(train.Callback):

@@ -7,9 +7,23 @@ from typing import Any
 import numpy as np
 
 from tinynet import settings
+from tinynet.data.dataset import Dataset
 from tinynet.errors import ArgumentTypeError, ShapeError
 from tinynet.ops.creation import as_tensor
 from tinynet.tensor import Tensor
+
+
+def check_loader(op: str, name: str, loader: Any) -> None:
+    """Raise `ArgumentTypeError` for what gives no batches: a data set gives samples."""
+    if isinstance(loader, Dataset):
+        raise ArgumentTypeError(
+            f"{op}: {name} is a {type(loader).__name__}, whose items are single samples, expected "
+            "batches: DataLoader(dataset, batch_size)"
+        )
+    if not hasattr(loader, "__iter__"):
+        raise ArgumentTypeError(
+            f"{op}: {name} is a {type(loader).__name__}, expected an iterable of batches"
+        )
 
 
 def split_batch(op: str, batch: Any) -> tuple[Any, Any]:

@@ -17,6 +17,7 @@ from tinynet.ops.joining import cat
 from tinynet.tensor import Tensor
 from tinynet.train.batches import (
     call,
+    check_loader,
     count_samples,
     device_of,
     inputs_of,
@@ -64,6 +65,7 @@ class Evaluation:
 
     def run(self, loader: Any) -> dict[str, float]:
         """The loss and the metrics over all batches."""
+        check_loader(self.op, "loader", loader)
         self.running.reset()
         for metric in self.metrics:
             metric.reset(self.device)
@@ -93,6 +95,7 @@ def predict(model: Module, data: Any, *, batch_size: int = 256, jit: bool = True
     step = record(_output, warm_up=False) if jit else _output
     if isinstance(data, (Tensor, np.ndarray)):
         data = _slices(as_tensor(data, device=device), batch_size)
+    check_loader("predict", "data", data)
     outputs = []
     with evaluating(model):
         for batch in data:

@@ -22,7 +22,7 @@ from tinynet.nn import Module
 from tinynet.ops.random import get_rng_state, set_rng_state
 from tinynet.optim import Optimizer
 from tinynet.optim.lr_scheduler import ReduceLROnPlateau
-from tinynet.train.batches import count_samples, device_of, split_batch, to_device
+from tinynet.train.batches import check_loader, count_samples, device_of, split_batch, to_device
 from tinynet.train.callbacks import Callback
 from tinynet.train.checkpoint import check_folder, read_checkpoint, write_checkpoint
 from tinynet.train.evaluation import Evaluation, Loss, as_metrics, modes_kept
@@ -36,11 +36,15 @@ from tinynet.train.steps import Parts, Steps, parameters_of
 
 def fit(
     model: Module, loader: Any, loss: Loss, optimizer: Optimizer, *, epochs: int = 1,
-    **options: Any,
+    validation: Any = None, metrics: Sequence[Any] = (), schedule: Any = None,
+    schedule_every: str = "epoch", accumulate: int = 1, clip_norm: float | None = None,
+    clip_value: float | None = None, callbacks: Sequence[Callback] = (), jit: bool = True,
+    progress: bool | None = None, checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: int | None = None,
 ) -> History:  # fmt: skip
     """Train a model for `epochs` passes over the batches of `loader`; the history of the run.
 
-    The options are those of `Trainer`, which says what everything means.
+    `Trainer` says what everything means.
 
     >>> import tinynet as tn
     >>> x = tn.linspace(-1, 1, 32).reshape(32, 1)
@@ -51,7 +55,13 @@ def fit(
     >>> len(history), round(model.weight.item(), 2)
     (20, 2.0)
     """
-    return Trainer(model, loader, loss, optimizer, **options).fit(epochs)
+    trainer = Trainer(
+        model, loader, loss, optimizer, validation=validation, metrics=metrics, schedule=schedule,
+        schedule_every=schedule_every, accumulate=accumulate, clip_norm=clip_norm,
+        clip_value=clip_value, callbacks=callbacks, jit=jit, progress=progress,
+        checkpoint=checkpoint, checkpoint_every=checkpoint_every,
+    )  # fmt: skip
+    return trainer.fit(epochs)
 
 
 class Trainer:
@@ -136,6 +146,18 @@ class Trainer:
         if not isinstance(self.optimizer, Optimizer):
             kind = type(self.optimizer).__name__
             raise ArgumentTypeError(f"fit: optimizer is a {kind}, expected an Optimizer")
+        check_loader("fit", "loader", self.loader)
+        if self.validation is not None:
+            check_loader("fit", "validation", self.validation)
+        for callback in self.callbacks:
+            if not isinstance(callback, Callback):
+                kind = type(callback).__name__
+                raise ArgumentTypeError(f"fit: a callback is a {kind}, expected a Callback")
+        if self.schedule is not None and not hasattr(self.schedule, "step"):
+            kind = type(self.schedule).__name__
+            raise ArgumentTypeError(
+                f"fit: schedule is a {kind}, expected one of optim.lr_scheduler"
+            )
         if not isinstance(self.accumulate, int) or self.accumulate < 1:
             raise ArgumentError(f"fit: accumulate is {self.accumulate!r}, expected 1 or more")
         every = self.checkpoint_every
@@ -162,6 +184,8 @@ class Trainer:
 
     def fit(self, epochs: int = 1) -> History:
         """Train until `epochs` epochs are done; what a checkpoint has is not done again."""
+        if not isinstance(epochs, int) or epochs < 0:
+            raise ArgumentError(f"fit: epochs is {epochs!r}, expected an int from 0 on")
         self.epochs = epochs
         with ExitStack() as stack:
             stack.enter_context(modes_kept(self.model))
