@@ -232,18 +232,17 @@ def _positions(dataset: Dataset, index: Tensor) -> NDArray[np.int64]:
 
 def _rows(x: Tensor, index: Tensor) -> Tensor:
     """`x[index]`, for a vector of int64 by less general functions, which cost less."""
-    if index.device != x.device:
-        index = index.to(x.device)
-    if index.dtype is not int64 or index.ndim != 1:
+    backend = x.backend
+    if index.backend is not backend:
+        index = index.to(backend.name)
+    if index.dtype is not int64 or index.ndim != 1 or x.requires_grad:
         return x[index]
-    if x.requires_grad:
-        return x.index_select(0, index)
-    if x.device != "cpu" or not x.numpy().flags.c_contiguous:  # NumPy's take would copy all
+    if backend.name != "cpu" or not x.numpy().flags.c_contiguous:  # NumPy's take would copy all
         places_of_rows = (index.array, *[None] * (x.ndim - 1))
-        return wrap(x.backend.take(x.array, places_of_rows), x.dtype, x.backend)
+        return wrap(backend.take(x.array, places_of_rows), x.dtype, backend)
     places = index.numpy()
     try:
-        return wrap(x.numpy().take(places, 0), x.dtype, x.backend)
+        return wrap(x.numpy().take(places, 0), x.dtype, backend)
     except IndexError:
         check_range("TensorDataset", places, len(x), allow_negative=True)
         raise

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.autograd.graph import wrap
 from tinynet.data.dataset import as_indices, check_range
 from tinynet.data.sampler import Indices, Sampler, SequentialSampler, count_batches
 from tinynet.errors import ArgumentError
@@ -40,7 +41,9 @@ class Epoch:
             return from_numpy(self.order[run])
         if self._on_device is None:
             self._on_device = from_numpy(self.order).to(device)
-        return self._on_device.narrow(0, run.start, run.stop - run.start)
+        whole = self._on_device
+        part = whole.backend.slice(whole.array, ((run.start, 1, run.stop - run.start),))
+        return wrap(part, whole.dtype, whole.backend)  # as narrow() does, for less
 
     def samples(self, number: int) -> list[int]:
         """The samples of a batch."""
