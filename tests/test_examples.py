@@ -346,3 +346,23 @@ def test_learning_rates_draws_every_schedule():
         assert max(rates) <= 1 + 1e-9
         assert len(set(rates)) > 1, name
     assert example.follow(example.SCHEDULES["ReduceLROnPlateau"])[-1] < 0.1
+
+
+def test_hyperparameter_search(tmp_path, capsys):
+    out = run_quick("hyperparameter_search", tmp_path, capsys)
+    found = re.findall(r"^(.*): (\d) trials, (\d) rates; best ([\d.]+)%", out, re.M)
+    assert [(name, n, rates) for name, n, rates, _ in found] == [
+        ("grid", "9", "3"), ("random", "9", "9"), ("coarse to fine", "8", "8"),
+    ]  # fmt: skip
+    assert all(float(best) > 80 for *_, best in found)
+
+
+def test_local_minima(tmp_path, capsys):
+    out = run_quick("local_minima", tmp_path, capsys)
+    values = {name: float(value) for name, value in re.findall(r"^(.*): ends .* (\S+)$", out, re.M)}
+    assert values["gradient descent"] > 10
+    assert values["best of 30 starts"] < 2
+    assert values["simulated annealing"] < 2
+    stuck, free = map(float, re.search(r"value (\S+); .* value (\S+)$", out, re.M).groups())
+    assert abs(stuck) < 1e-3
+    assert free == pytest.approx(-0.5, abs=1e-2)
