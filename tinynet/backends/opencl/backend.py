@@ -632,8 +632,7 @@ class OpenCLBackend:
             if self.recorder is not None and self.is_recorded:
                 self.recorder.rely_on_bounds(index)
             size = x.shape[dim]
-            value = index.storage.value
-            if value.bounds is None or value.bounds[0] < -size or value.bounds[1] >= size:
+            if not _are_within(index.storage.value.bounds, size):
                 self.read_bounds(index, size, dim)
 
     def read_bounds(self, index: Array, size: int, dim: int) -> None:
@@ -645,30 +644,44 @@ class OpenCLBackend:
         self.read_bounds_now(index, size, dim)
 
     def read_bounds_recorded(self, recorder: Recorder, index: Array, size: int, dim: int) -> None:
-        """The same while recording: only of what comes from outside, and as a condition."""
+        """The same while recording: only of what comes from outside, and as a condition.
+
+        Of a view, its whole memory must be in range, since that is what replays look at.
+        """
         value = index.storage.value
-        if not recorder.can_read(index) or value.op != "memory" or value.shape != index.shape:
+        is_known = recorder.can_read(index) and value.op == "memory"
+        if is_known:
+            recorder.is_paused = True
+            try:
+                if index.steps is None:
+                    self.read_bounds_now(index, size, dim)
+                else:
+                    whole = Array(index.storage, index.dtype, value.shape, None, 0)
+                    value.bounds = self.extremes(whole)
+            finally:
+                recorder.is_paused = False
+            recorder.narrow(index)
+        if not is_known or not _are_within(value.bounds, size):
             raise RecordingError(
                 f"index: whether indices are in range for dim {dim} of size {size} depends on "
                 "values that jit cannot read while it records; clamp() them, or pass them in"
             )
-        recorder.is_paused = True
-        try:
-            self.read_bounds_now(index, size, dim)
-        finally:
-            recorder.is_paused = False
-        recorder.narrow(index)
 
     def read_bounds_now(self, index: Array, size: int, dim: int) -> None:
         """Look at the index itself."""
-        places = self.to_numpy(index)
-        low, high = int(places.min()), int(places.max())
-        if low < -size or high >= size:
+        bounds = self.extremes(index)
+        if not _are_within(bounds, size):
+            places = self.to_numpy(index)
             wrong = places[(places < -size) | (places >= size)].flat[0]
             raise DimError(f"index: index {wrong} is out of range for dim {dim} of size {size}")
         value = index.storage.value
-        if prod(index.shape) == prod(value.shape) and value.op == "memory":
-            value.bounds = low, high
+        if index.steps is None and value.op == "memory":
+            value.bounds = bounds
+
+    def extremes(self, index: Array) -> Bounds:
+        """The smallest and the largest element."""
+        places = self.to_numpy(index)
+        return int(places.min()), int(places.max())
 
     def put(
         self, x: Array, indices: tuple[Array | None, ...], values: Array, mode: PutMode
@@ -680,6 +693,11 @@ class OpenCLBackend:
 
     def nonzero(self, x: Array) -> Array:
         return self.from_numpy(np.argwhere(self.to_numpy(x)))
+
+
+def _are_within(bounds: Bounds, size: int) -> bool:
+    """Whether all indices of these bounds are in range."""
+    return bounds is not None and -size <= bounds[0] and bounds[1] < size
 
 
 def rounded(number: Scalar, dtype: DType) -> Scalar:

@@ -1,0 +1,46 @@
+"""Whether indices that come into a recorded function are in range is looked at, not guessed."""
+
+import pytest
+
+import tinynet as tn
+from tinynet.errors import DimError, RecordingError
+
+
+@pytest.fixture
+def wide(on_device):
+    """Recorded functions have seen larger indices of the same shapes before."""
+    pick = tn.jit(lambda y: tn.arange(20).index_select(0, y.flatten()))
+    for shape in ((5,), (5, 2)):
+        for value in (0, 10, 19):
+            pick(tn.full(shape, value, dtype=tn.int64))
+
+
+@pytest.mark.parametrize("warm_up", [True, False])
+def test_indices_as_a_column(wide, warm_up):
+    x = tn.arange(15.0).reshape(5, 3)
+    gather = tn.jit(lambda x, y: x.gather(1, y[:, None])[:, 0], warm_up=warm_up)
+    for labels in ([0, 1, 2, 0, 1], [2, 2, 2, 2, 2], [1, 0, 1, 0, 1], [0, 0, 0, 0, 0]):
+        expected = [3.0 * i + label for i, label in enumerate(labels)]
+        assert gather(x, tn.tensor(labels)).tolist() == expected
+    with pytest.raises(DimError, match="index 7 is out of range for dim 1 of size 3"):
+        gather(x, tn.tensor([0, 1, 7, 0, 1]))
+
+
+def test_some_of_the_indices(wide, on_device):
+    x = tn.arange(15.0).reshape(5, 3)
+    gather = tn.jit(lambda x, y: x.gather(1, y[:, :1])[:, 0], warm_up=False)
+    assert gather(x, tn.tensor([[0, 1]] * 5)).tolist() == [0, 3, 6, 9, 12]
+    assert gather(x, tn.tensor([[2, 0]] * 5)).tolist() == [2, 5, 8, 11, 14]
+    unused = tn.tensor([[0, 9]] * 5)  # in range where it is used, but a replay looks at all
+    if on_device == "cpu":
+        assert gather(x, unused).tolist() == [0, 3, 6, 9, 12]
+    else:
+        with pytest.raises(RecordingError, match="values that jit cannot read while it records"):
+            gather(x, unused)
+
+
+def test_bounds_of_a_part_are_not_those_of_the_whole(on_device):
+    z, places = tn.arange(3.0), tn.tensor([1, 5, 5, 5, 5])
+    assert z[places[:1].expand(5)].tolist() == [1.0] * 5
+    with pytest.raises(DimError, match="index 5 is out of range for dim 0 of size 3"):
+        z[places].tolist()
