@@ -366,3 +366,22 @@ def test_local_minima(tmp_path, capsys):
     stuck, free = map(float, re.search(r"value (\S+); .* value (\S+)$", out, re.M).groups())
     assert abs(stuck) < 1e-3
     assert free == pytest.approx(-0.5, abs=1e-2)
+
+
+def test_regularization(tmp_path, capsys):
+    out = run_quick("regularization", tmp_path, capsys)
+    rows = re.findall(r"^(.*?) +loss on others (\S+), .*, (\d+)% of .*, (\d+) epochs", out, re.M)
+    losses = {name: float(loss) for name, loss, _, _ in rows}
+    assert losses["augmentation"] < min(losses["L2"], losses["L1"]) < losses["none"]
+    assert losses["early stopping"] < losses["none"]
+    shares = {name: int(share) for name, _, share, _ in rows}
+    assert shares["L1"] > 50 > 10 > shares["none"]
+    assert {name: int(n) for name, _, _, n in rows}["early stopping"] < 20
+
+
+def test_autoencoder(few, tmp_path, capsys):
+    out = run_quick("autoencoder", tmp_path, capsys)
+    noisy, restored = map(float, re.search(r"error (\S+) of .*, (\S+) restored", out).groups())
+    assert restored < noisy
+    spreads = re.findall(r"^(plain|variational): .* spread by (\S+) and (\S+)$", out, re.M)
+    assert [name for name, _, _ in spreads] == ["plain", "variational"]
