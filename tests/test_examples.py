@@ -385,3 +385,13 @@ def test_autoencoder(few, tmp_path, capsys):
     assert restored < noisy
     spreads = re.findall(r"^(plain|variational): .* spread by (\S+) and (\S+)$", out, re.M)
     assert [name for name, _, _ in spreads] == ["plain", "variational"]
+
+
+@pytest.mark.parametrize("name", ["char_rnn", "transformer"])
+def test_language_models(name, tmp_path, capsys):
+    out = run_quick(name, tmp_path, capsys)
+    singles, pairs = map(float, re.search(r"characters (\S+), pairs (\S+)", out).groups())
+    first, last = map(float, re.search(r"network: (\S+) at first, (\S+) after 60", out).groups())
+    assert pairs < singles < first
+    assert last < (singles + pairs) / 2
+    assert re.search(r"it writes:\nThe .", out)

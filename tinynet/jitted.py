@@ -83,6 +83,7 @@ class Jitted:
         self.function = function
         self.recordings: dict[Any, list[Recording]] = {}
         self.seen: set[Any] = set()
+        self.notes: dict[Any, dict[str, dict[Any, Any]]] = {}
         self.count = 0  # of recordings made
         self.leaks = 0
         self.why = ""
@@ -157,7 +158,8 @@ class Jitted:
         owner = None
         if isinstance(function, _Method):
             function, owner = function.function, function.instance()
-        recording = Recording(call, function, owner, [*args, *named.values()], leaves)
+        arguments_given, notes = [*args, *named.values()], self.notes_of(key)
+        recording = Recording(call, function, owner, arguments_given, leaves, notes)
         self.last_key = key
         if recording.leaks:
             self.leaks += 1
@@ -175,6 +177,12 @@ class Jitted:
                 del self.recordings[oldest]
         result, recording.result = recording.result, None
         return result
+
+    def notes_of(self, key: Any) -> dict[str, dict[Any, Any]]:
+        """What backends keep between recordings of one kind of call."""
+        if len(self.notes) > MOST_SEEN:
+            self.notes.clear()
+        return self.notes.setdefault(key, {})
 
     def warn(self, key: Any) -> None:
         """Say what keeps changing, if recordings do not help."""

@@ -21,7 +21,10 @@ from tinynet.tensor import Tensor
 
 
 class Recording:
-    """One recorded call. `function` is what was called, `owner` the instance it is a method of."""
+    """One recorded call. `function` is what was called, `owner` the instance it is a method of.
+
+    `seen` is what backends keep between recordings of such calls.
+    """
 
     def __init__(
         self,
@@ -30,13 +33,14 @@ class Recording:
         owner: Any,
         arguments: list[Any],
         inputs: list[Tensor],
+        seen: dict[str, dict[Any, Any]],
     ) -> None:
         self.failed = ""
         self.is_alive = True
         self.script = Script()
         self.guards = Guards(function, owner, arguments)
         chosen = {x.backend for x in inputs} or set(backends.opened)
-        recorders = {backend: backend.record() for backend in chosen}
+        recorders = {b: b.record(seen.setdefault(b.name, {})) for b in chosen}
         capture = Capture(inputs, self.guards.tensors, recorders)
         with lock, _settled_again():
             with capture:

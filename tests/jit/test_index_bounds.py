@@ -44,3 +44,24 @@ def test_bounds_of_a_part_are_not_those_of_the_whole(on_device):
     assert z[places[:1].expand(5)].tolist() == [1.0] * 5
     with pytest.raises(DimError, match="index 5 is out of range for dim 0 of size 3"):
         z[places].tolist()
+
+
+def test_other_functions_know_other_indices(wide):
+    """Of what an index is made of, too: cross-entropy looks at labels before it picks by them."""
+    cross_entropy = tn.nn.functional.cross_entropy
+    x, labels = tn.arange(15.0).reshape(5, 3), tn.tensor([0, 2, 1, 0, 2])
+    for warm_up in (True, False):
+        step = tn.jit(lambda x, y: cross_entropy(x, y), warm_up=warm_up)
+        for _ in range(4):
+            assert step(x, labels).item() == pytest.approx(cross_entropy(x, labels).item())
+
+
+def test_recordings_take_indices_that_came_before(on_device):
+    """One recording more where larger indices come; none where the smaller ones come again."""
+    pick = tn.jit(lambda y: tn.arange(20).index_select(0, y), warm_up=False)
+    for largest in (3, 5, 9, 5, 3, 9):
+        y = tn.tensor([0, largest])
+        assert pick(y).tolist() == [0, largest]
+    assert pick.count == (1 if on_device == "cpu" else 3)
+    other = tn.jit(lambda y: tn.arange(5).index_select(0, y), warm_up=False)
+    assert other(tn.tensor([4, 1])).tolist() == [4, 1]

@@ -128,8 +128,10 @@ class Backend(Protocol):
     def realize(self, x: Any) -> None:
         """Compute `x` now, on devices that put work off until its results are asked for."""
 
-    def record(self) -> Recorder:
-        """A recorder, for `tinynet.jit`."""
+    def record(self, seen: dict[Any, Any]) -> Recorder:
+        """A recorder, for `tinynet.jit`. `seen` is what earlier recordings of the same function for
+        such inputs left there for later ones.
+        """
 
     # creation
     def full(self, shape: Shape, value: Scalar, dtype: DType) -> Any:

@@ -46,7 +46,7 @@ class NumPyBackend:
     def realize(self, x: Array) -> None:
         pass
 
-    def record(self) -> Recorder:
+    def record(self, seen: dict[Any, Any]) -> Recorder:
         return Recorder(self)
 
     def full(self, shape: Shape, value: Scalar, dtype: DType) -> Array:

@@ -67,10 +67,9 @@ class OpenCLBackend:
         self.device = device
         self.scheduler = Scheduler(device)
         self.recorder: Recorder | None = None
-        self.seen_bounds: dict[Any, Bounds] = {}  # of inputs of recordings, by shape and dtype
 
-    def record(self) -> Recorder:
-        return Recorder(self)
+    def record(self, seen: dict[Any, Any]) -> Recorder:
+        return Recorder(self, seen)
 
     @property
     def is_recorded(self) -> bool:

@@ -13,7 +13,15 @@ import threading
 import weakref
 from typing import Any
 
-from tinynet.backends.opencl.array import PRODUCTS, Array, Storage, Value, View, row_major
+from tinynet.backends.opencl.array import (
+    PRODUCTS,
+    Array,
+    Bounds,
+    Storage,
+    Value,
+    View,
+    row_major,
+)
 from tinynet.backends.opencl.bounds import union
 from tinynet.backends.opencl.device import Kernel
 from tinynet.backends.opencl.memory import Pool
@@ -25,8 +33,9 @@ from tinynet.numbers import Number
 class Recorder:
     """Notes what one thread asks of a device, from `start` to `stop`; the rest is in `finish`."""
 
-    def __init__(self, backend: Any) -> None:
+    def __init__(self, backend: Any, seen: dict[int, Bounds]) -> None:
         self.backend = backend
+        self.seen = seen  # bounds of inputs that recordings relied on, by place
         self.device = backend.device
         self.thread = threading.get_ident()
         self.launches: list[Launch] = []
@@ -65,9 +74,10 @@ class Recorder:
             self.inputs = prepared(self.backend, arrays, True)
         finally:
             self.is_paused = False
-        for x in self.inputs:
+        for place, x in enumerate(self.inputs):
             if 0 not in x.storage.value.shape:
                 self.add_source(x, True)
+                self.widen(x, place)
         return self.inputs
 
     def add_state(self, array: Array) -> None:
@@ -86,10 +96,13 @@ class Recorder:
             self.is_paused = False
         source = self.sources[id(storage)] = Source(storage, is_input)
         self.before[id(storage.value)] = source
-        if is_input and source.bounds is not None:
-            key = (array.shape, array.dtype)
-            source.bounds = union(source.bounds, self.backend.seen_bounds.get(key, source.bounds))
-            storage.value.bounds = source.bounds
+
+    def widen(self, array: Array, place: int) -> None:
+        """Let an input's integers have the bounds that they had before, too."""
+        source = self.sources[id(array.storage)]
+        if source.is_input and source.bounds is not None:
+            source.bounds = union(source.bounds, self.seen.get(place, source.bounds))
+            array.storage.value.bounds = source.bounds
 
     # asked by the backend
     def can_read(self, index: Array) -> bool:

@@ -131,10 +131,9 @@ class Tape:
         self.state_ids = {id(s.storage) for s in sources.values() if s.is_state}
         self.inputs = [sources.get(id(x.storage)) for x in recorder.inputs]
         self.pattern = self.pattern_of(recorder.originals)
-        self.shapes = [(x.shape, x.dtype) for x in recorder.inputs]
-        for key, source in zip(self.shapes, self.inputs):
+        for place, source in enumerate(self.inputs):
             if source is not None and source.bounds is not None and source.is_relied_on:
-                self.backend.seen_bounds[key] = source.bounds
+                recorder.seen[place] = source.bounds
         self.fresh: list[tuple[Place, Value]] = []  # memory that each replay makes anew
         self.fresh_ids: dict[int, int] = {}
         self.outputs = [self.output(x, recorder) for x in outputs]
