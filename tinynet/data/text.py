@@ -27,7 +27,6 @@ from tinynet.ops.joining import stack
 from tinynet.tensor import Tensor
 
 UNKNOWN = "<unknown>"
-PADDING = "<padding>"
 SONNETS = Path(__file__).parent / "sample" / "sonnets.txt"
 WORDS = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
 
