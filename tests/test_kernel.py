@@ -42,9 +42,10 @@ def test_several_outputs_and_kinds_of_numbers(x):
         "mixed",
     )
     kinds = [(x.shape, tn.int64), ((12,), tn.bool)]
-    y, z = mixed(x, True, np.int64(2**40), np.uint8(5), outputs=kinds, size=(3, 4))
-    assert tn.equal(y, x.long() * 2**40 + 1)
-    assert tn.equal(z, x.flatten() > 5)
+    for number in (True, 7, -(2**31)):
+        y, z = mixed(x, number, np.int64(2**40), np.uint8(5), outputs=kinds, size=(3, 4))
+        assert tn.equal(y, x.long() * 2**40 + int(number))
+        assert tn.equal(z, x.flatten() > 5)
 
 
 def test_in_a_recording(x):
@@ -81,6 +82,8 @@ def test_in_a_function():
          "cube: takes 3 arguments, got 4"),
         (lambda x: run(x, group=(5,)), ArgumentError, r"size \(12,\) does not consist of groups"),
         (lambda x: run(x, group=(1, 1)), ArgumentError, r"size \(12,\) does not consist of groups"),
+        (lambda x: run(x, 2**40), ArgumentError, "cube: 1099511627776 is no int of 32 bits"),
+        (lambda x: run(x, np.float64(2)), KernelError, "INVALID_ARG_SIZE"),
         (lambda x: run(x[:0]), ArgumentError, "size must be one to three numbers above 0, got 0"),
         (lambda x: run(x, group=(4096,)), ArgumentError, "does not consist of groups"),
         (lambda x: tn.Kernel(CUBE.source, "cub")(x, 1.0, outputs=[], size=1), KernelError,

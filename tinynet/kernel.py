@@ -25,7 +25,8 @@ class Kernel:
     `source` is a program's text, `name` that of a function in it that is marked `kernel`. Call it
     with the arguments up to the outputs, in the kernel's order: tensors, which it may read, become
     `global const` pointers to their elements, row by row; Python's ints are `int`, its floats
-    `float`, other numbers are given as NumPy scalars (`np.int64(3)` is a `long`). The kernel's last
+    `float`, other numbers are given as NumPy scalars (`np.int64(3)` is a `long`). As in C, a number
+    of another type and the same size is misread, one of another size refused. The kernel's last
     parameters are the outputs, one pointer for each: it must write every element. Elements are of
     C's types of these names; bool is `uchar`, float16 `half`, bfloat16 `ushort`.
 
@@ -93,7 +94,12 @@ class Kernel:
         if isinstance(x, Tensor):
             return x.array
         if type(x) in NUMBERS:
-            return NUMBERS[type(x)](x)
+            try:
+                return NUMBERS[type(x)](x)
+            except OverflowError:
+                raise ArgumentError(
+                    f"Kernel: {self.name}: {x} is no int of 32 bits; a long is numpy.int64({x})"
+                ) from None
         if isinstance(x, np.number):
             return x
         raise ArgumentTypeError(
