@@ -1,16 +1,6 @@
-"""How quick tinynet is. Measure on a quiet machine: no speed is promised anywhere.
+"""How quick tinynet is, for those who change it. Measure on a quiet machine.
 
-`python -m benchmarks` (or `make bench`) times whole training steps of tinynet, PyTorch, JAX and
-tinygrad, each in a process of its own, and `python -m benchmarks epoch` epochs of MNIST:
-
-- `__main__.py`: the options, and the two runs;
-- `workloads.py`: the networks, with their first weights and their batches;
-- `steps.py`: a training step of each workload in each system;
-- `worker.py`: the process that a system runs in;
-- `rounds.py`: the workers' turns, what they took and whether their losses agree;
-- `machine.py`: what is installed, and on which machine;
-- `report.py`: the header, the table, the JSON file, the picture.
-
-Three programs stand alone: `eager.py` times single operations beside PyTorch's in one process,
-`opencl.py` the OpenCL backend's kernels, and `memory.py` shows whether memory stays flat.
+`python -m benchmarks` (or `make bench`) is `tinynet.benchmarks`: whole training steps beside other
+systems. Three programs stand alone: `eager.py` times single operations beside PyTorch's in one
+process, `opencl.py` the OpenCL backend's kernels, `memory.py` shows whether memory stays flat.
 """

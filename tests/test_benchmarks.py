@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.rounds import Result, Worker, WorkerError, compare_losses
+from tinynet.benchmarks.rounds import Result, Worker, WorkerError, compare_losses
 
 ROOT = Path(__file__).parent.parent
 

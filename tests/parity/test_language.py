@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import tinynet as tn  # noqa: E402
-from benchmarks.language import LanguageModel  # noqa: E402
+from tinynet.benchmarks.language import LanguageModel  # noqa: E402
 
 STEPS = 50
 

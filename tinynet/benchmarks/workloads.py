@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.language import Array, LanguageModel
+from tinynet.benchmarks.language import Array, LanguageModel
 
 # What a layer is and its numbers: ("linear", inputs, outputs), ("conv", in channels, out channels,
 # kernel size, padding), ("norm", channels), ("pool", size), "flatten", "relu" or "sigmoid".

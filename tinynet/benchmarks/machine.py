@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.rounds import ROOT, Worker, WorkerError
+from tinynet.benchmarks.rounds import ROOT, Worker, WorkerError
 
 LIBRARIES = ("tinynet", "torch", "jax", "tinygrad")
 QUIET = 0.3  # a load average above that is somebody else's work

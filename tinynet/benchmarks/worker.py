@@ -1,4 +1,4 @@
-"""A process that trains in one system when it is told to: `python -m benchmarks.worker SYSTEM`.
+"""A process that trains in one system when told to: `python -m tinynet.benchmarks.worker SYSTEM`.
 
 It reads requests from stdin and writes answers to stdout, each a line of JSON, such as
 `{"do": "time_steps", "workload": "mlp", "count": 100}` and `{"seconds": 0.0421}`. What "do" names
@@ -17,8 +17,8 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from benchmarks.steps import Trainer, make_trainer
-from benchmarks.workloads import WORKLOADS
+from tinynet.benchmarks.steps import Trainer, make_trainer
+from tinynet.benchmarks.workloads import WORKLOADS
 
 WARM_UP = 3  # steps before each block: the turn before was another process's
 

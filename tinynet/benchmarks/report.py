@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import QUIET, Description
-from benchmarks.rounds import Result, Results
+from tinynet.benchmarks.machine import QUIET, Description
+from tinynet.benchmarks.rounds import Result, Results
 
 TITLES = {  # of a column, above its device
     "tinynet": ("tinynet", "eager"),

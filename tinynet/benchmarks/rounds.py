@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent  # where tinynet lies
 REFERENCE = "torch"
 BLOCK = 0.05  # seconds of a block of steps
 PAUSE = 0.02  # seconds between turns, in which the threads of the last one fall asleep
@@ -35,7 +35,7 @@ class Worker:
     def __init__(self, system: str, python: str, threads: int) -> None:
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 (closed in __exit__)
         self.process = subprocess.Popen(
-            [python, "-m", "benchmarks.worker", system],
+            [python, "-m", "tinynet.benchmarks.worker", system],
             env=make_environment(threads),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -54,7 +54,8 @@ class Worker:
             line = b""
         if not line:
             raise self.find_error()
-        return json.loads(line)
+        answer: dict[str, Any] = json.loads(line)
+        return answer
 
     def find_error(self) -> WorkerError:
         """Why it ended."""
@@ -63,8 +64,9 @@ class Worker:
         log = self.log.read().decode(errors="replace").strip()
         _, traceback, text = log.rpartition("Traceback (most recent call last):\n")
         match = re.search(r"^\S.*", text, re.MULTILINE)  # after the indented lines: the exception
-        is_known = traceback and match
-        reason = match[0][:200] if is_known else f"the worker ended with status {status}"
+        reason = f"the worker ended with status {status}"
+        if traceback and match:
+            reason = match[0][:200]
         return WorkerError(reason, log[-4000:])
 
     def __enter__(self) -> "Worker":
@@ -77,9 +79,11 @@ class Worker:
 
 
 def make_environment(threads: int) -> dict[str, str]:
-    """The environment of a worker: as many threads for every library, and this folder to import."""
+    """The environment of a worker: as many threads for every library, and tinynet to import."""
     count = str(threads)
-    folders = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    # other interpreters have no tinynet: they get this one, but not what is installed beside it
+    folders = [] if ROOT.name in ("site-packages", "dist-packages") else [str(ROOT)]
+    folders += filter(None, [os.environ.get("PYTHONPATH")])
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(folders),
@@ -211,4 +215,4 @@ def compare_losses(results: Results, tolerance: float) -> None:
 
 def _time(worker: Worker, workload: str, count: int) -> float:
     """Seconds of a step."""
-    return worker.ask("time_steps", workload=workload, count=count)["seconds"] / count
+    return float(worker.ask("time_steps", workload=workload, count=count)["seconds"]) / count

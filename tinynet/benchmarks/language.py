@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.generic]
 
-TEXT = Path(__file__).resolve().parent.parent / "tinynet" / "data" / "sample" / "sonnets.txt"
+TEXT = Path(__file__).resolve().parent.parent / "data" / "sample" / "sonnets.txt"
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ PyTorch's on a GPU: `tinynet:cpu`, `tinynet-jit:opencl`, `torch`, `torch-compile
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from benchmarks.language import Array, LanguageModel
-from benchmarks.workloads import Workload
+from tinynet.benchmarks.language import Array, LanguageModel
+from tinynet.benchmarks.workloads import Workload
 
 Task = Workload | LanguageModel
 
@@ -225,7 +225,7 @@ def tinygrad_trainer(workload: Workload, rate: float) -> Trainer:
             return ((x - targets) ** 2).sum() / (2 * workload.batch)
         return x.sparse_categorical_crossentropy(targets)
 
-    @TinyJit
+    @TinyJit  # type: ignore[untyped-decorator, unused-ignore]
     def train(images: Any, targets: Any) -> Any:
         optimizer.zero_grad()
         loss = loss_of(images, targets).backward()
