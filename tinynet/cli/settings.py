@@ -27,7 +27,7 @@ STEPS = 3  # of the schedule "step" in a run
 
 @dataclass(frozen=True)
 class Schedule:
-    """A schedule for `epochs`; `every`: of what its steps are. One that `is_bound` fits no others."""
+    """A schedule, by "epoch" or "step"; one that `is_bound` is made for a number of epochs."""
 
     make: Callable[[Any, float, int, int], Any]  # optimizer, rate, epochs, batches in an epoch
     every: str = "epoch"
