@@ -4,6 +4,7 @@
 # make parity  compares with PyTorch, which it installs
 # make bench   times training steps beside PyTorch, which it installs
 # make kernels  tests the OpenCL kernels one by one, then in a simulator that finds wrong accesses
+# make dist    builds the wheel, checks it, and tries it in an environment of its own
 # make clean   removes what the others made
 #
 # PYTHON=python3.12 chooses the interpreter, ARGS="--epochs 1" goes to the program that is run.
@@ -28,7 +29,7 @@ ifneq ($(IS_GOOD),yes)
 $(shell rm -f .venv/ready)
 endif
 
-.PHONY: mnist test lint parity bench kernels clean
+.PHONY: mnist test lint parity bench kernels dist clean
 
 mnist: .venv/installed-examples
 	@$(RUN) examples/mnist.py $(ARGS)
@@ -51,6 +52,13 @@ bench: .venv/installed-parity
 kernels: .venv/installed-oclgrind
 	@$(PYTEST) tests/kernels $(ARGS)
 	@TINYNET_KERNEL_PLATFORM=Oclgrind $(PYTEST) tests/kernels $(ARGS)
+
+# The wheel is built from the sdist, so that both are whole.
+dist: .venv/installed-release
+	@rm -rf dist build
+	@$(RUN) -m build --no-isolation --outdir dist . >/dev/null
+	@$(RUN) -m twine check --strict dist/*
+	@.ci/try-wheel $(RUN) dist/*.whl
 
 clean:
 	rm -rf .venv build dist tinynet.egg-info .coverage .hypothesis .pytest_cache .mypy_cache \

@@ -28,11 +28,13 @@ TENSORBOARD = ["tensorboardX>=2.6.2", "pillow>=10"]
 OPTUNA = ["optuna>=4.0"]
 BFLOAT16 = ["ml_dtypes>=0.5"]
 EXAMPLES = [*DATA, *VIZ]
+CLI = [*EXAMPLES, "typer>=0.15", "rich>=13", "pillow>=10"]
 TEST = [
     *EXAMPLES,
     *BFLOAT16,
     *TENSORBOARD,
     *OPTUNA,
+    *CLI,
     "scipy>=1.13",  # its geometry, beside ours
     "safetensors>=0.8",  # the format's own reader and writer, beside ours
     "pytest>=8.2",
@@ -44,6 +46,7 @@ TEST = [
 DEV = [*TEST, "ruff>=0.12", "mypy>=1.16", "import-linter>=2.3"]
 # A simulator that finds races and accesses out of bounds in kernels; for Linux on x86-64 alone.
 OCLGRIND = [*TEST, f"pyopencl[oclgrind]>=2024.2.6; {HAS_POCL}"]
+RELEASE = ["build>=1.2", "twine>=6.1", "setuptools>=77"]
 PARITY = [*TEST, "torch==2.13.0", "expecttest>=0.2"]  # its operator samples import expecttest
 
 setup(
@@ -53,6 +56,7 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     author="The tinynet authors",
+    keywords="deep learning, neural networks, autograd, OpenCL",
     license="MIT",
     license_files=["LICENSE"],
     python_requires=">=3.10",
@@ -63,6 +67,7 @@ setup(
         f"pyopencl[pocl]>=2024.2.6; {HAS_POCL}",
         f"pyopencl>=2024.2.6; {HAS_NO_POCL}",
     ],
+    entry_points={"console_scripts": ["tinynet = tinynet.cli:main"]},
     extras_require={
         "data": DATA,
         "viz": VIZ,
@@ -70,11 +75,13 @@ setup(
         "optuna": OPTUNA,
         "bfloat16": BFLOAT16,
         "examples": EXAMPLES,
+        "cli": CLI,
         "test": TEST,
         "dev": DEV,
         "parity": PARITY,
         "oclgrind": OCLGRIND,
-        "all": [*EXAMPLES, *BFLOAT16, *TENSORBOARD, *OPTUNA],
+        "release": RELEASE,
+        "all": [*CLI, *BFLOAT16, *TENSORBOARD, *OPTUNA],
     },
     classifiers=[
         "Intended Audience :: Education",

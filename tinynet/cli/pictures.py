@@ -28,7 +28,7 @@ def draw_grid(
     rows = -(-len(images) // columns)
     figure = make_figure("grid", rows, columns)
     figure.set_size_inches(*(figure.get_size_inches() * CELL))
-    all_axes = figure.subplots(rows, columns, squeeze=False).flat
+    all_axes = [*figure.subplots(rows, columns, squeeze=False).flat]
     for axes in all_axes:
         axes.set_axis_off()
     for i, (axes, image, title) in enumerate(zip(all_axes, images, titles)):

@@ -197,7 +197,8 @@ def leave(
         print(f"History: {run.history}, {run.curves}")
     if has_picture:
         print(f"Picture: {run.predictions}")
-    print(f"Next: tinynet predict {run.folder} FILE...")
+    code = f" --code {settings.model}" if ":" in settings.model else ""
+    print(f"Next: tinynet predict {run.folder} FILE...{code}")
 
 
 def draw_predictions(run: Run, task: Task, module: nn.Module) -> bool:
