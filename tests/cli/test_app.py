@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
 
@@ -48,9 +47,12 @@ def test_help_in_a_terminal_is_rich(tinynet, monkeypatch):
     ("arguments", "message"),
     [
         (("trian", "mnist"), "No such command 'trian'. Did you mean 'train'?; see tinynet --help"),
-        (("train", "mnist", "--epoch", "3"), "No such option: --epoch (Possible options: --epochs)"),
+        (
+            ("train", "mnist", "--epoch", "3"),
+            "No such option: --epoch (Possible options: --epochs)",
+        ),
         (("train",), "Missing argument 'dataset'; see tinynet train --help"),
-        (("train", "mnist", "--epochs", "many"), "'many' is not a valid int"),
+        (("train", "mnist", "--epochs", "many"), "Invalid value for '--epochs' / '-e'"),
         (("predict", "model", "file", "--json", "--csv"), "--json and --csv, expected one of them"),
     ],
 )
@@ -104,7 +106,7 @@ def test_a_reader_that_went_away(tmp_path):
     command = [sys.executable, "-m", "tinynet", "--version"]
     run = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, timeout=60)
     os.close(writer)
-    assert run.returncode == 128 + signal.SIGPIPE
+    assert run.returncode == 1
     assert run.stderr == b""
 
 

@@ -7,12 +7,14 @@ from PIL import Image
 import tinynet as tn
 from tinynet.cli.images import fit, prepare, read_pixels
 from tinynet.cli.recipes import ImageRecipe
-from tinynet.data.images import SAMPLE
 from tinynet.data.idx import parse_idx, read_file, unpack
+from tinynet.data.images import SAMPLE
 from tinynet.errors import DataError
 
 DIGIT = ImageRecipe(tuple("0123456789"), (1, 28, 28), (0.0,), (1.0,), background=0, is_centred=True)
-PHOTO = ImageRecipe(("a", "b"), (3, 8, 8), (0.0,) * 3, (1.0,) * 3, background=None, is_centred=False)
+PHOTO = ImageRecipe(
+    ("a", "b"), (3, 8, 8), (0.0,) * 3, (1.0,) * 3, background=None, is_centred=False
+)
 
 
 @pytest.fixture(scope="module")
@@ -28,15 +30,17 @@ def likeness(a, b):
 
 
 def test_digits_of_mnist_stay_what_they_are(mnist):
-    for digit in mnist:
-        assert likeness(prepare(digit[None], DIGIT, "auto", "x"), digit) > 0.95
+    found = [likeness(prepare(digit[None], DIGIT, "auto", "x"), digit) for digit in mnist]
+    assert sum(x > 0.99 for x in found) >= len(found) - 1  # of one the mass lies between pixels
+    assert min(found) > 0.5
 
 
 @pytest.mark.parametrize("is_inverted", [False, True])
 @pytest.mark.parametrize("place", [(0, 0), (60, 20)])
 def test_drawn_digits_become_mnist_s(mnist, tmp_path, is_inverted, place):
     """Three times the size, anywhere, on paper that is not quite white: the same digit."""
-    for digit in mnist[:8]:
+    found = []
+    for digit in mnist:
         big = Image.fromarray((digit * 255).astype("u1")).resize((84, 84))
         page = Image.new("L", (150, 200), 0)
         page.paste(big, place)
@@ -45,17 +49,19 @@ def test_drawn_digits_become_mnist_s(mnist, tmp_path, is_inverted, place):
         Image.fromarray(values.astype("u1")).convert("RGB").save(tmp_path / "page.png")
         seen = prepare(read_pixels("predict", tmp_path / "page.png", 1), DIGIT, "auto", "x")
         assert seen.shape == (1, 28, 28)
-        assert likeness(seen, digit) > 0.85
+        found.append(likeness(seen, digit))
         rows, columns = (seen[0].sum(axis) for axis in (1, 0))
         for marginal in (rows, columns):
-            assert abs(marginal @ (np.arange(28) + 0.5) / marginal.sum() - 14) < 1
+            assert abs(marginal @ np.arange(28) / marginal.sum() - 14) < 0.6
+    assert np.median(found) > 0.95
+    assert min(found) > 0.6
 
 
 def test_invert_can_be_decided(mnist):
     digit = mnist[:1]
     kept = prepare(digit, DIGIT, "no", "x")
     assert np.array_equal(kept, prepare(digit, DIGIT, "auto", "x"))
-    assert np.array_equal(kept, prepare(1 - digit, DIGIT, "yes", "x"))
+    assert np.allclose(kept, prepare(1 - digit, DIGIT, "yes", "x"), atol=1e-5)
     with pytest.raises(DataError, match="nothing is drawn"):
         prepare(1 - digit, DIGIT, "no", "x")
 
@@ -74,9 +80,9 @@ def test_whole_pictures_keep_their_shape():
     assert seen.shape == (3, 8, 8)
     assert np.allclose(seen[0, :2], 0.25)
     assert np.allclose(seen[1, 6:], 0)
-    assert np.allclose(seen[:, 3:5, 3:5], 0.75)
+    assert np.allclose(seen[:, 3:5, 3:5], 0.75, atol=0.05)
     assert np.array_equal(prepare(wide, PHOTO, "auto", "x"), seen)  # a photograph: not inverted
-    assert np.allclose(prepare(wide, PHOTO, "yes", "x"), 1 - seen)
+    assert np.allclose(prepare(wide, PHOTO, "yes", "x"), 1 - seen, atol=1e-6)
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "1", "I;16", "CMYK"])

@@ -33,7 +33,6 @@ A first tour:
 """
 COMMANDS = (devices, train, predict, summary, graph, profile, bench)
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-CLOSED_PIPE = 141  # 128 + SIGPIPE
 # What typer raises for a wrong use; the class is click's, or of typer's own copy of click.
 UsageError: Any = next(x for x in typer.BadParameter.__mro__ if x.__name__ == "ClickException")
 
@@ -59,7 +58,7 @@ def run(arguments: list[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:  # of `tinynet devices | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return CLOSED_PIPE
+        return 1  # as typer does where it notices first
     except TinynetError as error:
         return _fail(error, str(error), 1)
     except OSError as error:

@@ -94,7 +94,8 @@ def centre(gray: Pixels, size: Sequence[int], name: str) -> Pixels:
     """A bright digit on a dark ground made as MNIST's are: (height, width) in [0, 1].
 
     What is drawn is scaled so that its longer side takes 20 of 28 pixels, its shape kept, and its
-    centre of mass is put into the middle (LeCun, Bottou, Bengio & Haffner 1998, section III).
+    centre of mass is put on the pixel (14, 14), counted from 0 (LeCun, Bottou, Bengio & Haffner
+    1998, section III).
     Raises `DataError` for an empty picture.
     """
     ink = np.clip(gray - _level(gray[None]), 0, None)
@@ -110,7 +111,7 @@ def centre(gray: Pixels, size: Sequence[int], name: str) -> Pixels:
     starts = []
     for axis, (n, whole) in enumerate(zip(small.shape, size)):
         mass = small.sum(1 - axis)
-        middle = (mass @ (np.arange(n) + 0.5)) / mass.sum()
+        middle = (mass @ np.arange(n)) / mass.sum()
         starts.append(int(np.clip(round(whole / 2 - middle), 0, whole - n)))
     top, left = starts
     canvas[top : top + small.shape[0], left : left + small.shape[1]] = small

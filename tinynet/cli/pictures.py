@@ -14,7 +14,10 @@ from tinynet.files import replacing
 from tinynet.viz.figures import make_figure
 
 COLUMNS = 6
-CELL = 0.4  # of a figure's usual side, for an image
+INCHES = 1.5  # the width of an image
+BAND, GAP = 0.2, 0.1  # above an image for its title, and between columns: parts of its width
+LONGEST = 24  # characters of a title
+WRONG = "#d55e00"  # which the colour-blind tell from black
 
 
 def draw_grid(
@@ -23,19 +26,28 @@ def draw_grid(
     titles: Sequence[str],
     are_right: Sequence[bool] = (),
 ) -> None:
-    """Write a picture of images (1 or 3, height, width) in [0, 1] with titles, wrong ones red."""
+    """Write a picture of images (1 or 3, height, width) in [0, 1] with titles, wrong ones red.
+
+    All are one image, over which the titles are written: that is quicker than axes for each.
+    """
+    _, height, width = images[0].shape
     columns = min(COLUMNS, len(images))
     rows = -(-len(images) // columns)
-    figure = make_figure("grid", rows, columns)
-    figure.set_size_inches(*(figure.get_size_inches() * CELL))
-    all_axes = [*figure.subplots(rows, columns, squeeze=False).flat]
-    for axes in all_axes:
-        axes.set_axis_off()
-    for i, (axes, image, title) in enumerate(zip(all_axes, images, titles)):
-        shown = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
-        axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        is_wrong = bool(are_right) and not are_right[i]
-        axes.set_title(title, fontsize="small", color="#d55e00" if is_wrong else "black")
+    across, down = width + max(round(GAP * width), 1), height + max(round(BAND * width), 2)
+    canvas = np.ones((rows * down, columns * across, 3), np.float32)
+    figure = make_figure("grid", 1, 1)
+    figure.set_size_inches(columns * INCHES, rows * INCHES * down / across)
+    axes = figure.subplots()
+    for i, (image, title) in enumerate(zip(images, titles)):
+        top, left = i // columns * down + down - height, i % columns * across
+        canvas[top : top + height, left : left + width] = image.transpose(1, 2, 0)
+        short = title if len(title) <= LONGEST else f"...{title[3 - LONGEST :]}"
+        color = WRONG if are_right and not are_right[i] else "black"
+        axes.text(
+            left + width / 2, top - 1, short, color=color, fontsize=8, ha="center", va="bottom"
+        )
+    axes.imshow(canvas, interpolation="nearest", extent=(0, columns * across, rows * down, 0))
+    axes.set_axis_off()
     save(figure, path)
 
 
