@@ -79,7 +79,7 @@ def test_a_stopped_run_goes_on(quick, monkeypatch):
         trainer.interrupts.came |= trainer.step == 3 and len(steps) == 3
 
     monkeypatch.setattr(Trainer, "end_step", interrupted)
-    status, out, err = quick(*command, "--out", "stopped")
+    status, _, err = quick(*command, "--out", "stopped")
     assert status == 130
     assert "Stopped in epoch 2; the same command goes on from there." in err
     assert not Path("stopped/model.safetensors").exists()
