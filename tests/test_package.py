@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import tinynet as tn
+from tinynet.cli import main
 
 ROOT = Path(__file__).parent.parent
 
@@ -43,6 +44,19 @@ def test_only_parity_requires_pytorch(metadata):
     assert torch == ['torch==2.13.0; extra == "parity"']
 
 
+def test_the_command_is_installed(metadata):
+    [command] = metadata.entry_points.select(group="console_scripts")
+    assert (command.name, command.value) == ("tinynet", "tinynet.cli:main")
+    assert command.load() is main
+
+
+def test_all_brings_what_the_command_needs(metadata):
+    needed = {"typer", "rich", "pillow", "matplotlib", "pooch", "tqdm"}
+    for extra in ("cli", "all"):
+        lines = [line for line in metadata.requires if line.endswith(f'extra == "{extra}"')]
+        assert needed <= {re.match(r"[\w-]+", line)[0] for line in lines}, extra
+
+
 def test_package_holds_every_file_of_the_source(built):
     def list_files(folder):
         return {
@@ -54,3 +68,10 @@ def test_package_holds_every_file_of_the_source(built):
     assert list_files(built) == list_files(ROOT)
     assert Path("tinynet/py.typed") in list_files(built)
     assert Path("tinynet/data/sample/README.md") in list_files(built)
+    assert {Path("tinynet/cli/app.py"), Path("tinynet/benchmarks/worker.py")} <= list_files(built)
+
+
+def test_the_changelog_has_the_version():
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"\n## [{tn.__version__}]" in changes
+    assert "\n## [Unreleased]" in changes
