@@ -34,7 +34,7 @@ def _print_rich(titles: Sequence[str], rows: Sequence[Sequence[str]], ends: set[
 
     table = Table()
     for title in titles:
-        table.add_column(title, justify="right" if title in ends else "left")
+        table.add_column(title, justify="right" if title in ends else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(escape, row))
     Console().print(table)

@@ -50,9 +50,9 @@ class Prediction:
 
 
 def command(
-    model: Annotated[str, typer.Argument(
+    model: Annotated[str, typer.Argument(metavar="MODEL",
         help="A folder that `tinynet train` left, or the model.safetensors in it.")],
-    files: Annotated[list[Path], typer.Argument(
+    files: Annotated[list[Path], typer.Argument(metavar="FILES...",
         help="Pictures of any size and kind, folders of them, or CSV files.")],
     as_json: Annotated[bool, typer.Option("--json", help="A list in JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Lines of CSV.")] = False,

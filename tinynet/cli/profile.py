@@ -25,7 +25,7 @@ CONTEXT = {"allow_interspersed_args": False}  # options behind SCRIPT are the sc
 
 
 def command(
-    script: Annotated[Path, typer.Argument(help="A Python program.")],
+    script: Annotated[Path, typer.Argument(metavar="SCRIPT", help="A Python program.")],
     arguments: Annotated[
         list[str] | None, typer.Argument(metavar="ARGS...", help="What it gets.")
     ] = None,

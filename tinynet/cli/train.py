@@ -67,7 +67,7 @@ class Settings:
 
 
 def command(
-    dataset: Annotated[str, typer.Argument(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET",
         help=f"{', '.join(SETS)}; a folder of images by class; or a CSV file.")],
     model: Annotated[str, typer.Option("--model", "-m",
         help=f"{', '.join(NAMES)}, hidden sizes (512-256), or your own class (net.py:Net). "
