@@ -133,6 +133,21 @@ def test_optimizers_learn_with_their_rates(name):
     assert losses[-1] < losses[0]
 
 
+def test_options_of_optimizers():
+    model = tn.nn.Linear(2, 1)
+    assert make_optimizer("sgd", model, None, None, None).defaults["momentum"] == 0.9
+    [group] = make_optimizer("SGD", model, 0.3, 0.5, 0.01).param_groups
+    assert (group["lr"], group["momentum"], group["weight_decay"]) == (0.3, 0.5, 0.01)
+
+
+def test_no_epochs_leave_the_first_weights(tinynet):
+    status, out, _ = tinynet(*QUICK, "--epochs", "0")
+    assert status == 0
+    assert "History" not in out
+    assert not Path("runs/mnist-logistic/history.csv").exists()
+    assert weights_of("runs/mnist-logistic")["1.weight"].shape == (10, 784)
+
+
 def test_all_augmentations_together(quick):
     options = ("--epochs", "1", "--augment", ",".join(AUGMENTATIONS))
     assert quick(*QUICK, *options).status == 0
@@ -144,12 +159,13 @@ def test_patience(quick):
     assert len(Path("runs/mnist-logistic/history.csv").read_text().splitlines()) == 1 + 3
 
 
-def test_on_opencl(quick):
+def test_on_opencl(tinynet):
     if len(tn.devices()) < 2:
         pytest.skip("no OpenCL device")
-    status, out, _ = quick(*QUICK, "--epochs", "1", "--device", "opencl")
+    status, out, _ = tinynet(*QUICK, "--epochs", "1", "--device", "opencl")
     assert status == 0
     assert "on opencl" in out
+    assert is_drawn("runs/mnist-logistic/predictions.png")
 
 
 def test_a_model_of_ones_own(tinynet):
