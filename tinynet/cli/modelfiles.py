@@ -21,6 +21,7 @@ from tinynet.errors import ArgumentError, ArgumentTypeError, DataError
 from tinynet.tensor import Tensor
 
 WEIGHTS = "model.safetensors"  # in a run's folder
+CODE_KEY = "code"  # in the metadata of a file: where the class was that it names
 OUTPUTS = 10  # of a model by name, where no data say how many
 MODEL: Any = typer.Argument(
     metavar="MODEL",
@@ -49,6 +50,9 @@ def open_model(
     sizes = parse_shape(shape) if shape else None
     path = find_file(text)
     if path is not None:
+        own = tn.io.load_metadata(path).get(CODE_KEY)
+        if own and not code:
+            raise ArgumentError(f"model: {text} has a class of its own, expected --code {own}")
         classes = [load_class(each) for each in code]
         module = tn.load_model(path, [x for x in classes if isinstance(x, type)], device)
         recipe = read_recipe(path)

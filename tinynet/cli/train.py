@@ -13,7 +13,7 @@ import typer
 
 import tinynet as tn
 from tinynet import nn
-from tinynet.cli.modelfiles import build, parse_shape
+from tinynet.cli.modelfiles import CODE_KEY, build, parse_shape
 from tinynet.cli.pictures import draw_grid, draw_scatter, save
 from tinynet.cli.recipes import ImageRecipe, to_metadata
 from tinynet.cli.runs import Run
@@ -181,6 +181,8 @@ def leave(
 ) -> None:
     """Write what the run leaves, and say where it is."""
     metadata = {"trained_on": task.name, "version": tn.__version__, **to_metadata(task.recipe)}
+    if ":" in settings.model:
+        metadata[CODE_KEY] = settings.model
     tn.save_model(module, run.weights, metadata)
     results: dict[str, Any] = {"seconds": round(seconds, 3), "epochs": len(history)}
     if len(history):
