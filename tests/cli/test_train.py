@@ -183,6 +183,8 @@ def test_a_model_of_ones_own(tinynet):
     )
     assert status == 0
     assert "Next: tinynet predict runs/mnist-Net FILE... --code net.py:Net" in out
+    message = tinynet("summary", "runs/mnist-Net").err
+    assert "runs/mnist-Net has a class of its own, expected --code net.py:Net" in message
     summary = tinynet("summary", "runs/mnist-Net", "--code", "net.py:Net")
     assert summary.status == 0
     assert "Parameters: 7,850" in summary.out
