@@ -13,76 +13,65 @@ from PIL import Image, ImageDraw, ImageFont
 import tinynet as tn
 from tinynet.data.images import SAMPLE
 
-README = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 SECTION = README.partition("## Command line\n")[2].partition("\n## ")[0]
 [BLOCK] = re.findall(r"^```sh\n(.*?)^```$", SECTION, re.DOTALL | re.MULTILINE)
-DRAWN = {"three": ("white", "black", (200, 260)), "seven": ("black", "white", (64, 64)),
-         "five": ("#e8e0c8", "#203080", (400, 300))}  # fmt: skip
+LABELS = {"three.png": "3", "seven.png": "7", "five.png": "5"}
+LOOKS = [
+    ("white", "black", (200, 260)),
+    ("black", "white", (64, 64)),
+    ("#e8e0c8", "#203080", (400, 300)),
+]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+@pytest.fixture
+def folder(tmp_path):
     """A folder with three digits of one's own: dark on bright, bright on dark, coloured."""
-    folder = tmp_path_factory.mktemp("a new folder")
-    for name, (ground, ink, size) in DRAWN.items():
+    folder = tmp_path / "a new folder"
+    folder.mkdir()
+    for (name, digit), (ground, ink, size) in zip(LABELS.items(), LOOKS):
         image = Image.new("RGB", size, ground)
-        digit = {"three": "3", "seven": "7", "five": "5"}[name]
         font = ImageFont.load_default(size=int(size[1] * 0.6))
         middle = size[0] / 2, size[1] / 2
         ImageDraw.Draw(image).text(middle, digit, fill=ink, font=font, anchor="mm")
-        image.save(folder / f"{name}.png")
+        image.save(folder / name)
     return folder
 
 
-@pytest.fixture(scope="module")
-def outputs(folder):
-    """What each command prints, by its name."""
-    environment = {"TINYNET_DATA": str(SAMPLE), "TINYNET_CACHE": str(folder / "cache")}
-    found = {}
-    for line in BLOCK.splitlines():
-        if line.startswith("tinynet graph") and not hasattr(tn.viz, "graph"):
-            continue
-        run = run_command(line, folder, environment)
-        assert run.returncode == 0, f"{line}\n{run.stdout}{run.stderr}"
-        assert "Traceback" not in run.stderr
-        found[line.split()[1]] = run.stdout
-    return found
-
-
-def run_command(line, folder, environment):
+def run(line, folder):
+    """What a line for the shell prints; `tinynet` is this one, in a process of its own."""
     me = f'tinynet() {{ {shlex.quote(sys.executable)} -m tinynet "$@"; }}\n'
-    here = {"PYTHONPATH": str(Path(tn.__file__).parent.parent)}
-    return subprocess.run(
-        ["sh", "-c", me + line], cwd=folder, env={**os.environ, **here, **environment},
-        capture_output=True, text=True, timeout=300,
+    environment = {
+        **os.environ, "PYTHONPATH": str(ROOT), "TINYNET_DATA": str(SAMPLE),
+        "TINYNET_CACHE": str(folder / "cache"),
+    }  # fmt: skip
+    ended = subprocess.run(
+        ["sh", "-c", me + line], cwd=folder, env=environment, capture_output=True, text=True,
+        timeout=300,
     )  # fmt: skip
+    assert ended.returncode == 0, f"{line}\n{ended.stdout}{ended.stderr}"
+    assert "Traceback" not in ended.stderr
+    return ended.stdout
 
 
-def test_devices_are_measured(outputs):
-    assert re.search(r"^cpu .* [1-9]\d* +[1-9]\d*$", outputs["devices"], re.MULTILINE)
-    assert "Choose " in outputs["devices"]
+def test_the_path(folder):
+    """One test, since each worker of pytest-xdist would run the commands for its own share."""
+    lines = [x for x in BLOCK.splitlines() if "graph" not in x or hasattr(tn.viz, "graph")]
+    printed = {line.split()[1]: run(line, folder) for line in lines}
 
+    assert re.search(r"^cpu .* [1-9]\d* +[1-9]\d*$", printed["devices"], re.MULTILINE)
+    assert "Choose " in printed["devices"]
 
-def test_the_network_learns(outputs, folder):
-    accuracy = float(re.search(r"validation accuracy ([\d.]+)", outputs["train"])[1])
-    assert accuracy > 0.85
+    assert float(re.search(r"validation accuracy ([\d.]+)", printed["train"])[1]) > 0.85
     assert (folder / "runs/mnist-lenet/model.safetensors").exists()
 
-
-def test_own_digits_are_told(outputs, folder):
-    lines = [line.split() for line in outputs["predict"].splitlines()]
-    assert lines[0] == ["file", "label", "probability"]
-    assert {name: label for name, label, _ in lines[1:]} == {
-        "three.png": "3", "seven.png": "7", "five.png": "5",
-    }  # fmt: skip
+    titles, *rows = [row.split() for row in printed["predict"].splitlines()]
+    assert titles == ["file", "label", "probability"]
+    assert {name: label for name, label, _ in rows} == LABELS
     assert (folder / "seen.png").read_bytes().startswith(b"\x89PNG")
 
-
-def test_the_network_is_shown(outputs, folder):
-    assert "Parameters: 61,706" in outputs["summary"]
-    if "graph" in outputs:
+    assert "Parameters: 61,706" in printed["summary"]
+    if "graph" in printed:
         assert "<html" in (folder / "lenet.html").read_text(encoding="utf-8")
-
-
-def test_the_benchmark_ran(outputs):
-    assert re.search(r"^mlp +us +\d", outputs["bench"], re.MULTILINE)
+    assert re.search(r"^mlp +us +\d", printed["bench"], re.MULTILINE)
