@@ -28,7 +28,7 @@ TENSORBOARD = ["tensorboardX>=2.6.2", "pillow>=10"]
 OPTUNA = ["optuna>=4.0"]
 BFLOAT16 = ["ml_dtypes>=0.5"]
 EXAMPLES = [*DATA, *VIZ]
-CLI = [*EXAMPLES, "typer>=0.15", "rich>=13", "pillow>=10"]
+CLI = [*EXAMPLES, "typer>=0.15", "rich>=13", "pillow>=10.1"]
 TEST = [
     *EXAMPLES,
     *BFLOAT16,

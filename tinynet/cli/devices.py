@@ -65,7 +65,11 @@ def advice(peaks: dict[str, dict[str, float]]) -> str:
 
 
 def _rates(peaks: dict[str, float]) -> list[str]:
-    return [f"{peaks[key]:.0f}" if key in peaks else "-" for key in MEASURED]
+    return [_number(peaks[key]) if key in peaks else "-" for key in MEASURED]
+
+
+def _number(x: float) -> str:
+    return f"{x:,.0f}" if x >= 10 else f"{x:.1f}"
 
 
 def _cells(device: DeviceInfo) -> list[str]:
