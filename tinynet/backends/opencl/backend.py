@@ -672,7 +672,7 @@ class OpenCLBackend:
 
     def placed(self, index: Array, common: Shape, behind: int) -> Array:
         """An index with dims of 1 for the dims behind those that the indices make."""
-        wide = self.expand(index, common)
+        wide = index if index.shape == common else self.expand(index, common)
         shape = (*common, *(1,) * behind)
         strides = (*wide.strides, *(1,) * behind)
         return self.view(wide, shape, strides, wide.offset)
