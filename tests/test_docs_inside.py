@@ -120,6 +120,16 @@ def test_links_lead_to_pages(page):
         assert (DOCS / page).parent.joinpath(target).resolve().exists(), f"{page}: {target}"
 
 
+@in_pages
+def test_diagrams_name_no_node_as_mermaid_names_its_own_things(page):
+    """A node called `graph` or `end` makes a diagram one that is not drawn."""
+    for kind, diagram in FENCE.findall(TEXTS[page]):
+        if kind == "mermaid":
+            assert re.match(r"flowchart (?:LR|RL|TB|BT)\n", diagram)
+            names = set(re.findall(r"^ +(\w+)|> (\w+)", diagram, re.MULTILINE))
+            assert {"graph", "end", "subgraph", "class", "style"}.isdisjoint(sum(names, ()))
+
+
 def test_the_protocol_is_listed_in_full():
     base = importlib.import_module("tinynet.backends.base")
     names = {name for name in vars(base.Backend) if not name.startswith("_")}
