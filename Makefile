@@ -4,6 +4,7 @@
 # make parity  compares with PyTorch, which it installs
 # make bench   times training steps beside PyTorch, which it installs
 # make kernels  tests the OpenCL kernels one by one, then in a simulator that finds wrong accesses
+# make docs    builds the documentation into site/
 # make dist    builds the wheel, checks it, and tries it in an environment of its own
 # make clean   removes what the others made
 #
@@ -29,7 +30,7 @@ ifneq ($(IS_GOOD),yes)
 $(shell rm -f .venv/ready)
 endif
 
-.PHONY: mnist test lint parity bench kernels dist clean
+.PHONY: mnist test lint parity bench kernels docs dist clean
 
 mnist: .venv/installed-examples
 	@$(RUN) examples/mnist.py $(ARGS)
@@ -53,6 +54,10 @@ kernels: .venv/installed-oclgrind
 	@$(PYTEST) tests/kernels $(ARGS)
 	@TINYNET_KERNEL_PLATFORM=Oclgrind $(PYTEST) tests/kernels $(ARGS)
 
+docs: .venv/installed-docs
+	@NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build $(ARGS)
+	@echo "site/index.html"
+
 # The wheel is built from the sdist, so that both are whole.
 dist: .venv/installed-release
 	@rm -rf dist build
@@ -61,7 +66,7 @@ dist: .venv/installed-release
 	@.ci/try-wheel $(RUN) dist/*.whl
 
 clean:
-	rm -rf .venv build dist tinynet.egg-info .coverage .hypothesis .pytest_cache .mypy_cache \
+	rm -rf .venv build dist site tinynet.egg-info .coverage .hypothesis .pytest_cache .mypy_cache \
 		.ruff_cache .import_linter_cache runs
 	find tinynet tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} +
 

@@ -46,6 +46,7 @@ TEST = [
 DEV = [*TEST, "ruff>=0.12", "mypy>=1.16", "import-linter>=2.3"]
 # A simulator that finds races and accesses out of bounds in kernels; for Linux on x86-64 alone.
 OCLGRIND = [*TEST, f"pyopencl[oclgrind]>=2024.2.6; {HAS_POCL}"]
+DOCS = ["mkdocs-material>=9.6", "mkdocstrings[python]>=1.0", "latex2mathml>=3.77"]
 RELEASE = ["build>=1.2", "twine>=6.1", "setuptools>=77"]
 PARITY = [*TEST, "torch==2.13.0", "expecttest>=0.2"]  # its operator samples import expecttest
 
@@ -80,6 +81,7 @@ setup(
         "dev": DEV,
         "parity": PARITY,
         "oclgrind": OCLGRIND,
+        "docs": DOCS,
         "release": RELEASE,
         "all": [*CLI, *BFLOAT16, *TENSORBOARD, *OPTUNA],
     },

@@ -39,7 +39,7 @@ class Recording:
         self.is_alive = True
         self.script = Script()
         self.guards = Guards(function, owner, arguments)
-        chosen = {x.backend for x in inputs} or set(backends.opened)
+        chosen = {x.backend for x in inputs} or set(backends.opened) or {backends.open_backend()}
         recorders = {b: b.record(seen.setdefault(b.name, {})) for b in chosen}
         capture = Capture(inputs, self.guards.tensors, recorders)
         with lock, _settled_again():
@@ -69,13 +69,7 @@ class Recording:
         kept = self.note_grads(capture, positions)
         self.made: dict[int, tuple[int, Any, Any]] = {}
         self.structure = _map(result, lambda y: self.note_output(y, capture, positions))
-        backend = capture.backend
-        if backend is None:
-            made = [y.backend for y in _tensors_in(result)]
-            backend = made[0] if made else next(iter(capture.recorders))
-            if any(r.is_used for b, r in capture.recorders.items() if b is not backend):
-                raise RecordingError("jit: the function uses several devices, expected one")
-        self.backend = backend
+        self.backend = backend = _only_backend(capture, result)
         self.result = result
         for y in _tensors_in(result):
             if capture.has_made(y):
@@ -264,6 +258,26 @@ class Recording:
             wrap(array, x.dtype, self.backend) for array, x in zip(self.tape.kept, self.kept)
         ]
         self.settle()
+
+
+def _only_backend(capture: Capture, result: Any) -> Any:
+    """The backend that all of a recorded call was on."""
+    made = [y.backend for y in _tensors_in(result) if capture.has_made(y)]
+    used = [b for b, recorder in capture.recorders.items() if recorder.is_used]
+    named = [b for b in (capture.backend, *made, *used) if b is not None]
+    backend = named[0] if named else next(iter(capture.recorders))
+    others = {b.name for b in named if b is not backend}
+    if others:
+        raise RecordingError(
+            f"jit: the function uses {backend.name} and {', '.join(sorted(others))}, expected one "
+            "device"
+        )
+    if backend not in capture.recorders:
+        raise RecordingError(
+            f"jit: nothing was on {backend.name} before the function put it there; make a tensor "
+            "there first, or leave out warm_up=False"
+        )
+    return backend
 
 
 class _Result:

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 import tinynet as tn
-from tinynet import nn
+from tinynet import backends, nn
+from tinynet.backends import MODULES
+from tinynet.backends.opencl.discovery import list_devices
 from tinynet.errors import (
     ArgumentTypeError,
     DeviceError,
@@ -35,6 +37,31 @@ def numbers(n=4):
 def test_new_inputs_give_new_results():
     double = tn.jit(lambda x: x * 2 + 1)
     assert run(double, *numbers()) == [[1 + 2 * i, 3 + 2 * i, 5 + 2 * i] for i in range(4)]
+
+
+def test_a_function_may_be_the_first_to_use_its_device(monkeypatch):
+    monkeypatch.setattr(backends, "opened", [])
+    make = tn.jit(lambda: tn.ones(3) * 2, warm_up=False)
+    assert run(make, (), (), ()) == [[2, 2, 2]] * 3
+    assert make.tape is not None
+
+
+def test_results_on_another_device_than_the_inputs(device, monkeypatch):
+    other = next(name for name in MODULES if name != device)
+    if other == "opencl" and not list_devices():
+        pytest.skip("no OpenCL device")
+    make = tn.jit(lambda x: tn.ones(3, device=other) * 2, warm_up=False)
+    with pytest.raises(
+        RecordingError, match=f"^jit: the function uses {device} and {other}, expected one device$"
+    ):
+        make(tn.ones(3))
+    make = tn.jit(lambda: tn.ones(3, device=other) * 2, warm_up=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(backends, "opened", [backends.open_backend(device)])
+        with pytest.raises(RecordingError, match=f"^jit: nothing was on {other} before the functi"):
+            make()
+    tn.ones(1, device=other)
+    assert run(make, (), ()) == [[2, 2, 2]] * 2
 
 
 def test_outputs_are_kept_across_calls():

@@ -49,6 +49,52 @@ def test_gradients(on_device):
     )  # fmt: skip
 
 
+AT_ONCE = {  # shapes of query, key, value and mask for which an OpenCL CPU has a kernel
+    "causal": ((2, 2, 12, 8), (2, 2, 12, 8), (2, 2, 12, 8), None),
+    "three dims": ((4, 12, 8), (4, 9, 8), (4, 9, 16), (9,)),
+    "five dims": ((2, 1, 3, 9, 8), (2, 2, 1, 10, 8), (1, 2, 3, 10, 8), (2, 1, 1, 9, 10)),
+    "broadcast mask": ((2, 3, 9, 8), (2, 3, 8, 8), (2, 3, 8, 8), (2, 1, 9, 1)),
+    "mask of heads": ((2, 3, 9, 8), (2, 3, 8, 8), (2, 3, 8, 8), (3, 9, 8)),
+}
+
+
+@pytest.mark.parametrize("case", AT_ONCE)
+@pytest.mark.parametrize("order", [1, 2])
+def test_attention_at_once_is_that_of_its_parts(on_device, case, order):
+    tn.manual_seed(0)
+    *shapes, mask_shape = AT_ONCE[case]
+    mask = None if mask_shape is None else tn.randn(mask_shape)
+    operands = [tn.randn(shape) for shape in shapes]
+
+    def grads(dtype, mask):
+        inputs = [x.to(dtype).requires_grad_() for x in operands]
+        y = attention(*inputs, mask, is_causal=mask is None)
+        found = tn.autograd.grad(y.square().sum(), inputs, create_graph=order == 2)
+        if order == 2:
+            found = tn.autograd.grad(sum(x.square().sum() for x in found), inputs)
+        return [y, *found]
+
+    one = grads(tn.float32, mask)
+    if mask is not None:
+        mask = mask.double()
+    for x, y in zip(one, grads(tn.float64, mask), strict=True):
+        assert tn.allclose(x.double().cpu(), y.cpu(), rtol=1e-4, atol=1e-4 * y.abs().max().item())
+
+
+def test_a_learned_mask_gets_its_gradient(on_device):
+    x, mask = tn.randn(2, 2, 9, 8), tn.zeros(9, 9, requires_grad=True)
+    attention(x, x, x, mask).square().sum().backward()
+    assert mask.grad.abs().sum().item() > 0
+
+
+def test_what_cannot_be_looked_at_does_not_matter(on_device):
+    x = tn.randn(2, 2, 20, 8)
+    worse = x.clone()
+    worse[:, :, 16:] = 1e4
+    y = attention(worse, worse, worse, is_causal=True)
+    assert tn.allclose(y[:, :, :16], attention(x, x, x, is_causal=True)[:, :, :16], atol=1e-6)
+
+
 def test_rows_of_nothing_are_zeros(device):
     x = tn.tensor([[0.0, math.log(3), -math.inf], [-math.inf] * 3, [1.0, math.nan, 2.0]],
                   device=device, requires_grad=True)  # fmt: skip

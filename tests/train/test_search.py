@@ -9,6 +9,7 @@ import pytest
 
 import tinynet as tn
 from tests.train import objectives
+from tinynet import nn
 from tinynet.errors import ArgumentError, MissingDependencyError, SearchError
 from tinynet.train import search
 from tinynet.train.search import IntegerRange, LogUniform, SearchResults, Uniform
@@ -141,6 +142,35 @@ def test_halving_goes_on_from_what_a_trial_left(tmp_path):
     search.successive_halving(objective, X, 4, max_budget=4, factor=2, folder=tmp_path / "runs")
     assert steps == [1, 1, 1, 1, 1, 1, 2]
     assert len(list((tmp_path / "runs").glob("trial-*"))) == 4
+
+
+def test_rounds_of_halving_go_on_from_checkpoints_of_fit(device, tmp_path):
+    """As if each configuration had been trained in one go; only new epochs are trained."""
+    tn.manual_seed(0)
+    batches = [(tn.randn(4, 3, device=device), tn.randn(4, 1, device=device)) for _ in range(3)]
+    trained = []
+
+    class Count(tn.train.Callback):
+        def on_epoch_end(self, trainer):
+            trained.append(trainer.epoch)
+
+    def objective(trial):
+        model = nn.Linear(3, 1).to(device)
+        optimizer = tn.optim.Adam(model.parameters(), lr=trial["x"])
+        checkpoint = None if trial.folder is None else trial.folder / "checkpoint"
+        history = tn.train.fit(
+            model, batches, nn.functional.mse_loss, optimizer, epochs=trial.budget,
+            checkpoint=checkpoint, progress=False, callbacks=[Count()],
+        )  # fmt: skip
+        return history["loss"][-1]
+
+    options = {"trials": 4, "max_budget": 4, "factor": 2}
+    at_once = search.successive_halving(objective, X, **options)
+    n_at_once, trained[:] = len(trained), []
+    resumed = search.successive_halving(objective, X, **options, folder=tmp_path / "runs")
+    assert [row.score for row in resumed] == [row.score for row in at_once]
+    assert n_at_once == 4 * 1 + 2 * 2 + 1 * 4
+    assert len(trained) == 4 * 1 + 2 * 1 + 1 * 2
 
 
 @pytest.mark.parametrize(

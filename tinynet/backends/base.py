@@ -268,6 +268,31 @@ class Backend(Protocol):
         what `lstm` gave. Asked only where it gave something.
         """
 
+    # attention: (sequences, heads, rows, columns)
+    def attention(
+        self, q: Any, k: Any, v: Any, mask: Any | None, scale: float
+    ) -> tuple[Any, Any] | None:
+        """`softmax(q @ k.mT * scale + mask) @ v`; None if it does not pay to have its own.
+
+        Of queries (n, h, l, e), keys (n, h, s, e), values (n, h, s, v) and a mask (n or 1, h or 1,
+        l or 1, s) or None: the results (n, h, l, v), zeros where all along s is barred by -inf, and
+        the logarithms (n, h, l) of the weights' sums, inf there.
+        """
+
+    def attention_backward(
+        self,
+        grad: Any,
+        q: Any,
+        k: Any,
+        v: Any,
+        mask: Any | None,
+        made: tuple[Any, Any],
+        scale: float,
+    ) -> tuple[Any, Any, Any]:
+        """Gradients of queries, keys and values: of the results' one, with what
+        `attention` gave. Asked only where it gave something.
+        """
+
     def run_kernel(
         self,
         source: str,

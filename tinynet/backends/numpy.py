@@ -166,12 +166,18 @@ class NumPyBackend:
     def run_kernel(self, source: str, name: str, *_: Any) -> list[Array]:
         raise DeviceError(f"Kernel: {name}: {self.name} runs no OpenCL, move tensors to a device")
 
-    # recurrence: step by step, there is nothing to win
+    # recurrence and attention: by their parts, there is nothing to win
     def lstm(self, sums: Array, weight: Array, h: Array, c: Array, is_reverse: bool) -> None:
         return None
 
     def lstm_backward(self, *args: Any) -> Any:
         raise AssertionError("there are no results of lstm")
+
+    def attention(self, q: Array, k: Array, v: Array, mask: Array | None, scale: float) -> None:
+        return None
+
+    def attention_backward(self, *args: Any) -> Any:
+        raise AssertionError("there are no results of attention")
 
     def linalg(self, op: str, *operands: Array) -> tuple[Array, ...]:
         return host.linalg(op, *operands)

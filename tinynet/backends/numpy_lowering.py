@@ -152,10 +152,6 @@ def _copy(call: Any, given: Any, out: Any) -> list[Step]:
     return [(np.copyto, (out, given[0]))]
 
 
-def _constant(call: Any, given: Any, out: Any) -> list[Step]:
-    return [(np.copyto, (out, given[0]))]
-
-
 def _reshape(call: Any, given: Any, out: Any) -> list[Step] | None:
     return [(np.copyto, (out.reshape(call.args[0].shape), given[0]))]
 
@@ -213,7 +209,7 @@ _RULES: dict[str, Callable[[Any, Any, Any], list[Step] | None]] = {
     "elementwise": _elementwise,
     "cast": _cast,
     "copy": _copy,
-    "constant": _constant,
+    "constant": _copy,
     "reshape": _reshape,
     "full": _full,
     "reduce": _reduce,

@@ -21,6 +21,7 @@ from tinynet.ops.random import Generator, default_generator, randint
 PARTS = ("epoch", "generators", "sampler_state")  # of a state, beside what must be equal
 
 Transform = Callable[[Any, Generator], Any]
+Fetch = Callable[[Epoch, int], Any]
 
 
 class DataLoader:
@@ -132,7 +133,12 @@ class DataLoader:
 
     def _serve(self, epoch: Epoch) -> Iterator[Any]:
         numbers = range(epoch.done, len(epoch.runs))
-        make = functools.partial(self._make, epoch)
+        has_batches = getattr(self.dataset, "has_batch_indexing", False)
+        is_fetched_whole = has_batches and self.collate_fn is default_collate
+        fetch: Fetch = self._fetch if is_fetched_whole else self._collect
+        if self.transform is not None:
+            fetch = functools.partial(self._transformed, fetch)
+        make = functools.partial(fetch, epoch)
         for batch in (
             prefetched(make, numbers, self.prefetch) if self.prefetch else map(make, numbers)
         ):
@@ -141,15 +147,16 @@ class DataLoader:
         if self._epoch is epoch:
             self._epoch = None
 
-    def _make(self, epoch: Epoch, number: int) -> Any:
-        batch = self._fetch(epoch, number)
-        return batch if self.transform is None else self.transform(batch, epoch.generator(number))
+    def _transformed(self, fetch: Fetch, epoch: Epoch, number: int) -> Any:
+        assert self.transform is not None
+        return self.transform(fetch(epoch, number), epoch.generator(number))
+
+    def _collect(self, epoch: Epoch, number: int) -> Any:
+        """A batch of samples that are got one by one."""
+        return self.collate_fn([self.dataset[i] for i in epoch.samples(number)])
 
     def _fetch(self, epoch: Epoch, number: int) -> Any:
-        if not getattr(self.dataset, "has_batch_indexing", False) or (
-            self.collate_fn is not default_collate
-        ):
-            return self.collate_fn([self.dataset[i] for i in epoch.samples(number)])
+        """A batch that is got in one step."""
         may_be_view = self.transform is None  # which may write into its batch
         index = epoch.index(number, self.dataset.index_device, may_be_view)
         batch = self.dataset[index]

@@ -271,6 +271,11 @@ def check_count(op: str, name: str, value: Any, optional: bool = False) -> None:
         raise ArgumentError(f"{op}: {name} is {value!r}, expected a positive int")
 
 
+def shares(n: int, parts: int) -> list[int]:
+    """`n` as `parts` numbers, the first ones larger by 1 where it leaves a rest."""
+    return [n // parts + (i < n % parts) for i in range(parts)]
+
+
 def as_classes(op: str, labels: Any) -> Indices:
     """Labels of any kind as the numbers 0, 1, ... of their classes, in the labels' order."""
     found = labels.cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)

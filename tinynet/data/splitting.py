@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinynet.data.dataset import Dataset, Subset
-from tinynet.data.sampler import Indices, as_classes, permutation
+from tinynet.data.sampler import Indices, as_classes, permutation, shares
 from tinynet.errors import ArgumentError, ArgumentTypeError, ShapeError
 from tinynet.ops.random import Generator
 from tinynet.tensor import Tensor
@@ -101,7 +101,7 @@ class KFold:
         n = self._check_length(samples)
         folds = np.arange(n) * 0
         order = permutation(n, self.generator) if self.shuffle else np.arange(n)
-        folds[order] = np.repeat(self._numbers, _share(n, self.n_splits))
+        folds[order] = np.repeat(self._numbers, shares(n, self.n_splits))
         return folds
 
     def _check_length(self, samples: Sized) -> int:
@@ -158,11 +158,6 @@ class StratifiedKFold(KFold):
                 f" {self.n_splits} folds, so some folds have none of it",
                 stacklevel=4,
             )
-
-
-def _share(n: int, parts: int) -> list[int]:
-    """`n` as `parts` numbers, the first ones larger by 1 where it leaves a rest."""
-    return [n // parts + (i < n % parts) for i in range(parts)]
 
 
 def _common_length(arrays: Sequence[Any]) -> int:

@@ -13,7 +13,7 @@ standard deviation of normal noise that is added: to the targets of regressions,
 import math
 from collections.abc import Sequence
 
-from tinynet.data.sampler import check_count
+from tinynet.data.sampler import check_count, shares
 from tinynet.errors import ArgumentError, ShapeError
 from tinynet.ops.creation import arange, empty, linspace, tensor
 from tinynet.ops.joining import cat, stack
@@ -139,7 +139,7 @@ def make_spirals(
     _check("make_spirals", n_samples, noise)
     check_count("make_spirals", "n_arms", n_arms)
     arms = []
-    for arm, n in enumerate(_shares(n_samples, n_arms)):
+    for arm, n in enumerate(shares(n_samples, n_arms)):
         radius = linspace(0, 1, n, device="cpu")
         angle = 2 * math.pi * (turns * radius + arm / n_arms)
         arms.append(radius[:, None] * _on_circle(angle))
@@ -183,7 +183,7 @@ def make_blobs(
         )
     clouds = [
         place + deviation * randn(n, d, generator=generator, device="cpu")
-        for place, deviation, n in zip(places, deviations, _shares(n_samples, k))
+        for place, deviation, n in zip(places, deviations, shares(n_samples, k))
     ]
     return _classes(clouds, 0.0, shuffle, generator, device)
 
@@ -243,11 +243,6 @@ def _moved(device: str | None, x: Tensor, y: Tensor) -> Pair:
 
 def _on_circle(angles: Tensor) -> Tensor:
     return stack([angles.cos(), angles.sin()], 1)
-
-
-def _shares(n: int, parts: int) -> list[int]:
-    """`n` in parts that differ by 1 at most, the first ones larger."""
-    return [n // parts + (i < n % parts) for i in range(parts)]
 
 
 def _check(op: str, n_samples: int, noise: float) -> None:

@@ -122,10 +122,10 @@ class MultiheadAttention(Module):
         k, v, mask = self._extend(k, v, self._merge(key_padding_mask, attn_mask, q))
         q, k, v = (self._split(x) for x in (q, k, v))
         dropout = self.dropout if self.training else 0.0
-        y, weights = attend(q, k, v, mask, dropout_p=dropout, has_zeros=not need_weights)
+        y, weights = attend(q, k, v, mask, dropout_p=dropout, need_weights=need_weights)
         y = self.out_proj(y.transpose(1, 2).flatten(2))
         y = y[0] if not is_batched else y if self.batch_first else y.transpose(0, 1)
-        if not need_weights:
+        if not need_weights or weights is None:
             return y, None
         weights = weights.mean(1) if average_attn_weights else weights
         return y, weights if is_batched else weights[0]

@@ -127,20 +127,20 @@ class Module(hooks.Hooked):
 
     # Parts
     def own_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """+ This module's own parameters with their names."""
+        """This module's own parameters with their names. Not in PyTorch."""
         for name, value in vars(self).items():
             if isinstance(value, Parameter):
                 yield name, value
 
     def own_buffers(self) -> Iterator[tuple[str, Tensor]]:
-        """+ This module's own buffers with their names."""
+        """This module's own buffers with their names. Not in PyTorch."""
         for name in self._buffers:
             value = vars(self).get(name)
             if value is not None:
                 yield name, value
 
     def own_children(self) -> Iterator[tuple[str, Module]]:
-        """+ Direct submodules with their names; one that has two names comes twice."""
+        """Direct submodules with their names; one of two names comes twice. Not in PyTorch."""
         for name, value in vars(self).items():
             if isinstance(value, Module):
                 yield name, value

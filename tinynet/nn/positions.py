@@ -39,10 +39,10 @@ class _Encoding(Module):
 
 
 class SinusoidalEncoding(_Encoding):
-    """+ Adds sines and cosines of positions, in frequencies from 1 to 1 / 10000, to the input.
+    """Adds sines and cosines of positions, in frequencies from 1 to 1 / 10000, to the input.
 
     Feature 2i of position p is sin(p / 10000**(2i / d_model)), the next one its cosine (Vaswani et
-    al. 2017, 3.5).
+    al. 2017, 3.5). Not in PyTorch.
 
     >>> import tinynet as tn
     >>> tn.nn.SinusoidalEncoding(4)(tn.zeros(2, 4))
@@ -72,9 +72,9 @@ class SinusoidalEncoding(_Encoding):
 
 
 class LearnedEncoding(_Encoding):
-    """+ Adds a vector that is learnt for each position (Gehring et al. 2017).
+    """Adds a vector that is learnt for each position (Gehring et al. 2017).
 
-    `weight` (max_len, d_model) starts normal with deviation 0.02.
+    `weight` (max_len, d_model) starts normal with deviation 0.02. Not in PyTorch.
     """
 
     weight: Parameter
@@ -101,8 +101,9 @@ class LearnedEncoding(_Encoding):
 
 
 class RotaryEncoding(Module):
-    """+ Turns queries and keys by angles that grow with their position; see
+    """Turns queries and keys by angles that grow with their position; see
     `functional.rotary_embedding`. `offset` is the first position.
+    Not in PyTorch.
     """
 
     def __init__(self, base: float = 10_000.0) -> None:

@@ -11,10 +11,10 @@ from tinynet.tensor import Tensor
 
 
 class LAMB(Optimizer):
-    """+ Adam's steps, each tensor's scaled to the norm of that tensor (You et al. 2020, alg. 2).
+    """Adam's steps, each tensor's scaled to the norm of that tensor (You et al. 2020, alg. 2).
 
     `weight_decay` times the parameter is part of the step that is scaled. Where either norm is 0
-    the step is taken as it is.
+    the step is taken as it is. Not in PyTorch.
     """
 
     def __init__(

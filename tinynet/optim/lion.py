@@ -10,11 +10,11 @@ from tinynet.tensor import Tensor
 
 
 class Lion(Optimizer):
-    """+ Steps of `lr` along the sign of the mean of gradients (Chen et al. 2023, program 1).
+    """Steps of `lr` along the sign of the mean of gradients (Chen et al. 2023, program 1).
 
     Its sign is that of a mean that weighs the newest gradient by `1 - betas[0]`; the mean that is
     kept weighs it by `1 - betas[1]`. `weight_decay` is decoupled. Rates are 3 to 10 times smaller
-    than Adam's, decays as much larger.
+    than Adam's, decays as much larger. Not in PyTorch.
     """
 
     def __init__(

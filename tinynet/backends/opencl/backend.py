@@ -7,6 +7,7 @@ loop that reads nothing cannot grow one without end.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import prod
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from tinynet.backends import host
 from tinynet.backends.base import PutMode, Range
 from tinynet.backends.host import numpy_dtype
-from tinynet.backends.opencl import indexing, ordering, philox, pooling, recurrence
+from tinynet.backends.opencl import attention, indexing, ordering, philox, pooling, recurrence
 from tinynet.backends.opencl.array import (
     Array,
     Bounds,
@@ -29,6 +30,7 @@ from tinynet.backends.opencl.array import (
     reshaped_strides,
     row_major,
 )
+from tinynet.backends.opencl.attention import Attention, Rows
 from tinynet.backends.opencl.bounds import bounds_of, limits, union
 from tinynet.backends.opencl.convolution import Task
 from tinynet.backends.opencl.device import Device
@@ -454,7 +456,8 @@ class OpenCLBackend:
         blocks = self.blocks(sums, weight, h, c)
         made = recurrence.forward(self.device, blocks, (steps, n, hidden), is_reverse)
         shapes = (steps * n, hidden), (steps * n, hidden), sums.shape
-        return self.held(made, shapes, h.dtype)
+        outputs, cells, gates = self.held(made, shapes, h.dtype)
+        return outputs, cells, gates
 
     def lstm_backward(
         self,
@@ -469,22 +472,73 @@ class OpenCLBackend:
         sizes = gates.shape[0] // n, n, hidden
         blocks = self.blocks(*grads, weight, gates, cells, c)
         made = recurrence.backward(self.device, blocks, sizes, is_reverse)
-        return self.held(made, (gates.shape, c.shape, c.shape), c.dtype)
+        sums, h_grad, c_grad = self.held(made, (gates.shape, c.shape, c.shape), c.dtype)
+        return sums, h_grad, c_grad
+
+    def attention(
+        self, q: Array, k: Array, v: Array, mask: Array | None, scale: float
+    ) -> tuple[Array, Array] | None:
+        if not attention.has_kernels(self.device, q.dtype, q.shape, k.shape[2], v.shape[3]):
+            return None
+        task, barred = self.attention_task(q, v, mask, scale)
+        out, logs = attention.forward(self.device, task, [self.rows(x) for x in (q, k, v)], barred)
+        n, heads, queries, _ = q.shape
+        shapes = (n, queries, heads, v.shape[3]), (n, heads, queries)
+        made, sums = self.held((out, logs), shapes, q.dtype)
+        return self.permute(made, (0, 2, 1, 3)), sums
+
+    def attention_backward(
+        self,
+        grad: Array,
+        q: Array,
+        k: Array,
+        v: Array,
+        mask: Array | None,
+        made: tuple[Array, Array],
+        scale: float,
+    ) -> tuple[Array, Array, Array]:
+        task, barred = self.attention_task(q, v, mask, scale)
+        out, logs = self.blocks(self.permute(made[0], (0, 2, 1, 3)), made[1])
+        rows = [self.rows(x) for x in (grad, q, k, v)]
+        found = attention.backward(self.device, task, rows, barred, (out, logs))
+        shapes = [(x.shape[0], x.shape[2], x.shape[1], x.shape[3]) for x in (q, k, v)]
+        grads = self.held(found, shapes, q.dtype)
+        q_grad, k_grad, v_grad = [self.permute(x, (0, 2, 1, 3)) for x in grads]
+        return q_grad, k_grad, v_grad
+
+    def attention_task(
+        self, q: Array, v: Array, mask: Array | None, scale: float
+    ) -> tuple[Attention, Rows | None]:
+        """What its kernels are asked, and the mask as they read it: a row for each key."""
+        n, heads, queries, q_size = q.shape
+        kind = 0 if mask is None else 1 if mask.shape[2] > 1 else 2
+        task = Attention(n, heads, queries, v.shape[2], q_size, v.shape[3], kind, scale)
+        if mask is None:
+            return task, None
+        turned = self.permute(mask, (0, 1, 3, 2))
+        [block] = self.blocks(turned)
+        strides = [0 if n == 1 else s for n, s in zip(turned.shape, row_major(turned.shape))]
+        return task, Rows(block, 0, (*strides[:2], turned.shape[3]))
+
+    def rows(self, x: Array) -> Rows:
+        """Rows whose elements lie side by side."""
+        if x.strides[-1] != 1:
+            x = self.copy(x)
+        value = self.memory(x)
+        assert value.block is not None
+        return Rows(value.block, x.offset, x.strides[:3])
 
     def blocks(self, *arrays: Array) -> list[Block]:
         """Memory that holds just the elements of each, in its order."""
         return [self.elements(x).block for x in arrays]  # type: ignore[misc]
 
     @staticmethod
-    def held(
-        blocks: tuple[Block, Block, Block], shapes: tuple[Shape, Shape, Shape], dtype: DType
-    ) -> tuple[Array, Array, Array]:
+    def held(blocks: Iterable[Block], shapes: Iterable[Shape], dtype: DType) -> list[Array]:
         """Arrays of what blocks of memory hold."""
         values = [Value("memory", dtype, shape) for shape in shapes]
         for value, block in zip(values, blocks):
             value.block = block
-        x, y, z = [as_array(value) for value in values]
-        return x, y, z
+        return [as_array(value) for value in values]
 
     def run_kernel(
         self,
@@ -618,7 +672,7 @@ class OpenCLBackend:
 
     def placed(self, index: Array, common: Shape, behind: int) -> Array:
         """An index with dims of 1 for the dims behind those that the indices make."""
-        wide = self.expand(index, common)
+        wide = index if index.shape == common else self.expand(index, common)
         shape = (*common, *(1,) * behind)
         strides = (*wide.strides, *(1,) * behind)
         return self.view(wide, shape, strides, wide.offset)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import reduce
+from functools import lru_cache, reduce
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,20 +27,27 @@ class Target(NamedTuple):
 
     indices: list[tuple[int, Array]]
     common: Shape
-    kept: list[int]
+    kept: Shape
     begin: int
     shape: Shape
 
     @classmethod
     def of(cls, shape: Shape, indices: tuple[Array | None, ...]) -> Target:
         """Of an array of this shape."""
+        shapes = tuple([None if index is None else index.shape for index in indices])
         found = [(d, index) for d, index in enumerate(indices) if index is not None]
-        at = [d for d, _ in found]
-        common = reduce(broadcast, [index.shape for _, index in found])
-        kept = [d for d in range(len(shape)) if d not in at]
-        begin = at[0] if at[-1] - at[0] == len(at) - 1 else 0  # NumPy: apart, they come in front
-        sizes = [shape[d] for d in kept]
-        return cls(found, common, kept, begin, (*sizes[:begin], *common, *sizes[begin:]))
+        return cls(found, *_layout_of(shape, shapes))
+
+
+@lru_cache(maxsize=4096)
+def _layout_of(shape: Shape, shapes: tuple[Shape | None, ...]) -> tuple[Shape, Shape, int, Shape]:
+    """A `Target` but for its indices, by their shapes."""
+    at = [d for d, found in enumerate(shapes) if found is not None]
+    common = reduce(broadcast, [found for found in shapes if found is not None])
+    kept = tuple([d for d in range(len(shape)) if d not in at])
+    begin = at[0] if at[-1] - at[0] == len(at) - 1 else 0  # NumPy: apart, they come in front
+    sizes = [shape[d] for d in kept]
+    return common, kept, begin, (*sizes[:begin], *common, *sizes[begin:])
 
 
 def put_into(

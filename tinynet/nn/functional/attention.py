@@ -8,9 +8,9 @@ from tinynet.dtype import DType, bool_, float32, int32
 from tinynet.errors import ArgumentError, DTypeError, ShapeError
 from tinynet.nn.functional.dropout import dropout
 from tinynet.ops.arithmetic import where
+from tinynet.ops.attention import attention, attention_weights
 from tinynet.ops.creation import arange, full
 from tinynet.ops.operands import require_floating, require_same_device, require_tensor
-from tinynet.ops.softmax import softmax, softmax_or_zeros
 from tinynet.shape import Shape, broadcast
 from tinynet.tensor import Tensor
 
@@ -60,20 +60,21 @@ def attend(
     mask: Tensor | None,
     scale: float | None = None,
     dropout_p: float = 0.0,
-    has_zeros: bool = True,
-) -> tuple[Tensor, Tensor]:
-    """The weighted means of values (..., L, V), and the weights (..., L, S).
+    need_weights: bool = False,
+) -> tuple[Tensor, Tensor | None]:
+    """The weighted means of values (..., L, V), and if they are needed the weights (..., L, S).
 
-    `mask` is added to the scores. `has_zeros`: a query that may look at nothing has weights of
-    zero; else NaN, which a softmax of nothing is. Halves are computed in float32.
+    `mask` is added to the scores. A query that may look at nothing has weights of NaN if these are
+    needed, else of zero. Halves are computed in float32.
     """
     dtype = query.dtype
+    if scale is None:
+        scale = 1 / math.sqrt(max(query.shape[-1], 1))
     if dtype.itemsize == 2:
         query, key, value = query.float(), key.float(), value.float()
-    scores = query @ key.mT * (1 / math.sqrt(max(query.shape[-1], 1)) if scale is None else scale)
-    if mask is not None:
-        scores = scores + mask
-    weights = softmax_or_zeros(scores, -1) if has_zeros else softmax(scores, -1)
+    if not need_weights and dropout_p == 0:
+        return attention(query, key, value, mask, scale).to(dtype), None
+    weights = attention_weights(query, key, mask, scale, has_zeros=not need_weights)
     if dropout_p != 0:
         weights = dropout(weights, dropout_p)
     return (weights @ value).to(dtype), weights.to(dtype)

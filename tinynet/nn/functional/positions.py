@@ -22,10 +22,10 @@ def position_angles(
 
 
 def rotary_embedding(input: Tensor, base: float = 10_000.0, offset: int = 0) -> Tensor:
-    """+ Features 2i and 2i + 1 of position p, turned by `p / base ** (2i / E)` (Su et al. 2021).
+    """Features 2i and 2i + 1 of position p, turned by `p / base ** (2i / E)` (Su et al. 2021).
 
     `input` (..., L, E), E even, are queries or keys; what they give with each other then depends on
-    their distance. `offset`: the first position.
+    their distance. `offset`: the first position. Not in PyTorch.
 
     >>> import tinynet as tn
     >>> tn.nn.functional.rotary_embedding(tn.tensor([[1.0, 0.0], [1.0, 0.0]]))

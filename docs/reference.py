@@ -1,0 +1,82 @@
+"""What the API reference needs to know beyond the text of the modules (an extension of griffe).
+
+Many operations come from tables (`exp = unary("exp", ...)`), and methods of `Tensor` are functions
+of `ops` under another name: to somebody who only reads the text these are variables. Here they
+become the functions that they are. Examples in docstrings become blocks of code.
+"""
+
+import importlib
+import inspect
+import re
+
+import griffe
+
+EXAMPLE = re.compile(r"^>>> .*(?:\n(?!\s*$).*)*", re.MULTILINE)  # to the next empty line
+KINDS = {
+    inspect.Parameter.POSITIONAL_ONLY: griffe.ParameterKind.positional_only,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD: griffe.ParameterKind.positional_or_keyword,
+    inspect.Parameter.VAR_POSITIONAL: griffe.ParameterKind.var_positional,
+    inspect.Parameter.KEYWORD_ONLY: griffe.ParameterKind.keyword_only,
+    inspect.Parameter.VAR_KEYWORD: griffe.ParameterKind.var_keyword,
+}
+
+
+class Functions(griffe.Extension):
+    """Functions where the text has variables, and examples as code."""
+
+    def on_module_members(self, *, mod, **_):
+        """Before anything refers to what a module has."""
+        _complete(mod, importlib.import_module(mod.path))
+
+    def on_class_members(self, *, cls, **_):
+        """The same of a class, if it is not within a function."""
+        actual = importlib.import_module(cls.module.path)
+        for name in cls.path.removeprefix(f"{cls.module.path}.").split("."):
+            actual = getattr(actual, name, None)
+        _complete(cls, actual)
+
+    def on_object(self, *, obj, **_):
+        """Every docstring."""
+        if obj.docstring is not None:
+            obj.docstring.value = EXAMPLE.sub(_fenced, obj.docstring.value)
+
+
+def _complete(part, actual):
+    """Replace the variables of a module or class that hold functions."""
+    for name, member in [*part.members.items()]:
+        value = inspect.getattr_static(actual, name, None)
+        if not member.is_alias and member.is_attribute and inspect.isfunction(value):
+            part.members[name] = _function_of(name, value, member)
+
+
+def _fenced(example):
+    return f"```pycon\n{example[0]}\n```"
+
+
+def _function_of(name, value, member):
+    """The function that a variable holds, documented as one."""
+    parameters = griffe.Parameters(
+        *[
+            griffe.Parameter(
+                parameter.name,
+                annotation=_text_of(parameter.annotation),
+                kind=KINDS[parameter.kind],
+                default=_text_of(parameter.default, repr),
+            )
+            for parameter in inspect.signature(value).parameters.values()
+        ]
+    )
+    found = griffe.Function(
+        name, parameters=parameters, returns=_text_of(inspect.signature(value).return_annotation),
+        lineno=member.lineno, endlineno=member.endlineno, parent=member.parent,
+    )  # fmt: skip
+    if value.__doc__:
+        found.docstring = griffe.Docstring(inspect.cleandoc(value.__doc__), parent=found)
+    return found
+
+
+def _text_of(value, write=str):
+    """How it is written, None where there is nothing."""
+    if value is inspect.Parameter.empty:
+        return None
+    return value if isinstance(value, str) and write is str else write(value)
