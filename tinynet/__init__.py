@@ -94,6 +94,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from tinynet import data, train, viz
     from tinynet.inspection import counters, devices, memory, profile
+    from tinynet.peaks import measure_peaks
 
 def __getattr__(name: str) -> Any:
     """What takes long to import, or is seldom used, is imported when it is first used."""
@@ -103,6 +104,8 @@ def __getattr__(name: str) -> Any:
         function = getattr(import_module("tinynet.inspection"), name)
         globals()[name] = function
         return function
+    if name == "measure_peaks":
+        return import_module("tinynet.peaks").measure_peaks
     raise AttributeError(f"module 'tinynet' has no attribute {name!r}")
 
 
@@ -128,8 +131,8 @@ __all__ = [  # noqa: RUF022 (plain alphabetical order)
     "log2", "log_softmax", "logaddexp", "logcumsumexp", "logical_and", "logical_not", "logical_or",
     "logical_xor", "logit", "logspace", "logsumexp", "long", "lt", "manual_seed", "masked_fill",
     "masked_select", "matmul", "max", "max_pool1d", "max_pool2d", "max_pool3d", "maximum", "mean",
-    "median", "memory", "meshgrid", "min", "minimum", "mm", "moveaxis", "movedim", "mul",
-    "multinomial", "multiply", "mv", "nan_to_num", "narrow", "ne", "neg", "negative", "nn",
+    "measure_peaks", "median", "memory", "meshgrid", "min", "minimum", "mm", "moveaxis", "movedim",
+    "mul", "multinomial", "multiply", "mv", "nan_to_num", "narrow", "ne", "neg", "negative", "nn",
     "no_grad", "nonzero", "norm", "normal", "ones", "ones_like", "optim", "outer", "permute",
     "pixel_shuffle", "pixel_unshuffle", "pow", "prod", "profile", "rand", "rand_like", "randint",
     "randn", "randn_like", "randperm", "ravel", "reciprocal", "relu", "remainder",

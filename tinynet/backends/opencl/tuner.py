@@ -1,17 +1,14 @@
 """Which of several ways to run a kernel is fastest on a device: measured once, kept on disk.
 
-The file is one JSON object, {"format": 1, "choices": {device: {key: choice}}}. All that it holds
-can be measured again, so whatever is wrong with it costs a warning and no more.
+The file is a `tinynet.remembered`, {"format": 1, "choices": {device: {key: choice}}}.
 """
 
 from __future__ import annotations
 
 import functools
-import json
 import math
 import statistics
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +18,7 @@ import pyopencl as cl
 from tinynet import settings
 from tinynet.backends.opencl.discovery import describe
 from tinynet.errors import KernelError, TinynetError
-from tinynet.files import replacing
+from tinynet.remembered import Remembered
 
 FORMAT = 1  # raise it when kernels change so that what was measured before misleads
 RUNS = 5  # a candidate's time is the median of these, ...
@@ -29,7 +26,6 @@ SECONDS = 0.2  # ... or of as many as begin within this time
 HOPELESS = 3  # a candidate that takes this many times the best is not run again
 
 Choice = tuple[Any, ...]  # of numbers, texts and bools
-Choices = dict[str, dict[str, list[Any]]]  # as in the file
 
 
 class Tuner:
@@ -43,7 +39,7 @@ class Tuner:
         self.enabled = enabled
         self.device = device
         self._choices: dict[str, list[Any]] | None = None  # None: not read yet
-        self._has_warned = False
+        self._file = Remembered("tune", path, "choices", FORMAT)
 
     def choose(
         self, key: str, candidates: Sequence[Choice], measure: Callable[[Choice], float]
@@ -55,7 +51,7 @@ class Tuner:
         rules the candidate out; `KernelError` when that happens to all.
         """
         if self._choices is None:
-            self._choices = self._read().get(self.device, {})
+            self._choices = self._file.read().get(self.device, {})
         remembered = tuple(self._choices.get(key, ()))
         if remembered in candidates:
             return remembered
@@ -63,34 +59,8 @@ class Tuner:
             return candidates[0]
         choice = fastest(key, candidates, measure)
         self._choices[key] = list(choice)
-        self._write()
+        self._file.add(self.device, self._choices)
         return choice
-
-    def _read(self) -> Choices:
-        try:
-            return _parse(self.path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            pass
-        except (OSError, ValueError) as error:
-            self._warn(f"{self.path} is ignored: {error}")
-        return {}
-
-    def _write(self) -> None:
-        """Add the choices to what other processes have written meanwhile."""
-        choices = self._read()
-        choices.setdefault(self.device, {}).update(self._choices or {})
-        text = json.dumps({"format": FORMAT, "choices": choices}, indent=1, sort_keys=True)
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(self.path, durable=False) as partial:
-                partial.write_text(text, encoding="utf-8")
-        except OSError as error:
-            self._warn(f"choices last as long as this process: {error}")
-
-    def _warn(self, what: str) -> None:
-        if not self._has_warned:
-            self._has_warned = True
-            warnings.warn(f"tune: {what}", RuntimeWarning, stacklevel=4)
 
 
 def open_tuner(cl_device: Any) -> Tuner:
@@ -131,22 +101,3 @@ def _median(run: Callable[[], float], best: float) -> float:
             break
         times.append(run())
     return statistics.median(times)
-
-
-def _parse(text: str) -> Choices:
-    """The choices in a file's text; none in one of another format. Raises `ValueError`."""
-    content = json.loads(text)
-    if not isinstance(content, dict) or "format" not in content:
-        raise ValueError("it is none of tinynet's files")
-    if content["format"] != FORMAT:
-        return {}
-    choices: Any = content.get("choices")
-    if not _is_table_of(dict, choices):
-        raise ValueError("its choices are not a table by device and key")
-    if not all(_is_table_of(list, table) for table in choices.values()):
-        raise ValueError("a choice in it is not a list")
-    return dict(choices)
-
-
-def _is_table_of(kind: type, value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(item, kind) for item in value.values())
