@@ -43,7 +43,7 @@ def graph(
       sum       sum       scalar float32  tanh
       output    output    scalar float32  sum
     """
-    outputs = list(tensor) if isinstance(tensor, (tuple, list)) else [tensor]
+    outputs: list[Any] = list(tensor) if isinstance(tensor, (tuple, list)) else [tensor]
     if not outputs:
         raise ArgumentError("graph: no tensors, expected at least one")
     names = _Names("parameters", _named(parameters))
@@ -92,7 +92,8 @@ class _Drawing:
 
     def __init__(self, names: _Names) -> None:
         self.given = names
-        self.counts: Counter[str] = Counter(names.names.values())
+        self.taken = set(names.names.values())
+        self.counts: Counter[str] = Counter()  # of names with this label and a number
         self.vertices: list[Vertex] = []
         self.edges: list[tuple[int, int]] = []
         self.places: dict[int, int] = {}  # of nodes and leaves, by id; the graph keeps them alive
@@ -137,11 +138,11 @@ class _Drawing:
     ) -> int:  # fmt: skip
         """Note a vertex. Without a name it gets its label, numbered where there are several."""
         if name is None:
-            name, n = label, 0
-            while self.counts[name]:
-                n += 1
-                name = f"{label}_{n}"
-            self.counts[name] += 1
+            name = label
+            while name in self.taken:
+                self.counts[label] += 1
+                name = f"{label}_{self.counts[label]}"
+            self.taken.add(name)
         details = tuple(({"name": name} | facts | ({"module": group} if group else {})).items())
         self.vertices.append(Vertex(name, kind, label, note, details, group))
         return len(self.vertices) - 1

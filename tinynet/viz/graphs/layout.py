@@ -1,10 +1,12 @@
 """Where vertices lie: in layers, edges leading down, with few crossings (Sugiyama et al. 1981).
 
-1. A vertex's layer is the length of the longest path to it; what nothing leads to lies just above
-   what first uses it. Edges that span several layers get a bend in each one between.
+1. A vertex's layer is the length of the longest path to it; what has time, as parameters and what
+   is made of them alone, lies just above what first uses it. Edges that span several layers get a
+   bend in each one between.
 2. Within layers, vertices are sorted by the mean place of their neighbours, going up and down.
 3. Each vertex goes as near to the mean of its neighbours as the order and their widths allow, which
-   is a problem of least squares with an exact answer: pooling adjacent violators.
+   is a problem of least squares with an exact answer: pooling adjacent violators. What has
+   time weighs little there, so that the longest paths are straight and the rest stands beside them.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ GAP = 18.0  # between vertices of a layer
 LAYER = 34.0  # between layers
 BEND = 6.0  # the width of an edge where it passes through a layer
 SORTS = 12  # times that layers are sorted, down and up in turn
-MOVES = 10  # times that layers are moved
+MOVES = 12  # times that layers are moved
+LIGHT = 0.02  # the weight of what has time, beside 1
 
 Point = tuple[float, float]
 
@@ -40,12 +43,13 @@ def lay_out(sizes: Sequence[Point], edges: Sequence[tuple[int, int]]) -> Layout:
     >>> layout.points[2][0] == sum(x for x, _ in layout.points[:2]) / 2
     True
     """
-    layers_of = _layers(len(sizes), edges)
+    layers_of, weights = _layers(len(sizes), edges)
     widths = [w for w, _ in sizes]
     chains: list[list[int]] = []  # for each edge its vertex, bends, vertex
     for a, b in edges:
         bends = range(len(widths), len(widths) + layers_of[b] - layers_of[a] - 1)
         widths += [BEND] * len(bends)
+        weights += [1.0] * len(bends)
         layers_of += range(layers_of[a] + 1, layers_of[b])
         chains.append([a, *bends, b])
     above: list[list[int]] = [[] for _ in widths]
@@ -58,21 +62,28 @@ def lay_out(sizes: Sequence[Point], edges: Sequence[tuple[int, int]]) -> Layout:
     for i, layer in enumerate(layers_of):
         layers[layer].append(i)
     _sort(layers, above, below)
-    across = _move(layers, above, below, widths)
+    across = _move(layers, above, below, weights, widths)
     return _finish(sizes, layers, across, widths, chains)
 
 
-def _layers(n: int, edges: Sequence[tuple[int, int]]) -> list[int]:
-    """The layer of each vertex, 0 at the top."""
+def _layers(n: int, edges: Sequence[tuple[int, int]]) -> tuple[list[int], list[float]]:
+    """The layer of each vertex, 0 at the top, and its weight."""
     layer = [0] * n
-    has_source = [False] * n
     for a, b in sorted(edges, key=lambda edge: edge[0]):  # of all that leads to it, a is done
         layer[b] = max(layer[b], layer[a] + 1)
-        has_source[b] = True
-    first_use: dict[int, int] = {}
+    below: list[list[int]] = [[] for _ in range(n)]
     for a, b in edges:
-        first_use[a] = min(first_use.get(a, layer[b]), layer[b])
-    return [layer[i] if has_source[i] or i not in first_use else first_use[i] - 1 for i in range(n)]
+        below[a].append(b)
+    counts = [0] * n
+    for _, b in edges:
+        counts[b] += 1
+    weights = [1.0 if count else LIGHT for count in counts]
+    for i in range(n - 1, -1, -1):  # down, where that makes no more edges longer than shorter
+        if below[i] and counts[i] <= len(below[i]):
+            lowest = min(layer[j] for j in below[i]) - 1
+            if layer[i] < lowest:
+                layer[i], weights[i] = lowest, LIGHT
+    return layer, weights
 
 
 def _sort(layers: list[list[int]], above: list[list[int]], below: list[list[int]]) -> None:
@@ -107,24 +118,30 @@ def _crossings(layers: list[list[int]], below: list[list[int]], place: dict[int,
 
 
 def _move(
-    layers: list[list[int]], above: list[list[int]], below: list[list[int]], widths: list[float]
-) -> list[float]:
+    layers: list[list[int]], above: list[list[int]], below: list[list[int]],
+    weights: list[float], widths: list[float],
+) -> list[float]:  # fmt: skip
     """The middle of each vertex across."""
     across = [0.0] * len(widths)
     for layer in layers:
-        _settle(layer, [0.0] * len(layer), widths, across)
+        _settle(layer, [0.0] * len(layer), weights, widths, across)
     for turn in range(MOVES):
         down = turn % 2 == 0
         neighbours = above if down else below
         for layer in layers if down else layers[::-1]:
-            wanted = [_mean([across[u] for u in neighbours[v]], across[v]) for v in layer]
-            _settle(layer, wanted, widths, across)
+            wanted = [
+                _mean([across[u] for u in near], across[v], [weights[u] for u in near])
+                for v in layer
+                for near in [neighbours[v]]
+            ]
+            _settle(layer, wanted, weights, widths, across)
     return across
 
 
 def _settle(
-    layer: list[int], wanted: list[float], widths: list[float], across: list[float]
-) -> None:
+    layer: list[int], wanted: list[float], weights: list[float], widths: list[float],
+    across: list[float],
+) -> None:  # fmt: skip
     """Give a layer's vertices, in order and without overlap, the places nearest to those wanted.
 
     With the room that the vertices before take subtracted, places need only be non-decreasing.
@@ -133,14 +150,15 @@ def _settle(
     for v in layer:
         offsets.append(end + widths[v] / 2)
         end += widths[v] + GAP
-    blocks: list[tuple[float, int]] = []  # mean, count
-    for target, offset in zip(wanted, offsets):
-        mean, count = target - offset, 1
+    blocks: list[tuple[float, float, int]] = []  # mean, weight, count
+    for v, target, offset in zip(layer, wanted, offsets):
+        mean, weight, count = target - offset, weights[v], 1
         while blocks and blocks[-1][0] >= mean:
-            other, n = blocks.pop()
-            mean, count = (mean * count + other * n) / (count + n), count + n
-        blocks.append((mean, count))
-    means = [mean for mean, count in blocks for _ in range(count)]
+            other, more, n = blocks.pop()
+            mean = (mean * weight + other * more) / (weight + more)
+            weight, count = weight + more, count + n
+        blocks.append((mean, weight, count))
+    means = [mean for mean, _, count in blocks for _ in range(count)]
     for v, mean, offset in zip(layer, means, offsets):
         across[v] = mean + offset
 
@@ -163,11 +181,14 @@ def _finish(
     routes = []
     for chain in chains:
         route = [points[v] for v in chain]
-        (x, y), (u, v) = route[0], route[-1]
-        route[0], route[-1] = (x, y + sizes[chain[0]][1] / 2), (u, v - sizes[chain[-1]][1] / 2)
+        (x, y), (z, w) = route[0], route[-1]
+        route[0], route[-1] = (x, y + sizes[chain[0]][1] / 2), (z, w - sizes[chain[-1]][1] / 2)
         routes.append(route)
     return Layout(points[: len(sizes)], routes, width, max(top - LAYER, 0.0))
 
 
-def _mean(values: list[float], otherwise: float) -> float:
-    return sum(values) / len(values) if values else otherwise
+def _mean(values: list[float], otherwise: float, weights: list[float] | None = None) -> float:
+    if not values:
+        return otherwise
+    weights = weights or [1.0] * len(values)
+    return sum(x * w for x, w in zip(values, weights)) / sum(weights)

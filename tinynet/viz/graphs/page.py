@@ -39,6 +39,7 @@ const vertices = [...document.querySelectorAll(".vertex")];
 const edges = [...document.querySelectorAll(".edge")];
 const box = drawing.viewBox.baseVal, width = box.width, height = box.height;
 let scale = 1, x = 0, y = 0;  // the view: drawn = scale * place + (x, y), in pixels
+let isMoved = false;
 
 function show() {
   drawing.setAttribute("viewBox", `0 0 ${stage.clientWidth} ${stage.clientHeight}`);
@@ -51,14 +52,26 @@ function fit() {
   y = (stage.clientHeight - scale * height) / 2;
   show();
 }
+function start() {  // all of it, or the top where that would be too small to read
+  fit();
+  if (scale > 0.45) return;
+  scale = 0.8;
+  const first = vertices[0].querySelector("rect");
+  const middle = +first.getAttribute("x") + first.getAttribute("width") / 2;
+  const room = stage.clientWidth - scale * width;
+  x = room > 0 ? room / 2 : stage.clientWidth / 2 - scale * middle;
+  y = 0;
+  show();
+}
 function zoom(factor, cx = stage.clientWidth / 2, cy = stage.clientHeight / 2) {
   const next = Math.min(Math.max(scale * factor, 0.005), 20);
   x = cx - (cx - x) * next / scale;
   y = cy - (cy - y) * next / scale;
   scale = next;
+  isMoved = true;
   show();
 }
-function pan(dx, dy) { x += dx; y += dy; show(); }
+function pan(dx, dy) { x += dx; y += dy; isMoved = true; show(); }
 function at(event) {
   const frame = stage.getBoundingClientRect();
   return [event.clientX - frame.left, event.clientY - frame.top];
@@ -127,6 +140,7 @@ function next(step) {
   current = (current + step + matches.length) % matches.length;
   const place = matches[current].querySelector("rect"), n = key => +place.getAttribute(key);
   scale = Math.max(scale, 1);
+  isMoved = true;
   x = stage.clientWidth / 2 - scale * (n("x") + n("width") / 2);
   y = stage.clientHeight / 2 - scale * (n("y") + n("height") / 2);
   show();
@@ -153,8 +167,8 @@ vertices.forEach((vertex, number) => {
   });
   vertex.addEventListener("pointerleave", () => { near(number, false); hide(); });
 });
-addEventListener("resize", fit);
-fit();
+addEventListener("resize", () => isMoved ? show() : start());
+start();
 """
 
 
