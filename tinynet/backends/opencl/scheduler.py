@@ -79,14 +79,20 @@ class Scheduler:
         numbers = [fitted(graph.numbers[i], ctype) for i, ctype in plan.numbers]
         if Number in map(type, numbers) and self.device.recorder is None:
             numbers = [x.value if type(x) is Number else x for x in numbers]
-        if plan.cold is not None:
-            self.interpret(plan, arguments, numbers)
-        else:
-            assert plan.kernel is not None
-            self.device.launch(
-                plan.kernel, plan.size, plan.group, *head, *arguments, *numbers,
-                *plan.tail, nbytes=plan.nbytes, flops=plan.flops,
-            )  # fmt: skip
+        device = self.device
+        if device.watch is not None or device.recorder is not None:
+            device.values = values
+        try:
+            if plan.cold is not None:
+                self.interpret(plan, arguments, numbers)
+            else:
+                assert plan.kernel is not None
+                device.launch(
+                    plan.kernel, plan.size, plan.group, *head, *arguments, *numbers,
+                    *plan.tail, nbytes=plan.nbytes, flops=plan.flops,
+                )  # fmt: skip
+        finally:
+            device.values = ()
         if plan.parts is not None:
             self.reduce_parts(values[0], blocks[0], plan)
         elif target is None:

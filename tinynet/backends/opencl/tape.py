@@ -29,7 +29,9 @@ Size = tuple[int, ...]
 class Launch:
     """A kernel and its arguments, of which `numbers` says which are numbers of a script."""
 
-    __slots__ = ("args", "flops", "group", "kernel", "nbytes", "numbers", "own", "run", "size")
+    __slots__ = (
+        "args", "flops", "group", "kernel", "nbytes", "numbers", "ops", "own", "run", "size",
+    )  # fmt: skip
 
     def __init__(
         self, kernel: Kernel, size: Size, group: Size, args: list[Any], nbytes: int, flops: int
@@ -40,6 +42,7 @@ class Launch:
         self.args = [x.value if type(x) is Number else x for x in args]
         self.run: Any = None  # of the last replay that was profiled
         self.own: Any = None  # a kernel object that keeps these arguments
+        self.ops: tuple[str, ...] = ()  # that were fused in it
 
     def set_buffer(self, i: int, buffer: Any) -> None:
         """Change an argument."""
@@ -53,6 +56,7 @@ class Launch:
         args = [x for part in parts for x in part.args]
         nbytes, flops = sum([p.nbytes for p in parts]), sum([p.flops for p in parts])
         launch = cls(kernel, (1,), (1,), args, nbytes, flops)
+        launch.ops = tuple([op for part in parts for op in part.ops or (part.kernel.name,)])
         start = 0
         for part in parts:
             launch.numbers += [(start + i, slot) for i, slot in part.numbers]
@@ -279,8 +283,9 @@ class Tape:
                     enqueue(queue, kernel.cl_kernel, launch.size, launch.group)
                 else:
                     launch.run = watch.launch(
-                        kernel, launch.size, launch.group, launch.nbytes, launch.flops
+                        kernel, launch.size, launch.group, launch.args, launch.nbytes, launch.flops
                     )
+                    launch.run.ops = launch.ops
 
     def bind_arguments(self) -> None:
         """Give one more launch a kernel object of its own, which saves half of a launch's time.
