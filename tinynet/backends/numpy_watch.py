@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.backends.numpy_calls import Array
+from tinynet.backends.numpy_plan import owner_of
 from tinynet.backends.runs import KernelRun, Listener, flops_of
 
 WATCHED = (
@@ -77,13 +78,17 @@ class Watch:
         shape = written[0].shape if written else ()
         run = KernelRun(
             "cpu", title, "", shape, nbytes, flops_of(name, given, written), start, end,
-            None, start, start, end, (title,), tuple(map(id, given)), tuple(map(id, written)),
+            None, start, start, end, (title,), _memory_of(given), _memory_of(written),
         )  # fmt: skip
         for listener in self.listeners:
             listener(run, ())
 
 
 watch = Watch()
+
+
+def _memory_of(arrays: list[Array]) -> tuple[int, ...]:
+    return tuple([id(owner_of(x)) for x in arrays])
 
 
 def arrays_in(item: Any) -> Iterator[Array]:

@@ -50,7 +50,7 @@ class Device:
         self.builder = Builder(self.context, cl_device)
         self.pool = Pool(self.context, name, cl_device.max_mem_alloc_size)
         self.watch: profiler.Watch | None = None
-        self.values: Any = ()  # that the launch now made computes, while somebody wants to know
+        self.making: profiler.Making | None = None  # by the next launch, if somebody wants to know
         self.recorder: Any = None  # notes launches for `tinynet.jit`
         self.lock = threading.Lock()
         self.interpreters: dict[bool, Kernel] = {}

@@ -30,10 +30,18 @@ class Watchable(Protocol):
     queue: Any
     pool: Any  # counts too: `allocations` of the driver, bytes `uploaded` from the host
     watch: Watch | None
-    values: Sequence[Any]  # that the launch now made computes, where they are known
+    making: Making | None
     launches: int
     compiled: int
     bytes_read: int
+
+
+class Making(NamedTuple):
+    """What a launch is for: lazy values, the result first, and the buffers they are made of."""
+
+    values: Sequence[Any]
+    reads: Sequence[Any]
+    writes: Sequence[Any]
 
 
 class Counters(NamedTuple):
@@ -69,14 +77,14 @@ class Watch:
         called = time.perf_counter_ns()
         event = self._launch(self.device.queue, kernel.cl_kernel, size, group)
         returned = time.perf_counter_ns()
-        values = self.device.values
-        reads, writes = buffers_of(kernel, args)
+        making = self.device.making
+        reads, writes = buffers_of(kernel, args, making)
         run = KernelRun(
             self.device.name, kernel.name, kernel.text, size, nbytes, flops, called, returned,
-            event, ops=ops_of(values), reads=reads, writes=writes,
+            event, ops=ops_of(making), reads=reads, writes=writes,
         )  # fmt: skip
         for listener in self.listeners:
-            listener(run, values)
+            listener(run, () if making is None else making.values)
         return run
 
     def close(self) -> None:
@@ -124,24 +132,43 @@ def detach(listener: Listener) -> None:
         _detach(device, listener)
 
 
-def ops_of(values: Sequence[Any]) -> tuple[str, ...]:
-    """The primitives that give lazy values (a scheduler's graph, the result first), in order."""
-    ready = ("memory", "full", "iota")
-    found = [x.params[0] if x.op == "reduce" else x.op for x in values if x.op not in ready]
-    return tuple(map(str, reversed(found)))
+def ops_of(making: Making | None) -> tuple[str, ...]:
+    """The primitives that are fused in a launch, each after those that it needs."""
+    if making is None:
+        return ()
+    order: list[Any] = []
+    seen: set[int] = set()
+    stack: list[tuple[Any, bool]] = [(making.values[0], False)]
+    while stack:
+        value, is_left = stack.pop()
+        value = getattr(value, "value", value)  # a view is of one
+        if is_left:
+            order.append(value)
+        elif hasattr(value, "args") and value.op not in READY and id(value) not in seen:
+            seen.add(id(value))
+            stack.append((value, True))
+            stack += [(x, False) for x in reversed(value.args)]
+    return tuple([str(x.params[0] if x.op == "reduce" else x.op) for x in order])
 
 
-def buffers_of(kernel: Any, args: Sequence[Any]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """What a kernel reads and what it writes, as addresses, by what its text declares."""
-    reads, writes = [], []
-    for x, access in zip(args, _accesses(kernel.text, kernel.name)):
-        address = getattr(x, "int_ptr", None)
-        if address is not None:
-            if "r" in access:
-                reads.append(address)
-            if "w" in access:
-                writes.append(address)
-    return tuple(reads), tuple(writes)
+Addresses = tuple[int, ...]
+
+
+def buffers_of(
+    kernel: Any, args: Sequence[Any], making: Making | None = None
+) -> tuple[Addresses, Addresses]:
+    """What a launch reads and what it writes: as `making` knows, else as its text declares."""
+    if making is not None:
+        return _addresses(making.reads), _addresses(making.writes)
+    accesses = list(zip(args, _accesses(kernel.text, kernel.name)))
+    return (
+        _addresses([x for x, access in accesses if "r" in access]),
+        _addresses([x for x, access in accesses if "w" in access]),
+    )
+
+
+def _addresses(buffers: Sequence[Any]) -> Addresses:
+    return tuple([x.int_ptr for x in buffers if hasattr(x, "int_ptr")])
 
 
 @lru_cache(maxsize=4096)
@@ -149,8 +176,9 @@ def _accesses(text: str, name: str) -> tuple[str, ...]:
     """For each parameter of a kernel "r", "w", both, or neither.
 
     In generated kernels, `p3` is a leaf, whose memory the result takes over if it is not const.
+    Buffers come first; macros that stand for several numbers may follow.
     """
-    found = re.search(rf"kernel\s+void\s+{name}\s*\(([^)]*)\)", text)
+    found = re.search(rf"\b{name}\s*\(([^;{{}}]*)\)\s*{{", text)
     if found is None:
         return ()
     accesses = []
@@ -183,6 +211,7 @@ class Lister:
         print(line, file=sys.stderr)
 
 
+READY = ("memory", "full", "iota")  # values that need no computing
 _devices: weakref.WeakSet[Any] = weakref.WeakSet()
 _active: list[Listener] = []  # of all devices
 

@@ -10,6 +10,7 @@ from tinynet.backends.opencl.array import Value, View
 from tinynet.backends.opencl.device import Device
 from tinynet.backends.opencl.fusion import Graph, survey
 from tinynet.backends.opencl.planner import First, Launch, Plan, Planner
+from tinynet.backends.opencl.profiler import Making
 from tinynet.backends.opencl.spec import GROUP
 from tinynet.numbers import Number
 
@@ -81,7 +82,7 @@ class Scheduler:
             numbers = [x.value if type(x) is Number else x for x in numbers]
         device = self.device
         if device.watch is not None or device.recorder is not None:
-            device.values = values
+            device.making = self.making(plan, values, blocks, head)
         try:
             if plan.cold is not None:
                 self.interpret(plan, arguments, numbers)
@@ -92,12 +93,19 @@ class Scheduler:
                     *plan.tail, nbytes=plan.nbytes, flops=plan.flops,
                 )  # fmt: skip
         finally:
-            device.values = ()
+            device.making = None
         if plan.parts is not None:
             self.reduce_parts(values[0], blocks[0], plan)
         elif target is None:
             for item, block in zip(plan.stored, blocks):
                 values[item.place].settle(block)
+
+    @staticmethod
+    def making(plan: Launch, values: list[Value], blocks: list[Any], head: list[Any]) -> Making:
+        """What a launch is for. Memory that the result takes over is read as well."""
+        sources: list[Any] = [values[i].block for i in (*plan.factors, *plan.leaves)]
+        sources += [values[item.donor].block for item in plan.stored if item.donor >= 0]
+        return Making(values, [*head, *(x.buffer for x in sources)], [x.buffer for x in blocks])
 
     def interpret(self, plan: Launch, buffers: list[Any], numbers: list[Any]) -> None:
         """Run a formula that is not compiled yet."""
