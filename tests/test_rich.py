@@ -105,7 +105,7 @@ def test_a_history_has_curves_and_a_table():
         history.append({"loss": 3.0 - i, "validation_loss": float("nan") if i == 1 else 4.0 - i})
     history.append({"loss": 0.0})
     root = parse(history)
-    assert texts(root, "figcaption") == ["loss"]
+    assert texts(root, "figcaption") == ["loss (orange: validation)"]
     ours, validation = (line.get("points").split() for line in root.iter("polyline"))
     assert len(ours) == 4
     assert len(validation) == 2

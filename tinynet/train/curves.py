@@ -35,6 +35,7 @@ def _picture(history: History, quantity: str) -> str:
     }
     values = [y for points in curves.values() for _, y in points]
     title = html.escape(quantity)
+    hint = " (orange: validation)" if len(curves) > 1 else ""
     if not values:
         return f"<figure style='margin:0'><figcaption>{title}: no numbers</figcaption></figure>"
     low, high = min(values), max(values)
@@ -44,7 +45,7 @@ def _picture(history: History, quantity: str) -> str:
         for prefix, points in curves.items()
     )
     return (
-        f'<figure style="margin:0"><figcaption>{title}</figcaption>'
+        f'<figure style="margin:0"><figcaption>{title}{hint}</figcaption>'
         f'<svg width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{title} by epoch">'
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff" stroke="#ccc"/>{lines}'
         f'<g font-size="10" fill="#444"><text x="3" y="10">{high:.4g}</text>'
