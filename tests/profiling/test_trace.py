@@ -82,7 +82,7 @@ def saved(device, tmp_path):
         for i in range(2):
             with seen.range(f"step {i}"):
                 (tn.ones(8, 32, device=device) @ weight).relu().sum().backward()
-    return seen, json.loads((tmp_path / "trace.json").read_text())
+    return seen, json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
 
 
 def test_a_saved_trace(device, saved):
@@ -126,7 +126,7 @@ def test_threads_have_rows_of_their_own(tmp_path):
         thread = threading.Thread(target=work)
         thread.start()
         thread.join()
-    rows = check(json.loads((tmp_path / "trace.json").read_text()))
+    rows = check(json.loads((tmp_path / "trace.json").read_text())["traceEvents"])
     assert {name for name in rows if name.startswith("operations")} == {
         "operations, thread 0", "operations, thread 1",
     }  # fmt: skip

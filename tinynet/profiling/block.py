@@ -111,8 +111,9 @@ class Profile:
         """Write a trace that Perfetto (ui.perfetto.dev) and chrome://tracing show."""
         self._check_ended()
         events = list(trace(self.kernels, self.spans, self.links, self._spans.pairs))
+        content = {"traceEvents": events, "displayTimeUnit": "ns"}
         with replacing(path, durable=False) as partial:
-            partial.write_text(json.dumps(events), encoding="utf-8")
+            partial.write_text(json.dumps(content), encoding="utf-8")
 
     def __str__(self) -> str:
         done = self.counters
