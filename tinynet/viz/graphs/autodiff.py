@@ -99,7 +99,7 @@ class _Drawing:
         self.places: dict[int, int] = {}  # of nodes and leaves, by id; the graph keeps them alive
 
     def draw(self, ends: list[tuple[Any, Tensor]]) -> Graph:
-        for node in _collect([edge for edge, _ in ends]):
+        for node in collect([edge for edge, _ in ends]):
             self.add_node(node)
         for edge, x in ends:
             source = self.leaf(edge) if isinstance(edge, Variable) else self.places[id(edge)]
@@ -148,7 +148,7 @@ class _Drawing:
         return len(self.vertices) - 1
 
 
-def _collect(ends: list[Any]) -> list[Node]:
+def collect(ends: list[Any]) -> list[Node]:
     """All nodes, oldest first: without recursion, since graphs are deep."""
     seen: dict[int, Node] = {}
     waiting = [x for x in ends if isinstance(x, Node)]

@@ -170,20 +170,21 @@ def _finish(
     """Heights of the layers, everything from 0 on, and the edges' points."""
     left = min((x - w / 2 for x, w in zip(across, widths)), default=0.0)
     width = max((x + w / 2 for x, w in zip(across, widths)), default=0.0) - left
-    down = [0.0] * len(across)
+    down, halves = [0.0] * len(across), [0.0] * len(across)
     top = 0.0
     for layer in layers:
         height = max([sizes[v][1] for v in layer if v < len(sizes)], default=0.0)
         for v in layer:
-            down[v] = top + height / 2
+            down[v], halves[v] = top + height / 2, height / 2
         top += height + LAYER
     points = [(x - left, y) for x, y in zip(across, down)]
     routes = []
-    for chain in chains:
-        route = [points[v] for v in chain]
-        (x, y), (z, w) = route[0], route[-1]
-        route[0], route[-1] = (x, y + sizes[chain[0]][1] / 2), (z, w - sizes[chain[-1]][1] / 2)
-        routes.append(route)
+    for first, *bends, last in chains:
+        (x, y), (z, w) = points[first], points[last]
+        route = [(x, y + sizes[first][1] / 2)]
+        for v in bends:  # straight through the layer, so that edges pass beside its vertices
+            route += [(points[v][0], down[v] - halves[v]), (points[v][0], down[v] + halves[v])]
+        routes.append([*route, (z, w - sizes[last][1] / 2)])
     return Layout(points[: len(sizes)], routes, width, max(top - LAYER, 0.0))
 
 
