@@ -1,6 +1,7 @@
 """Traces: events as Chrome's format wants them, rows that nest, arrows with both ends."""
 
 import json
+import sys
 import threading
 
 import pytest
@@ -130,6 +131,29 @@ def test_threads_have_rows_of_their_own(tmp_path):
     assert {name for name in rows if name.startswith("operations")} == {
         "operations, thread 0", "operations, thread 1",
     }  # fmt: skip
+
+
+def test_calls_of_tinynet_from_outside(tmp_path):
+    class Net(tn.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = tn.nn.Linear(2, 2)
+
+        def forward(self, x):
+            return self.inner(x)
+
+    net, x = Net(), tn.ones(3, 2)
+    before = sys.getprofile()
+    with profile(tmp_path / "trace.json", calls=True) as seen, seen.range("all"):
+        net(x).sum().backward()
+    assert sys.getprofile() is before
+    calls = [span.name for span in seen.spans if span.kind == "call"]
+    # Python 3.11 knows that backward is Tensor.backward
+    assert [name.rpartition(".")[2] for name in calls] == ["Linear", "Net", "sum", "backward"]
+    rows = check(json.loads((tmp_path / "trace.json").read_text())["traceEvents"])
+    inner, outer = rows["calls"][:2]
+    assert outer["ts"] <= inner["ts"]
+    assert inner["ts"] + inner["dur"] <= outer["ts"] + outer["dur"]
 
 
 def test_processes_are_python_and_devices(saved):

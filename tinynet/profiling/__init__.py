@@ -2,6 +2,7 @@
 
 * `block`: `profile`, the `with` block, its table and its trace
 * `spans`: what Python did meanwhile: ranges, operations, gradient rules, and what they launched
+* `calls`: calls of tinynet from outside, for who asks
 * `table`: by kernel, against the device's measured peaks
 * `trace`: rows for Perfetto, with arrows between what belongs together
 """

@@ -19,6 +19,7 @@ from tinynet.backends.runs import KernelRun
 from tinynet.errors import StateError
 from tinynet.files import replacing
 from tinynet.peaks import Peaks, measure_peaks
+from tinynet.profiling.calls import Calls
 from tinynet.profiling.spans import Span, Spans
 from tinynet.profiling.table import Row, rows, write
 from tinynet.profiling.trace import trace
@@ -33,12 +34,15 @@ class Profile:
     `save` writes a trace, `rows` gives the table as data.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str] | None = None, calls: bool = False) -> None:
         self.path = path
+        self._calls: Calls | None = None
         self.kernels: list[KernelRun] = []  # grows while the block runs
         self.counters = Counters()
         self.wall = 0.0
         self._spans = Spans()
+        if calls:
+            self._calls = Calls(self._spans)
         self._state = "new"
 
     @property
@@ -62,6 +66,8 @@ class Profile:
         observing.add(self._spans)
         self._began = time.perf_counter()
         self._spans.begin()
+        if self._calls is not None:
+            self._calls.start()
         return self
 
     def __exit__(
@@ -70,6 +76,8 @@ class Profile:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._calls is not None:
+            self._calls.stop()
         observing.remove(self._spans)
         numpy_tape.timing.listeners.remove(self._note)
         watch.detach(self._note)
@@ -136,8 +144,11 @@ class Profile:
             raise StateError("profile: its block has not ended, expected a `with` block before")
 
 
-def profile(path: str | os.PathLike[str] | None = None) -> Profile:
+def profile(path: str | os.PathLike[str] | None = None, *, calls: bool = False) -> Profile:
     """A context manager that sees what runs; `path`: where to save a trace at the end.
+
+    With `calls`, spans and trace have the calls of tinynet from your code too, in this thread; it
+    takes Python's hook for profilers, which makes Python a few times slower meanwhile.
 
     The table holds each kernel against what the device reaches (`measure_peaks`): the larger of its
     share of the GFLOP/s and its share of the GB/s, which is what limits it. The first time on a
@@ -152,4 +163,4 @@ def profile(path: str | os.PathLike[str] | None = None) -> Profile:
     nothing ran
     wall time ... ms; 0 launches, 0 programs compiled, 0 allocations, 0 bytes written, 0 read
     """
-    return Profile(path)
+    return Profile(path, calls)

@@ -19,8 +19,8 @@ from typing import Any
 class Span:
     """Something Python did, from `start` to `end` (`perf_counter_ns`).
 
-    `kind` is "range", "forward" (an operation) or "backward" (a gradient rule). `node` is the
-    graph's number for the node, 0 where there is none.
+    `kind` is "range", "call", "forward" (an operation) or "backward" (a gradient rule). `node` is
+    the graph's number for the node, 0 where there is none.
     """
 
     kind: str

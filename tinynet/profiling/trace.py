@@ -1,7 +1,7 @@
 """A profile as Chrome's trace events, which Perfetto shows.
 
-Rows, each of a thread: Python's ranges, operations (forward), gradient rules (backward); then
-launches, and for each device its kernels. Arrows lead from an operation to its gradient rule, from
+Rows, each of a thread: Python's ranges, calls, operations (forward), gradient rules (backward);
+then launches, and for each device its kernels. Arrows lead from an operation to its gradient rule, from
 both to the kernels that compute what they gave, and from each launch to its kernel.
 
 The format: docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU.
@@ -17,7 +17,8 @@ from tinynet.backends.runs import KernelRun, say_size
 from tinynet.profiling.spans import Span
 
 PYTHON, DEVICES = 1, 2  # the two processes that the viewer shows
-TITLES = {"range": "ranges", "forward": "operations", "backward": "gradient rules"}
+TITLES = {"range": "ranges", "call": "calls", "forward": "operations", "backward": "gradient rules"}
+NODES = ("forward", "backward")
 LAUNCHES = "launches"
 
 Event = dict[str, Any]
@@ -42,7 +43,7 @@ def trace(
     arrows = count(1)
     places = [rows[list(TITLES).index(span.kind), span.thread] for span in spans]
     for span, row in zip(spans, places):
-        facts = {"shape": str(span.shape), "node": span.node} if span.kind != "range" else {}
+        facts = {"shape": str(span.shape), "node": span.node} if span.kind in NODES else {}
         yield _slice(span.name, row, span.start, span.end, facts)
     shifts = {name: _shift(kernels, name) for name in devices}
     for run in kernels:
