@@ -1,8 +1,8 @@
 """A profile as Chrome's trace events, which Perfetto shows.
 
 Rows, each of a thread: Python's ranges, calls, operations (forward), gradient rules (backward);
-then launches, and for each device its kernels. Arrows lead from an operation to its gradient rule, from
-both to the kernels that compute what they gave, and from each launch to its kernel.
+then launches, and for each device its kernels. Arrows lead from an operation to its gradient rule,
+from both to the kernels that compute what they gave, and from each launch to its kernel.
 
 The format: docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU.
 """
