@@ -142,8 +142,10 @@ def test_lazy_kernels_know_what_was_fused():
     x = tn.tensor([float(i) for i in range(64)], device=device)
     with profile() as seen:
         (x.exp() * 2 + 1).sum().item()
-    (run,) = seen.kernels
+        tn.rand(64, device=device).tolist()
+    run, bits, *_ = seen.kernels
     assert run.ops == ("exp", "mul", "add", "sum")
+    assert (bits.name, bits.ops) == ("random_bits", ())  # not those of the one before
 
 
 def test_no_one_looks_on_afterwards():
@@ -205,6 +207,17 @@ def test_replays_on_the_cpu_are_seen_call_by_call():
     names = [run.name for run in seen.kernels if run.name in ("mul", "sum")]
     assert names == ["mul", "sum"] * 4
     assert scaled(x).item() == 16
+
+
+def test_a_profile_inside_of_a_recording_leaves_the_recorder_in_its_place(device):
+    @tn.jit
+    def doubled(x):
+        with profile():
+            y = x * 2
+        return y + 1
+
+    for i in range(4):
+        assert doubled(tn.full((3,), float(i), device=device)).tolist() == [2.0 * i + 1] * 3
 
 
 def test_the_same_gradients_and_bits_as_unwatched(device):

@@ -185,6 +185,11 @@ def test_names_are_escaped_in_mermaid_and_tables(nasty):
     assert len(str(nasty).splitlines()) == 3
 
 
+def test_names_are_escaped_in_dot():
+    text = Graph("g", [Vertex("x", "input", 'a"b\\')], []).to_dot()
+    assert r'label="a\"b\\"' in text
+
+
 @pytest.mark.skipif(shutil.which("dot") is None, reason="graphviz's dot is not installed")
 def test_dot_reads_what_we_write(nasty, tmp_path):
     for number, drawn in enumerate((nasty, draw_mlp())):
