@@ -32,6 +32,9 @@ addEventListener("load", () => {
   stage.dispatchEvent(new WheelEvent("wheel", {deltaY: -100, clientX: 300, clientY: 300}));
   seen.wheel = view();
   key("0"); seen.all = view();
+  const shown = () => vertices.filter(vertex => vertex.style.display !== "none").length;
+  seen.shown = [shown()];
+  zoom(20); seen.shown.push(shown()); key("0"); seen.shown.push(shown());
   key("ArrowRight"); seen.right = view();
   key("+"); seen.plus = view();
   key("0");
@@ -143,3 +146,6 @@ def test_in_a_browser(tmp_path):
     assert seen["tip"] == ["block", "shape: (3, <2>)"]
     assert seen["near"] == 2
     assert seen["gone"] == "none"
+    everything, part, again = seen["shown"]  # what is out of sight is not drawn
+    assert everything == again == N
+    assert 0 < part < N

@@ -25,6 +25,7 @@ button { font: inherit; min-width: 2em; } .key { padding: 1px 6px; border: 1px s
 .vertex rect { stroke-width: 1.2; }
 .vertex.near rect { stroke-width: 3; } .edge.near { stroke: #000; stroke-width: 2; }
 .searching .vertex:not(.match) { opacity: 0.25; } .vertex.match rect { stroke-width: 3; }
+.far text { display: none; } .far .edge { marker-end: none; }
 #tip { position: fixed; display: none; max-width: 32em; padding: 6px 9px; pointer-events: none;
   background: #222; color: #fff; border-radius: 4px; white-space: pre-wrap; font-size: 12px; }
 """
@@ -41,9 +42,25 @@ const box = drawing.viewBox.baseVal, width = box.width, height = box.height;
 let scale = 1, x = 0, y = 0;  // the view: drawn = scale * place + (x, y), in pixels
 let isMoved = false;
 
+const boxes = [...vertices, ...edges].map(element => {
+  const {x, y, width, height} = element.getBBox();
+  return {element, left: x, top: y, right: x + width, bottom: y + height, isShown: true};
+});
+function cull() {  // what is out of sight takes time to draw all the same
+  const left = -x / scale - 40, right = left + stage.clientWidth / scale + 80;
+  const top = -y / scale - 40, bottom = top + stage.clientHeight / scale + 80;
+  for (const box of boxes) {
+    const is = box.right > left && box.left < right && box.bottom > top && box.top < bottom;
+    if (is === box.isShown) continue;
+    box.isShown = is;
+    box.element.style.display = is ? "" : "none";
+  }
+}
 function show() {
+  cull();
   drawing.setAttribute("viewBox", `0 0 ${stage.clientWidth} ${stage.clientHeight}`);
   view.setAttribute("transform", `translate(${x} ${y}) scale(${scale})`);
+  stage.classList.toggle("far", scale < 0.2);  // too small to read, and what takes time to draw
   drawing.dataset.view = [scale, x, y].map(n => n.toFixed(3)).join(" ");
 }
 function fit() {
