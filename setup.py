@@ -27,9 +27,11 @@ VIZ = ["matplotlib>=3.8"]
 TENSORBOARD = ["tensorboardX>=2.6.2", "pillow>=10"]
 OPTUNA = ["optuna>=4.0"]
 BFLOAT16 = ["ml_dtypes>=0.5"]
+NOTEBOOK = ["nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"]
 EXAMPLES = [*DATA, *VIZ]
 CLI = [*EXAMPLES, "typer>=0.15", "rich>=13", "pillow>=10.1"]
 TEST = [
+    *NOTEBOOK,
     *EXAMPLES,
     *BFLOAT16,
     *TENSORBOARD,
@@ -77,13 +79,14 @@ setup(
         "bfloat16": BFLOAT16,
         "examples": EXAMPLES,
         "cli": CLI,
+        "notebook": NOTEBOOK,
         "test": TEST,
         "dev": DEV,
         "parity": PARITY,
         "oclgrind": OCLGRIND,
         "docs": DOCS,
         "release": RELEASE,
-        "all": [*CLI, *BFLOAT16, *TENSORBOARD, *OPTUNA],
+        "all": [*CLI, *BFLOAT16, *TENSORBOARD, *OPTUNA, *NOTEBOOK],
     },
     classifiers=[
         "Intended Audience :: Education",

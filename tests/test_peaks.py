@@ -34,6 +34,18 @@ def test_plausible(device, cache, monkeypatch):
     assert 0.1 < found.bandwidth < 1e5
 
 
+def test_rates_are_of_all_that_is_done(cache, small, monkeypatch):
+    monkeypatch.setattr(peaks, "_time", lambda run: 0.5)
+    assert tn.measure_peaks("cpu").flops == 2 * 64**3 / 0.5 / 1e9
+    assert tn.measure_peaks("cpu").bandwidth == 2 * 4 * (1 << 12) / 0.5 / 1e9  # read, and written
+
+
+def test_short_runs_are_made_longer(cache, small, monkeypatch):
+    monkeypatch.setattr(peaks, "_time", lambda run: 1e-3)
+    copies = peaks.MOST_COPIES
+    assert tn.measure_peaks("cpu").bandwidth == 2 * 4 * (1 << 12) * copies / 1e-3 / 1e9
+
+
 def test_remembered_by_the_process_and_on_disk(cache, small, monkeypatch):
     found = tn.measure_peaks("cpu")
     monkeypatch.setattr(peaks, "_measure", None)

@@ -91,21 +91,26 @@ from tinynet.ops.sorting import argsort, bincount, median, sort, topk, unique
 
 __version__ = "0.1.0"
 
+# functions of modules that are imported when they are first used
+LATER = {
+    "counters": "inspection", "devices": "inspection", "memory": "inspection",
+    "measure_peaks": "peaks", "profile": "profiling",
+}
+
 if TYPE_CHECKING:
     from tinynet import data, train, viz
-    from tinynet.inspection import counters, devices, memory, profile
+    from tinynet.inspection import counters, devices, memory
     from tinynet.peaks import measure_peaks
+    from tinynet.profiling import profile
 
 def __getattr__(name: str) -> Any:
     """What takes long to import, or is seldom used, is imported when it is first used."""
     if name in ("data", "train", "viz"):
         return import_module(f"tinynet.{name}")
-    if name in ("counters", "devices", "memory", "profile"):
-        function = getattr(import_module("tinynet.inspection"), name)
+    if name in LATER:
+        function = getattr(import_module(f"tinynet.{LATER[name]}"), name)
         globals()[name] = function
         return function
-    if name == "measure_peaks":
-        return import_module("tinynet.peaks").measure_peaks
     raise AttributeError(f"module 'tinynet' has no attribute {name!r}")
 
 

@@ -1,4 +1,4 @@
-"""Seeing which devices there are, what memory they use, what runs on them.
+"""Seeing which devices there are, and what memory they use.
 
 >>> import tinynet as tn
 >>> tn.devices()[0].name
@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import os
 import platform
-from types import TracebackType
 from typing import NamedTuple
 
 import numpy as np
 
-from tinynet.backends import numpy_tape, open_backend
-from tinynet.backends.opencl import profiler
+from tinynet.backends import open_backend
 from tinynet.backends.opencl.discovery import DeviceInfo, describe, list_devices
 from tinynet.backends.opencl.profiler import Counters, counters
 
@@ -23,11 +21,9 @@ __all__ = [
     "Counters",
     "DeviceInfo",
     "Memory",
-    "Profile",
     "counters",
     "devices",
     "memory",
-    "profile",
 ]
 
 
@@ -37,38 +33,6 @@ class Memory(NamedTuple):
     used: int
     peak: int
     held: int
-
-
-class Profile(profiler.Profile):
-    """What ran in a `with` block: kernels, and how long the calls of tapes on the CPU take."""
-
-    def __enter__(self) -> Profile:
-        super().__enter__()
-        numpy_tape.timing.depth += 1
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        numpy_tape.timing.depth -= 1
-        super().__exit__(kind, error, traceback)
-
-
-def profile(path: str | os.PathLike[str] | None = None) -> Profile:
-    """A context manager that sees which kernels run; `path`: where to save a trace at the end.
-
-    Afterwards, the tape of a function that `tinynet.jit` recorded tells how long each call took.
-
-    >>> with profile() as seen:
-    ...     pass
-    >>> print(seen)
-    no kernels ran (on the device cpu NumPy computes)
-    wall time ... ms; 0 launches, 0 programs compiled, 0 allocations, 0 bytes written, 0 read
-    """
-    return Profile(path)
 
 
 def devices() -> list[DeviceInfo]:

@@ -32,6 +32,15 @@ def format_tensor(x: Tensor) -> str:
     return prefix + ", ".join(parts) + ")"
 
 
+def format_numbers(x: Tensor) -> list[list[str]]:
+    """Each element of a matrix as it prints there."""
+    array: Any = x.backend.to_numpy(x.array)
+    if x.dtype is bfloat16:
+        array = array.astype(np.float32)
+    text: Any = _float_formatter(array) if x.dtype.is_floating_point else str
+    return [[text(value).strip() for value in row] for row in array]
+
+
 def _format_values(x: Tensor, indent: int) -> str:
     array: Any = x.backend.to_numpy(x.array)
     if not x.numel():

@@ -42,6 +42,7 @@ from tinynet.ops import (
 from tinynet.ops.elementwise import BinaryFunction, UnaryFunction
 from tinynet.ops.operands import require_tensor
 from tinynet.printing import format_tensor
+from tinynet.rich import tensor_html
 from tinynet.shape import as_dim, as_shape
 
 Subclass = TypeVar("Subclass", bound="Tensor")
@@ -291,6 +292,10 @@ class Tensor(Variable):
 
     def __repr__(self, *, tensor_contents: None = None) -> str:
         return format_tensor(self)
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return tensor_html(self)
 
     def __format__(self, spec: str) -> str:
         if spec and self.shape:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tinynet.autograd.graph import Node
+    from tinynet.autograd.observing import Observer
     from tinynet.tensor import Tensor
 
 
@@ -29,7 +30,27 @@ PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep  # frames in here 
 
 
 class _State:
-    enabled = False
+    """`watches`: whether operations are looked at, by anomaly mode or by `observers` (profiles)."""
+
+    watches = False
+
+    def __init__(self) -> None:
+        self.observers: list[Observer] = []
+        self._enabled = False
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anomaly mode is on."""
+        return self._enabled
+
+    @enabled.setter
+    def enabled(self, value: bool) -> None:
+        self._enabled = value
+        self.settle()
+
+    def settle(self) -> None:
+        """See whether anybody looks on."""
+        self.watches = self._enabled or bool(self.observers)
 
 
 state = _State()

@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
-from tinynet.autograd import anomaly
+from tinynet.autograd import anomaly, observing
 from tinynet.autograd.graph import Edge, Node, Variable, edge_of, wrap
 from tinynet.autograd.hooks import run_hooks
 from tinynet.autograd.mode import mode
@@ -160,7 +160,7 @@ class _Walk:
     def visit_all(self) -> None:
         """Run every node's rule, newest first, and deliver what it returns."""
         pending, heap, leaves, open_edges = self.pending, self.heap, self.leaves, self.open_edges
-        retain_graph, is_watched = self.retain_graph, anomaly.state.enabled
+        retain_graph, is_watched = self.retain_graph, anomaly.state.watches
         while heap:
             node = heappop(heap)[1]
             gradient = pending.pop(node)
@@ -169,7 +169,7 @@ class _Walk:
             if gradient is None:
                 continue
             function = node.function
-            rule = anomaly.watched_rule if is_watched else function.backward
+            rule = observing.watched_rule if is_watched else function.backward
             gradients = rule(node, gradient)
             if type(gradients) is not tuple or len(gradients) != len(node.edges):
                 gradients = _as_many(gradients, node)

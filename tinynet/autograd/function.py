@@ -173,6 +173,7 @@ def _record(
         for y, z in zip(outputs, fresh, strict=True)
         if y.dtype.is_floating_point and not _is_among(y, ctx.non_differentiable)
     ]
+    ctx.several = function
     if len(outputs) == 1 and differentiable:
         record(Custom, fresh[0], inputs, saved, (), ctx)
     elif differentiable:
@@ -180,7 +181,7 @@ def _record(
         for z in fresh:
             if not _is_among(z, differentiable):
                 z.node, z.needs_grad = None, False
-    ctx.function, ctx.several = Custom, function
+    ctx.function, ctx.several = Custom, function  # which recording may have changed
     ctx.dirty = ctx.non_differentiable = ()  # they would lead back to the node
     for y, z, dirty in zip(outputs, fresh, is_dirty, strict=True):
         if dirty:

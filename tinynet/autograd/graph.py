@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tinynet.autograd import anomaly
+from tinynet.autograd import anomaly, observing
 from tinynet.autograd.mode import mode
 from tinynet.dtype import bool_
 from tinynet.errors import ArgumentTypeError, GradientError
@@ -299,8 +299,8 @@ def result(
                 needs_grad = True
         if needs_grad and dtype.rank == 2:
             record(function, output, inputs, saved, params)
-    if anomaly.state.enabled:
-        anomaly.watch(function.op or function.__name__, output, inputs)
+    if anomaly.state.watches:
+        observing.saw_operation(function, output, inputs)
     return output
 
 
@@ -341,11 +341,11 @@ def record(
         node.output_array = output.array
         node.backend = output.backend
         node.output_writes = output.writes = [0, 0]
-    if anomaly.state.enabled:
-        node.made_at = anomaly.where_made()
     node.order = next(clock)
     output.node = node
     output.needs_grad = True
+    if anomaly.state.watches:
+        observing.saw_node(function, node, output)
 
 
 def alias(

@@ -18,6 +18,7 @@ from typing import Any, Literal, Protocol
 
 from numpy.typing import NDArray
 
+from tinynet.backends.runs import KernelRun
 from tinynet.dtype import DType, Scalar
 from tinynet.shape import Shape
 from tinynet.windows import Windows
@@ -110,6 +111,9 @@ class Tape(Protocol):
 
     def bind(self) -> None:
         """Go on with new `kept` arrays, and leave the old ones to those who hold them."""
+
+    def runs(self) -> list[KernelRun]:
+        """What it calls, as profiles note it; with times, if a profile has seen a replay."""
 
 
 class Backend(Protocol):

@@ -52,13 +52,17 @@ class Recorder:
         stand_ins |= {name: self.viewing(name) for name in MOVED}
         stand_ins |= {name: self.refusing(name, why) for name, why in READ.items()}
         stand_ins["from_numpy"] = self.holding()
-        vars(self.backend).update(stand_ins)
+        methods = vars(self.backend)
+        self.before = {name: methods[name] for name in stand_ins if name in methods}
+        methods.update(stand_ins)
         self.stand_ins = [*stand_ins]
 
     def stop(self) -> None:
-        """Leave."""
+        """Leave; a profile may have stood there before."""
+        methods = vars(self.backend)
         for name in self.stand_ins:
-            del vars(self.backend)[name]
+            del methods[name]
+        methods.update(self.before)
 
     @property
     def is_used(self) -> bool:

@@ -13,6 +13,7 @@ from tinynet.backends import numpy_lowering as lowering
 from tinynet.backends.numpy_calls import Array, QuietContext
 from tinynet.backends.numpy_lowering import Call, Place, Step
 from tinynet.backends.numpy_plan import Plan, address_of
+from tinynet.backends.runs import KernelRun, Listener, flops_of
 from tinynet.numbers import Number
 
 ALIGNMENT = 64  # bytes
@@ -115,7 +116,7 @@ class Tape:
         for i, (function, args) in self.patches:
             steps[i] = function, _filled(args, slots, numbers)
         try:
-            _context.run(self.run_timed if timing.depth else self.run_steps, numbers)
+            _context.run(self.run_timed if timing.listeners else self.run_steps, numbers)
         finally:
             for i, step in self.patches:  # nothing of the caller's stays here
                 steps[i] = step
@@ -133,10 +134,37 @@ class Tape:
         self.timed += 1
         for (slot, _), cell in self.cells.items():
             cell.fill(numbers[slot])
+        spans: list[list[int]] = []  # of calls, which may take several steps
         for line, (function, args) in zip(self.lines, self.steps):
-            start = time.perf_counter()
+            start = time.perf_counter_ns()
             function(*args)
-            self.seconds[line] += time.perf_counter() - start
+            end = time.perf_counter_ns()
+            self.seconds[line] += (end - start) / 1e9
+            if spans and spans[-1][0] == line:
+                spans[-1][2] = end
+            else:
+                spans.append([line, start, end])
+        for line, start, end in spans:
+            run = self.run_of(self.calls[line], start, end)
+            for listener in timing.listeners:
+                listener(run, ())
+
+    def runs(self) -> list[KernelRun]:
+        """The calls, as profiles see them; with the mean times of the replays that they saw."""
+        times = [int(1e9 * seconds / max(self.timed, 1)) for seconds in self.seconds]
+        return [self.run_of(call, 0, end) for call, end in zip(self.calls, times)]
+
+    @staticmethod
+    def run_of(call: Any, start: int, end: int) -> KernelRun:
+        """A call, as profiles want it."""
+        name, given, outs = lowering.title(call), [*lowering.places_in(call.args)], [*call.outs]
+        nbytes = sum([x.nbytes for x in (*given, *outs)])
+        flops = flops_of(call.method, given, outs)
+        reads, writes = (tuple([x.storage for x in each]) for each in (given, outs))
+        return KernelRun(
+            "cpu", name, "", outs[0].shape, nbytes, flops, start, end, None, start, start, end,
+            (name,), reads, writes,
+        )  # fmt: skip
 
     def give(self, slots: list[Array]) -> list[Array]:
         """The outputs. Those that share memory go on to do so."""
@@ -180,9 +208,10 @@ class Tape:
 
 
 class Timing:
-    """`depth` says how many blocks of `tinynet.profile` want to know how long calls take."""
+    """`listeners` want to know of each call; they are blocks of `tinynet.profile`."""
 
-    depth = 0
+    def __init__(self) -> None:
+        self.listeners: list[Listener] = []
 
 
 timing = Timing()

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from tinynet.dtype import DType, bfloat16, float16, float32, float64
 from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, PartError
-from tinynet.nn import hooks, state
+from tinynet.nn import hooks, state, tree
 from tinynet.nn.arguments import Arguments
 from tinynet.nn.parameter import Parameter
 from tinynet.ops.creation import empty_like
@@ -369,6 +369,10 @@ class Module(hooks.Hooked):
     def __repr__(self) -> str:
         children = [_indented(f"({name}): {text}") for name, text in self._described_children()]
         return _in_parentheses(type(self).__name__, self.extra_repr(), children)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: a tree that opens and closes, with shapes and counts of parameters."""
+        return tree.module_html(self)
 
     def _described_children(self) -> list[tuple[str, str]]:
         return [(name, repr(child)) for name, child in self.own_children()]

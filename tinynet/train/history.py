@@ -18,10 +18,10 @@ from tinynet.errors import (
     StateError,
 )
 from tinynet.files import replacing
+from tinynet.train.curves import VALIDATION, history_html
 from tinynet.viz.figures import make_figure
 
 EPOCH = "epoch"
-VALIDATION = "validation_"  # what a quantity's name begins with if validation data gave it
 MODES = {"min": min, "max": max}
 DOTTED = 30  # epochs from which on curves have no dots
 COLUMNS = 3  # quantities beside each other in a figure
@@ -187,6 +187,10 @@ class History:
         self.rows = []
         for row in state_dict["rows"]:
             self.append(row)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the curves, and the table below."""
+        return history_html(self)
 
     def __repr__(self) -> str:
         """A table; of a long one the first and the last rows."""

@@ -25,8 +25,9 @@ from tinynet.optim.lr_scheduler import ReduceLROnPlateau
 from tinynet.train.batches import check_loader, count_samples, device_of, split_batch, to_device
 from tinynet.train.callbacks import Callback
 from tinynet.train.checkpoint import check_folder, read_checkpoint, write_checkpoint
+from tinynet.train.curves import VALIDATION
 from tinynet.train.evaluation import Evaluation, Loss, as_metrics, modes_kept
-from tinynet.train.history import VALIDATION, History
+from tinynet.train.history import History
 from tinynet.train.interrupts import Interrupts
 from tinynet.train.losses import RunningLoss
 from tinynet.train.progress import Progress

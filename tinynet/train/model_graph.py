@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections import Counter
 from typing import Any, NamedTuple
 
-from tinynet.autograd.graph import Node, clock
+from tinynet.autograd.graph import clock
 from tinynet.autograd.mode import enable_grad
 from tinynet.errors import ArgumentError
 from tinynet.nn.module import Module
@@ -15,6 +15,7 @@ from tinynet.ops.random import get_rng_state, set_rng_state
 from tinynet.shape import Shape
 from tinynet.tensor import Tensor
 from tinynet.train.batches import call
+from tinynet.viz.graphs.autodiff import collect
 
 
 class GraphNode(NamedTuple):
@@ -152,7 +153,7 @@ class _Names:
 
     def describe(self, ends: list[Any], outputs: list[Tensor]) -> list[GraphNode]:
         """All nodes that lead to `ends`, oldest first."""
-        for node in _collect(ends):
+        for node in collect(ends):
             edges = [edge for edge in node.edges if edge is not None]
             for leaf in edges:
                 if id(leaf) not in self.names:  # the nodes among them are older, and named
@@ -167,15 +168,3 @@ class _Names:
             if id(end) in self.names:
                 self.add(None, "output", "Output", [self.names[id(end)]], x.shape)
         return self.nodes
-
-
-def _collect(ends: list[Any]) -> list[Node]:
-    """All nodes, oldest first: without recursion, since graphs are deep."""
-    seen: dict[int, Node] = {}
-    waiting = [x for x in ends if isinstance(x, Node)]
-    while waiting:
-        node = waiting.pop()
-        if id(node) not in seen:
-            seen[id(node)] = node
-            waiting += [edge for edge in node.edges if isinstance(edge, Node)]
-    return sorted(seen.values(), key=lambda node: node.order)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tinynet.errors import ArgumentError, DataError, MissingDependencyError
 from tinynet.tensor import Tensor
 from tinynet.train.callbacks import Callback
-from tinynet.train.history import VALIDATION
+from tinynet.train.curves import VALIDATION
 from tinynet.train.model_graph import trace_graph
 from tinynet.viz.images import stretch, tile
 

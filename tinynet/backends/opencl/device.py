@@ -50,6 +50,7 @@ class Device:
         self.builder = Builder(self.context, cl_device)
         self.pool = Pool(self.context, name, cl_device.max_mem_alloc_size)
         self.watch: profiler.Watch | None = None
+        self.making: profiler.Making | None = None  # by the next launch, if somebody wants to know
         self.recorder: Any = None  # notes launches for `tinynet.jit`
         self.lock = threading.Lock()
         self.interpreters: dict[bool, Kernel] = {}
@@ -124,7 +125,7 @@ class Device:
                 if self.watch is None:
                     cl.enqueue_nd_range_kernel(self.queue, kernel.cl_kernel, size, group)
                 else:
-                    self.watch.launch(kernel, size, group, nbytes, flops)
+                    self.watch.launch(kernel, size, group, args, nbytes, flops)
         except cl.Error as error:
             raise KernelError(
                 f"kernel {kernel.name}: {self.name} refused {size}, {group}: {error}"

@@ -1,4 +1,4 @@
-"""Seeing what runs: a table or a trace of a block's kernels, a list of each on stderr, counters.
+"""Seeing what runs: listeners that are told of each kernel, a list on stderr, counters.
 
 A device that nobody watches has `watch` None, and pays a comparison for that. Otherwise its
 launches go through a `Watch`, on a queue that notes when each kernel starts and ends; plain queues
@@ -7,19 +7,16 @@ don't, because that costs 1 to 2 us a launch (PoCL).
 
 from __future__ import annotations
 
-import json
-import os
+import re
 import sys
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from types import TracebackType
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from tinynet import settings
-from tinynet.errors import StateError
-from tinynet.files import replacing
+from tinynet.backends.runs import KernelRun, Listener, rates, say_size
 
 
 class Watchable(Protocol):
@@ -33,9 +30,18 @@ class Watchable(Protocol):
     queue: Any
     pool: Any  # counts too: `allocations` of the driver, bytes `uploaded` from the host
     watch: Watch | None
+    making: Making | None
     launches: int
     compiled: int
     bytes_read: int
+
+
+class Making(NamedTuple):
+    """What a launch is for: lazy values, the result first, and the buffers they are made of."""
+
+    values: Sequence[Any]
+    reads: Sequence[Any]
+    writes: Sequence[Any]
 
 
 class Counters(NamedTuple):
@@ -46,46 +52,6 @@ class Counters(NamedTuple):
     allocations: int = 0
     bytes_read: int = 0
     bytes_written: int = 0
-
-
-@dataclass(slots=True)
-class KernelRun:
-    """A kernel's way through: `called` and `returned` are the host's `perf_counter_ns`.
-
-    `nbytes` (read and written) and `flops` are the launcher's estimates, 0 where it has none.
-    `enqueued`, `start` and `end` are the device's nanoseconds, 0 until `measure` has asked it;
-    `enqueued` is when its clock saw the call, which ties the two clocks together.
-    """
-
-    device: str
-    name: str
-    text: str
-    size: tuple[int, ...]
-    nbytes: int
-    flops: int
-    called: int
-    returned: int
-    event: Any = None
-    enqueued: int = 0
-    start: int = 0
-    end: int = 0
-
-    @property
-    def duration(self) -> int:
-        """Nanoseconds from start to end."""
-        return self.end - self.start
-
-    def measure(self) -> None:
-        """Wait for the kernel's end and note its times, once; the event goes."""
-        if self.event is None:
-            return
-        self.event.wait()
-        times = self.event.profile
-        self.enqueued, self.start, self.end = times.queued, times.start, times.end
-        self.event = None
-
-
-Listener = Callable[[KernelRun], None]
 
 
 class Watch:
@@ -104,18 +70,21 @@ class Watch:
         device.watch = self
 
     def launch(
-        self, kernel: Any, size: tuple[int, ...], group: tuple[int, ...], nbytes: int, flops: int
-    ) -> KernelRun:
-        """Enqueue a kernel whose arguments are set."""
+        self, kernel: Any, size: tuple[int, ...], group: tuple[int, ...], args: Sequence[Any],
+        nbytes: int, flops: int,
+    ) -> KernelRun:  # fmt: skip
+        """Enqueue a kernel whose arguments, `args`, are set."""
         called = time.perf_counter_ns()
         event = self._launch(self.device.queue, kernel.cl_kernel, size, group)
         returned = time.perf_counter_ns()
-        name = self.device.name
+        making = self.device.making
+        reads, writes = buffers_of(kernel, args, making)
         run = KernelRun(
-            name, kernel.name, kernel.text, size, nbytes, flops, called, returned, event
-        )
+            self.device.name, kernel.name, kernel.text, size, nbytes, flops, called, returned,
+            event, ops=ops_of(making), reads=reads, writes=writes,
+        )  # fmt: skip
         for listener in self.listeners:
-            listener(run)
+            listener(run, () if making is None else making.values)
         return run
 
     def close(self) -> None:
@@ -123,71 +92,6 @@ class Watch:
         self.device.queue.finish()
         self.device.queue = self._plain
         self.device.watch = None
-
-
-class Profile:
-    """The kernels of a `with` block. Blocks may lie in one another; each sees all that it holds.
-
-    After the block: `kernels` are the runs in their order, `counters` what the devices did,
-    `wall` the seconds it took; `print` shows a table, `save` writes a trace.
-    """
-
-    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
-        self.path = path
-        self.kernels: list[KernelRun] = []  # grows while the block runs
-        self.counters = Counters()
-        self.wall = 0.0
-        self._state = "new"
-
-    def __enter__(self) -> Profile:
-        if self._state != "new":
-            raise StateError("profile: its block has begun before, expected a new profile()")
-        self._state = "running"
-        _active.append(self)
-        for device in _opened():
-            _attach(device, self.kernels.append)
-        self._before = counters()
-        self._began = time.perf_counter()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        _active.remove(self)
-        for device in _opened():
-            device.queue.finish()
-        self.wall = time.perf_counter() - self._began
-        self.counters = Counters(*(b - a for a, b in zip(self._before, counters())))
-        for device in _opened():
-            _detach(device, self.kernels.append)
-        for run in self.kernels:
-            run.measure()
-        self._state = "ended"
-        if self.path is not None:
-            self.save(self.path)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a trace that Perfetto (ui.perfetto.dev) and chrome://tracing show."""
-        self._check_ended()
-        with replacing(path, durable=False) as partial:
-            partial.write_text(json.dumps(list(trace(self.kernels))), encoding="utf-8")
-
-    def __str__(self) -> str:
-        self._check_ended()
-        done = self.counters
-        return (
-            f"{table(self.kernels)}\nwall time {self.wall * 1e3:.3f} ms; "
-            f"{done.launches:,} launches, {done.compiled:,} programs compiled, "
-            f"{done.allocations:,} allocations, {done.bytes_written:,} bytes written, "
-            f"{done.bytes_read:,} read"
-        )
-
-    def _check_ended(self) -> None:
-        if self._state != "ended":
-            raise StateError("profile: its block has not ended, expected a `with` block before")
 
 
 def counters() -> Counters:
@@ -200,12 +104,92 @@ def counters() -> Counters:
 
 
 def register(device: Watchable) -> None:
-    """Make a new device known: blocks that run see it, and `TINYNET_DEBUG` lists its kernels."""
+    """Make a new device known: listeners are told of it, and `TINYNET_DEBUG` lists its kernels."""
     _devices.add(device)
-    for block in _active:
-        _attach(device, block.kernels.append)
+    for listener in _active:
+        _attach(device, listener)
     if level := settings.DEBUG.get():
         _attach(device, Lister(level))
+
+
+def attach(listener: Listener) -> None:
+    """Tell `listener` of each kernel, on devices that are opened later too."""
+    _active.append(listener)
+    for device in _opened():
+        _attach(device, listener)
+
+
+def finish() -> None:
+    """Wait until all devices have done what they were told."""
+    for device in _opened():
+        device.queue.finish()
+
+
+def detach(listener: Listener) -> None:
+    """Tell it no more."""
+    _active.remove(listener)
+    for device in _opened():
+        _detach(device, listener)
+
+
+def ops_of(making: Making | None) -> tuple[str, ...]:
+    """The primitives that are fused in a launch, each after those that it needs."""
+    if making is None:
+        return ()
+    order: list[Any] = []
+    seen: set[int] = set()
+    stack: list[tuple[Any, bool]] = [(making.values[0], False)]
+    while stack:
+        value, is_left = stack.pop()
+        value = getattr(value, "value", value)  # a view is of one
+        if is_left:
+            order.append(value)
+        elif hasattr(value, "args") and value.op not in READY and id(value) not in seen:
+            seen.add(id(value))
+            stack.append((value, True))
+            stack += [(x, False) for x in reversed(value.args)]
+    return tuple([str(x.params[0] if x.op == "reduce" else x.op) for x in order])
+
+
+Addresses = tuple[int, ...]
+
+
+def buffers_of(
+    kernel: Any, args: Sequence[Any], making: Making | None = None
+) -> tuple[Addresses, Addresses]:
+    """What a launch reads and what it writes: as `making` knows, else as its text declares."""
+    if making is not None:
+        return _addresses(making.reads), _addresses(making.writes)
+    accesses = list(zip(args, _accesses(kernel.text, kernel.name)))
+    return (
+        _addresses([x for x, access in accesses if "r" in access]),
+        _addresses([x for x, access in accesses if "w" in access]),
+    )
+
+
+def _addresses(buffers: Sequence[Any]) -> Addresses:
+    return tuple([x.int_ptr for x in buffers if hasattr(x, "int_ptr")])
+
+
+@lru_cache(maxsize=4096)
+def _accesses(text: str, name: str) -> tuple[str, ...]:
+    """For each parameter of a kernel "r", "w", both, or neither.
+
+    In generated kernels, `p3` is a leaf, whose memory the result takes over if it is not const.
+    Buffers come first; macros that stand for several numbers may follow.
+    """
+    found = re.search(rf"\b{name}\s*\(([^;{{}}]*)\)\s*{{", text)
+    if found is None:
+        return ()
+    accesses = []
+    for parameter in found[1].split(","):
+        if "*" not in parameter:
+            accesses.append("")
+        elif re.search(r"\bconst\b", parameter):
+            accesses.append("r")
+        else:
+            accesses.append("rw" if re.search(r"\bp\d+$", parameter.strip()) else "w")
+    return tuple(accesses)
 
 
 class Lister:
@@ -215,54 +199,21 @@ class Lister:
         self.level = level
         self._shown: set[str] = set()
 
-    def __call__(self, run: KernelRun) -> None:
+    def __call__(self, run: KernelRun, values: Sequence[Any]) -> None:
         if self.level > 1 and run.text not in self._shown:
             self._shown.add(run.text)
             print(run.text, file=sys.stderr)
         run.measure()
-        line = f"{run.device} {run.name:<32} {_say_size(run):>16} {run.duration / 1e3:>10.1f} us"
+        line = f"{run.device} {run.name:<32} {say_size(run):>16} {run.duration / 1e3:>10.1f} us"
         if self.level > 1:
-            bandwidth, speed = _rates([run])
+            bandwidth, speed = rates([run])
             line += f" {bandwidth:>8} GB/s {speed:>8} GFLOP/s"
         print(line, file=sys.stderr)
 
 
-def table(runs: Iterable[KernelRun]) -> str:
-    """Kernels by name, the longest in total first."""
-    groups: dict[str, list[KernelRun]] = {}
-    for run in runs:
-        groups.setdefault(run.name, []).append(run)
-    if not groups:
-        return "no kernels ran (on the device cpu NumPy computes)"
-    total = sum(map(_duration, groups.values()))
-    width = max(map(len, (*groups, "kernel")))
-    lines = [f"{'kernel':<{width}}   calls   total ms   share       GB/s    GFLOP/s"]
-    for name, group in sorted(groups.items(), key=lambda item: -_duration(item[1])):
-        share = _duration(group) / max(total, 1)
-        bandwidth, speed = _rates(group)
-        lines.append(f"{name:<{width}} {_amounts(group)} {share:>7.1%} {bandwidth:>10} {speed:>10}")
-    everything = [run for group in groups.values() for run in group]
-    return "\n".join([*lines, f"{'total':<{width}} {_amounts(everything)} {1:>7.1%}"])
-
-
-def trace(runs: list[KernelRun]) -> Iterator[dict[str, Any]]:
-    """Chrome's trace events: a row of the host's calls, and one for each device; in microseconds.
-
-    The device's clock is set to the host's by the call that was noted quickest.
-    """
-    rows = ["host", *sorted({run.device for run in runs})]
-    for i, row in enumerate(rows):
-        yield {"name": "thread_name", "ph": "M", "pid": 0, "tid": i, "args": {"name": row}}
-    for i, row in enumerate(rows[1:], 1):
-        mine = [run for run in runs if run.device == row]
-        shift = min(run.returned - run.enqueued for run in mine)
-        for run in mine:
-            yield _span(run, 0, run.called, run.returned)
-            yield _span(run, i, run.start + shift, run.end + shift)
-
-
+READY = ("memory", "full", "iota")  # values that need no computing
 _devices: weakref.WeakSet[Any] = weakref.WeakSet()
-_active: list[Profile] = []  # blocks that run now, the outermost first
+_active: list[Listener] = []  # of all devices
 
 
 def _opened() -> list[Watchable]:
@@ -281,28 +232,3 @@ def _detach(device: Watchable, listener: Listener) -> None:
     watch.listeners.remove(listener)
     if not watch.listeners:
         watch.close()
-
-
-def _span(run: KernelRun, row: int, start: int, end: int) -> dict[str, Any]:
-    when = {"ts": start / 1e3, "dur": (end - start) / 1e3}
-    facts = {"size": _say_size(run), "bytes": run.nbytes, "flops": run.flops}
-    return {"name": run.name, "ph": "X", "pid": 0, "tid": row, **when, "args": facts}
-
-
-def _say_size(run: KernelRun) -> str:
-    return "x".join(map(str, run.size))
-
-
-def _duration(runs: list[KernelRun]) -> int:
-    return sum(run.duration for run in runs)
-
-
-def _amounts(runs: list[KernelRun]) -> str:
-    return f"{len(runs):>7} {_duration(runs) / 1e6:>10.3f}"
-
-
-def _rates(runs: list[KernelRun]) -> list[str]:
-    """GB/s and GFLOP/s; a dash for what nobody estimated."""
-    amounts = (sum(run.nbytes for run in runs), sum(run.flops for run in runs))
-    duration = max(_duration(runs), 1)
-    return [f"{amount / duration:.1f}" if amount else "-" for amount in amounts]

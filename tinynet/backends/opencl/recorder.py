@@ -25,6 +25,7 @@ from tinynet.backends.opencl.array import (
 from tinynet.backends.opencl.bounds import union
 from tinynet.backends.opencl.device import Kernel
 from tinynet.backends.opencl.memory import Pool
+from tinynet.backends.opencl.profiler import buffers_of, ops_of
 from tinynet.backends.opencl.tape import Launch, Size, Source, Tape, as_view, prepared
 from tinynet.errors import RecordingError
 from tinynet.numbers import Number
@@ -152,6 +153,8 @@ class Recorder:
     ) -> list[Any]:  # fmt: skip
         """Note a launch; returns its arguments with plain numbers."""
         launch = Launch(kernel, size, group, list(args), nbytes, flops)
+        launch.ops = ops_of(self.device.making)
+        launch.uses = buffers_of(kernel, args, self.device.making)
         self.launches.append(launch)
         self.is_used = True
         return launch.args

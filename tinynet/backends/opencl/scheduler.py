@@ -10,6 +10,7 @@ from tinynet.backends.opencl.array import Value, View
 from tinynet.backends.opencl.device import Device
 from tinynet.backends.opencl.fusion import Graph, survey
 from tinynet.backends.opencl.planner import First, Launch, Plan, Planner
+from tinynet.backends.opencl.profiler import Making
 from tinynet.backends.opencl.spec import GROUP
 from tinynet.numbers import Number
 
@@ -79,19 +80,32 @@ class Scheduler:
         numbers = [fitted(graph.numbers[i], ctype) for i, ctype in plan.numbers]
         if Number in map(type, numbers) and self.device.recorder is None:
             numbers = [x.value if type(x) is Number else x for x in numbers]
-        if plan.cold is not None:
-            self.interpret(plan, arguments, numbers)
-        else:
-            assert plan.kernel is not None
-            self.device.launch(
-                plan.kernel, plan.size, plan.group, *head, *arguments, *numbers,
-                *plan.tail, nbytes=plan.nbytes, flops=plan.flops,
-            )  # fmt: skip
+        device = self.device
+        if device.watch is not None or device.recorder is not None:
+            device.making = self.making(plan, values, blocks, head)
+        try:
+            if plan.cold is not None:
+                self.interpret(plan, arguments, numbers)
+            else:
+                assert plan.kernel is not None
+                device.launch(
+                    plan.kernel, plan.size, plan.group, *head, *arguments, *numbers,
+                    *plan.tail, nbytes=plan.nbytes, flops=plan.flops,
+                )  # fmt: skip
+        finally:
+            device.making = None
         if plan.parts is not None:
             self.reduce_parts(values[0], blocks[0], plan)
         elif target is None:
             for item, block in zip(plan.stored, blocks):
                 values[item.place].settle(block)
+
+    @staticmethod
+    def making(plan: Launch, values: list[Value], blocks: list[Any], head: list[Any]) -> Making:
+        """What a launch is for. Memory that the result takes over is read as well."""
+        sources: list[Any] = [values[i].block for i in (*plan.factors, *plan.leaves)]
+        sources += [values[item.donor].block for item in plan.stored if item.donor >= 0]
+        return Making(values, [*head, *(x.buffer for x in sources)], [x.buffer for x in blocks])
 
     def interpret(self, plan: Launch, buffers: list[Any], numbers: list[Any]) -> None:
         """Run a formula that is not compiled yet."""

@@ -19,6 +19,7 @@ from tinynet.backends.opencl.device import Kernel
 from tinynet.backends.opencl.memory import Block, Pool
 from tinynet.backends.opencl.merging import merged
 from tinynet.backends.opencl.scheduler import fitted
+from tinynet.backends.runs import KernelRun
 from tinynet.numbers import Number
 
 PATIENCE = 4  # replays before launches get kernel objects of their own
@@ -29,7 +30,10 @@ Size = tuple[int, ...]
 class Launch:
     """A kernel and its arguments, of which `numbers` says which are numbers of a script."""
 
-    __slots__ = ("args", "flops", "group", "kernel", "nbytes", "numbers", "own", "run", "size")
+    __slots__ = (
+        "args", "flops", "group", "kernel", "nbytes", "numbers", "ops", "own", "run", "size",
+        "uses",
+    )  # fmt: skip
 
     def __init__(
         self, kernel: Kernel, size: Size, group: Size, args: list[Any], nbytes: int, flops: int
@@ -40,6 +44,8 @@ class Launch:
         self.args = [x.value if type(x) is Number else x for x in args]
         self.run: Any = None  # of the last replay that was profiled
         self.own: Any = None  # a kernel object that keeps these arguments
+        self.ops: tuple[str, ...] = ()  # that were fused in it
+        self.uses: Any = ((), ())  # addresses that it read and wrote when it was recorded
 
     def set_buffer(self, i: int, buffer: Any) -> None:
         """Change an argument."""
@@ -47,12 +53,26 @@ class Launch:
         if self.own is not None:
             self.own.set_arg(i, buffer)
 
+    def noted(self, device: str) -> KernelRun:
+        """The launch as profiles note it; with times of the last replay that one saw."""
+        reads, writes = self.uses
+        run = KernelRun(
+            device, self.kernel.name, self.kernel.text, self.size, self.nbytes, self.flops, 0, 0,
+            ops=self.ops, reads=reads, writes=writes,
+        )  # fmt: skip
+        if self.run is not None:
+            self.run.measure()
+            run.start, run.end = self.run.start, self.run.end
+        return run
+
     @classmethod
     def of(cls, kernel: Kernel, parts: list[Launch]) -> Launch:
         """The launch of a kernel that does what all parts do."""
         args = [x for part in parts for x in part.args]
         nbytes, flops = sum([p.nbytes for p in parts]), sum([p.flops for p in parts])
         launch = cls(kernel, (1,), (1,), args, nbytes, flops)
+        launch.ops = tuple([op for part in parts for op in part.ops or (part.kernel.name,)])
+        launch.uses = tuple([tuple([x for p in parts for x in p.uses[i]]) for i in (0, 1)])
         start = 0
         for part in parts:
             launch.numbers += [(start + i, slot) for i, slot in part.numbers]
@@ -279,8 +299,9 @@ class Tape:
                     enqueue(queue, kernel.cl_kernel, launch.size, launch.group)
                 else:
                     launch.run = watch.launch(
-                        kernel, launch.size, launch.group, launch.nbytes, launch.flops
+                        kernel, launch.size, launch.group, launch.args, launch.nbytes, launch.flops
                     )
+                    launch.run.ops, (launch.run.reads, launch.run.writes) = launch.ops, launch.uses
 
     def bind_arguments(self) -> None:
         """Give one more launch a kernel object of its own, which saves half of a launch's time.
@@ -317,6 +338,10 @@ class Tape:
     def __str__(self) -> str:
         head = f"{len(self.launches)} kernels on {self.backend.name}, {self.nbytes:,} bytes of"
         return "\n".join([f"{head} buffers", *self.described()])
+
+    def runs(self) -> list[KernelRun]:
+        """The launches, as profiles note them."""
+        return [launch.noted(self.device.name) for launch in self.launches]
 
     def described(self) -> Iterator[str]:
         """A line for each launch."""
