@@ -41,7 +41,6 @@ def test_wrong_models(fails):
     assert "'lenet' got inputs of shape (784,), expected images" in message
 
 
-@pytest.mark.skipif(not hasattr(tn.viz, "graph"), reason="viz.graph is not merged yet")
 @pytest.mark.parametrize("ending", ["html", "mmd", "dot"])
 def test_graph(tinynet, trained, ending):
     status, out, _ = tinynet("graph", trained, "-o", f"net.{ending}")
@@ -50,7 +49,6 @@ def test_graph(tinynet, trained, ending):
     assert "1.weight" in Path(f"net.{ending}").read_text()
 
 
-@pytest.mark.skipif(not hasattr(tn.viz, "graph"), reason="viz.graph is not merged yet")
 def test_graph_as_text(tinynet, trained):
     assert "1.weight" in tinynet("graph", trained).out
 

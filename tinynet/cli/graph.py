@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -33,8 +33,7 @@ def command(
     if x is None:
         raise ArgumentError("graph: the model's file does not say what goes in, expected --shape")
     output = opened.module.eval()(x)
-    graph: Any = tn.viz.graph  # type: ignore[attr-defined, unused-ignore]
-    drawn = graph(output, parameters=dict(opened.module.named_parameters()))
+    drawn = tn.viz.graph(output, parameters=dict(opened.module.named_parameters()))
     if out is None:
         print(drawn)
         return
