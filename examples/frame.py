@@ -15,7 +15,10 @@ STROKES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1
 
 
 def parse_options(doc, arguments=None, **more):
-    """The options; `more` are others by name, with their defaults. Seeds the random numbers."""
+    """The options; `more` are others by name, with their defaults, False for a flag.
+
+    Seeds the random numbers.
+    """
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -25,9 +28,12 @@ def parse_options(doc, arguments=None, **more):
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder; default: runs")
     for name, default in more.items():
         option = "--" + name.replace("_", "-")
-        parser.add_argument(
-            option, type=type(default), default=default, help="default: %(default)s"
-        )
+        if default is False:  # bool("False") is True, so no type reads it
+            parser.add_argument(option, action="store_true")
+        else:
+            parser.add_argument(
+                option, type=type(default), default=default, help="default: %(default)s"
+            )
     options = parser.parse_args(arguments)
     tn.manual_seed(options.seed)
     return options

@@ -205,6 +205,13 @@ def run_quick(name, folder, capsys, *arguments):
     return out
 
 
+def test_options_that_are_flags():
+    parse_options = load_example("frame").parse_options
+    assert parse_options("", [], animate=False, epochs=3).animate is False
+    options = parse_options("", ["--animate", "--epochs", "5"], animate=False, epochs=3)
+    assert (options.animate, options.epochs) == (True, 5)
+
+
 def test_activations(tmp_path, capsys):
     out = run_quick("activations", tmp_path, capsys)
     assert re.search(r"sigmoid +0.250 +26%", out)
