@@ -63,3 +63,25 @@ def save_figure(figure, folder, name):
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
     print(f"Picture: {path.resolve()}")
+
+
+def save_film(figure, lines, folder, name, seconds=8):
+    """Write a film in which lines grow: `name`.mp4 where ffmpeg is, else an animated GIF.
+
+    `lines`: pairs of one of the figure's lines and all its points, an array (n, 2).
+    """
+    from matplotlib import animation
+
+    is_movie = animation.writers.is_available("ffmpeg")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.{'mp4' if is_movie else 'gif'}"
+    n_points = max(len(points) for _, points in lines)
+
+    def show(n):
+        for line, points in lines:
+            line.set_data(*points[:n].T)
+
+    frames = range(1, n_points + 1, max(1, n_points // (10 * seconds)))
+    film = animation.FuncAnimation(figure, show, [*frames, n_points])
+    film.save(path, "ffmpeg" if is_movie else "pillow", fps=10, dpi=60)
+    print(f"Film: {path.resolve()}")

@@ -18,7 +18,7 @@ Gradient descent (GD) takes x -= rate * gradient. What to see, each method with 
 * The valley (after Rosenbrock 1960) is bent: what came in fast is carried up its other side.
 """
 
-from frame import COLORS, STROKES, make_figure, parse_options, save_figure
+from frame import COLORS, STROKES, make_figure, parse_options, save_figure, save_film
 
 import tinynet as tn
 from tinynet import nn, optim
@@ -65,7 +65,7 @@ def main(arguments=None):
         print(f"{name:10s}  {'; '.join(cells)}")
     figure, lines = draw_paths(paths)
     if options.animate:
-        animate(options.out, figure, lines, n_steps)
+        save_film(figure, lines, options.out, "optimizers")
     save_figure(figure, options.out, "optimizers")
     race_on_digits(options)
 
@@ -114,23 +114,6 @@ def draw_paths(paths):
     return figure, lines
 
 
-def animate(folder, figure, lines, n_steps):
-    """Write the race as a film: MP4 where ffmpeg is, else an animated GIF."""
-    from matplotlib import animation
-
-    is_movie = animation.writers.is_available("ffmpeg")
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / ("optimizers.mp4" if is_movie else "optimizers.gif")
-
-    def show(n):
-        for line, points in lines:
-            line.set_data(*points[: n + 1].T)
-
-    film = animation.FuncAnimation(figure, show, range(0, n_steps + 1, 3))
-    film.save(path, "ffmpeg" if is_movie else "pillow", fps=15, dpi=60)
-    print(f"Film: {path.resolve()}")
-
-
 def race_on_digits(options):
     """Each method sees the same images equally often; the test loss meanwhile and at the end."""
     train, test = tn.data.mnist(flatten=True, normalize=True, device=options.device)
@@ -157,7 +140,7 @@ def race_on_digits(options):
 
 
 def fit(model, optimizer, train, test, batches):
-    """A step for each row of `batches`; how many images were seen at 21 times, and the test loss."""
+    """A step for each row of `batches`; 21 numbers of images seen, and the test loss then."""
 
     @tn.jit
     def step(images, labels):
