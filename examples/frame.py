@@ -81,7 +81,9 @@ def save_film(figure, lines, folder, name, seconds=8):
         for line, points in lines:
             line.set_data(*points[:n].T)
 
-    frames = range(1, n_points + 1, max(1, n_points // (10 * seconds)))
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # arranged once: to do so in each frame takes longest
+    frames = range(1, n_points + 1, max(1, n_points // (5 * seconds)))
     film = animation.FuncAnimation(figure, show, [*frames, n_points])
-    film.save(path, "ffmpeg" if is_movie else "pillow", fps=10, dpi=60)
+    film.save(path, "ffmpeg" if is_movie else "pillow", fps=5, dpi=60)
     print(f"Film: {path.resolve()}")

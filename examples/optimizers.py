@@ -102,7 +102,7 @@ def draw_paths(paths):
         for i, (surface, (height, start, _, limits)) in enumerate(SURFACES.items()):
             place = row[i]
             x, y = tn.linspace(*limits[:2], 121), tn.linspace(*limits[2:], 121)[:, None]
-            place.contour(x, y[:, 0], height(x, y).log1p(), 25, cmap="Greys_r", linewidths=0.6)
+            place.contour(x, y[:, 0], height(x, y).log1p(), 12, cmap="Greys_r", linewidths=0.6)
             place.plot(*start, "ko")
             place.set(title=surface, xlim=limits[:2], ylim=limits[2:], xlabel="x", ylabel="y")
             for name, color, stroke in zip(names, COLORS, STROKES):
