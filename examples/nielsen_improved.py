@@ -5,8 +5,8 @@
 What to see, with his numbers, of other random weights, behind ours:
 
 * a neuron with w = b = 2 that gets 1 and is to give 0 is saturated. The quadratic cost's gradient
-  has a factor sigma'(z), next to nothing, so it hardly learns for some 150 epochs. The cross-entropy
-  -(y ln a + (1 - y) ln(1 - a)) has the gradient a - y: it learns fastest where it is most wrong;
+  has a factor sigma'(z), next to nothing, so for 150 epochs it hardly learns. The cross-entropy,
+  -(y ln a + (1 - y) ln(1 - a)), has the gradient a - y: the more wrong, the faster it learns;
 * L2 regularization, (1 - eta * lmbda / n) w in each step, on 1,000 images, which a network
   otherwise learns by heart: all of these right, but one in six others wrong;
 * weights from N(0, 1 / n_in) saturate no hidden neuron: most is learnt in the first epoch.
