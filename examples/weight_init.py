@@ -45,9 +45,10 @@ def main(arguments=None):
             spreads = measure_spreads(model, test.images[:1000])
             losses = fit(model, train, batches)
             rows = len(model[2].weight.detach().round(decimals=6).unique(dim=0))
-            print(f"{activation}, {name:10s} spread in layer 1 {spreads[0]:.2g}, in layer "
-                  f"{N_LAYERS} {spreads[-1]:.2g}; loss {losses[0]:.3g} at first, "
-                  f"{sum(losses[-20:]) / 20:.3g} at last; {rows} of {WIDTH} units differ")  # fmt: skip
+            last = sum(losses[-20:]) / 20
+            print(f"{activation}, {name:10s} spread in layer 1 {spreads[0]:.2g}, in layer 8 "
+                  f"{spreads[-1]:.2g}; loss {losses[0]:.3g} at first, {last:.3g} at last; "
+                  f"{rows} of {WIDTH} units differ")  # fmt: skip
             column[0].plot(range(1, N_LAYERS + 1), spreads, label=name)
             n = n_steps // 25
             means = [sum(losses[i : i + n]) / n for i in range(0, n_steps, n)]
