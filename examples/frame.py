@@ -54,6 +54,13 @@ def make_figure(rows=1, columns=1, width=4.5, height=3.5, **keywords):
         )  # fmt: skip
 
 
+def average(values, n_points=40):
+    """Places and means of about so many stretches of a list, whose curve would be a band."""
+    n = max(1, len(values) // n_points)
+    starts = range(0, len(values) - n + 1, n)
+    return [i + (n - 1) / 2 for i in starts], [sum(values[i : i + n]) / n for i in starts]
+
+
 def save_figure(figure, folder, name):
     """Write `name`.png, and say where it is."""
     from matplotlib import pyplot

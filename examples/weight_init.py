@@ -16,7 +16,7 @@ that eight times. What to see, with tanh and with ReLU:
 * He: s^2 = 2 / fan_in makes up for just that (He et al. 2015).
 """
 
-from frame import make_figure, parse_options, save_figure
+from frame import average, make_figure, parse_options, save_figure
 
 import tinynet as tn
 from tinynet import nn
@@ -50,9 +50,7 @@ def main(arguments=None):
                   f"{spreads[-1]:.2g}; loss {losses[0]:.3g} at first, {last:.3g} at last; "
                   f"{rows} of {WIDTH} units differ")  # fmt: skip
             column[0].plot(range(1, N_LAYERS + 1), spreads, label=name)
-            n = n_steps // 25
-            means = [sum(losses[i : i + n]) / n for i in range(0, n_steps, n)]
-            column[1].plot(range(0, n_steps, n), means, label=name)
+            column[1].plot(*average(losses), label=name)
         column[0].set_yscale("symlog", linthresh=1e-9)  # which has a place for 0
         column[0].set(title=activation, xlabel="layer")
         column[1].set(xlabel="step", yscale="log")
