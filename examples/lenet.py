@@ -9,7 +9,7 @@ before. In --out it leaves the weights (lenet.safetensors) and a picture (lenet.
 LeCun, Bottou, Bengio & Haffner 1998, "Gradient-based learning applied to document recognition".
 """
 
-from mnist import fit, make_parser, make_step, save_results
+from mnist import fit, make_parser, make_step, save_results, shorten
 
 import tinynet as tn
 from tinynet import nn
@@ -18,7 +18,7 @@ from tinynet import nn
 def main(arguments=None):
     options = make_parser(__doc__).parse_args(arguments)
     tn.manual_seed(options.seed)
-    train, test = tn.data.mnist(normalize=True, device=options.device)
+    train, test = shorten(options, *tn.data.mnist(normalize=True, device=options.device))
     model = make_model().to(options.device)
     optimizer = tn.optim.Adam(model.parameters(), lr=options.lr)
     loader = tn.data.DataLoader(train, options.batch_size, shuffle=True)

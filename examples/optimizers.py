@@ -7,7 +7,8 @@ Gradient descent (GD) takes x -= rate * gradient. What to see, each method with 
 * GD, mini-batch and SGD differ in how many examples a gradient is the mean of: all, some, one. On
   the surfaces each of 64 "examples" pulls a way of its own. The fewer, the noisier: SGD never comes
   to rest, but its noise takes it off the saddle sooner. On digits as many images make many small
-  steps, or few: after the same images GD has hardly begun, SGD has nearly arrived.
+  steps, or few: GD has hardly begun when SGD, first the fastest, is already as low as its noise lets
+  it, and mini-batches go on falling.
 * The ravine is steep across, so GD's rate must be low, and flat along: it creeps. Momentum (Polyak
   1964), v = 0.9 v + gradient, adds up what gradients agree on; Nesterov's (1983) looks ahead, and
   overshoots less.
