@@ -64,6 +64,12 @@ def test_mnist(tmp_path, capsys):
     assert weights["0.weight"].shape == (128, 784)
 
 
+@pytest.mark.parametrize(("name", "least"), [("mnist", 50), ("mnist_cnn", 50), ("lenet", 25)])
+def test_quick_runs_learn(name, least, tmp_path, capsys):
+    _, [accuracy] = run_example(name, tmp_path, capsys, "--quick", "--seed", "1")
+    assert accuracy > least
+
+
 def test_mnist_repeats_from_its_seed(tmp_path, capsys):
     main = load_example("mnist").main
     runs = []
@@ -83,9 +89,10 @@ def test_mnist_models(model, n_layers):
     assert network(tn.zeros(2, 784)).shape == (2, 10)
 
 
-def test_nielsen(capsys):
-    load_example("nielsen").main(["--epochs", "3"])
-    lines = capsys.readouterr().out.splitlines()
+def test_nielsen(tmp_path, capsys):
+    load_example("nielsen").main(["--epochs", "3", "--out", str(tmp_path)])
+    *lines, picture = capsys.readouterr().out.splitlines()
+    assert picture == f"Picture: {tmp_path / 'nielsen.png'}"
     scores = [
         re.fullmatch(rf"Epoch {j}: (\d+) / 1000, took \d+\.\d\d seconds", line)
         for j, line in enumerate(lines)
@@ -94,9 +101,9 @@ def test_nielsen(capsys):
     assert int(scores[2][1]) > 600
 
 
-def test_nielsen_quick(capsys):
-    load_example("nielsen").main(["--quick"])
-    assert len(capsys.readouterr().out.splitlines()) == 1
+def test_nielsen_quick(tmp_path, capsys):
+    [score] = re.findall(r"Epoch 0: (\d+) / 1000", run_quick("nielsen", tmp_path, capsys))
+    assert int(score) > 300
 
 
 def test_nielsen_gradient_is_his():
@@ -140,8 +147,7 @@ def test_mnist_cnn_learning_rate_rises_and_falls():
 
 
 def test_resnet(few, tmp_path, capsys):
-    arguments = ("--epochs", "1", "--batch-size", "64")
-    [loss], _ = run_example("resnet", tmp_path, capsys, *arguments)
+    [loss], _ = run_example("resnet", tmp_path, capsys, "--quick")
     assert math.isfinite(loss)
     weights = tn.load(tmp_path / "resnet.safetensors")
     assert len([name for name in weights if "conv" in name]) == 19
@@ -186,8 +192,10 @@ def test_resnet_without_clothes_takes_digits(monkeypatch, capsys):
 
 
 def test_see_inside_cnn(few, tmp_path, capsys):
-    load_example("see_inside_cnn").main(["--out", str(tmp_path / "made anew")])
+    load_example("see_inside_cnn").main(["--quick", "--out", str(tmp_path / "made anew")])
     out = capsys.readouterr().out
+    accuracy = re.search(r"^Epoch 1: .* accuracy ([\d.]+)%", out, re.M)[1]
+    assert float(accuracy) > 15  # guessing finds 10
     assert "pool2: a unit sees (16, 16) pixels, its neighbour those (4, 4) on" in out
     for name in ("filters", "maps", "reconstructions", "occlusion"):
         path = tmp_path / "made anew" / f"inside_{name}.png"
