@@ -6,9 +6,9 @@ The models: `linear`, `mlp`, `deep`, or the sizes of the layers, joined by `-`. 
 ReLU stands between the layers, the loss is cross-entropy, the optimiser Adam. In --out it leaves
 the weights (mnist.safetensors) and a picture of the curves and of some digits (mnist.png).
 
-What to see: after one epoch `mlp` finds more than 95 of 100 test digits, and each further epoch
-adds less. `linear`, which has no hidden layer, stays below 93; the digits it mistakes, red in the
-picture, are often such that one can see why.
+What to see: after one epoch `mlp` finds about 95 of 100 test digits, after five 97.5; each adds less
+than the one before. `linear`, which has no hidden layer, stays below 93. Digits that are mistaken
+are red in the picture; often one can see why.
 """
 
 import argparse
@@ -156,6 +156,7 @@ def draw(path, model, dataset, losses, accuracies):
         axes.set_title(title)
         axes.grid(alpha=0.3)
     axes.set_xlabel("epoch")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     images, labels = dataset[:30]
     predictions = model(images).argmax(dim=1)
     for axes, image, label, prediction in zip(

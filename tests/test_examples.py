@@ -438,7 +438,7 @@ def test_films(tmp_path, capsys):
     """One that grows to the last point, whatever the number of frames."""
     frame = load_example("frame")
     figure, [[axes]] = frame.make_figure()
-    points = tn.stack([tn.arange(11), tn.arange(11) ** 2], 1).numpy()
+    points = tn.stack([tn.arange(12), tn.arange(12) ** 2], 1).numpy()
     [line] = axes.plot(*points.T)
     frame.save_film(figure, [(line, points)], tmp_path / "made anew", "growing", seconds=1)
     [path] = (tmp_path / "made anew").iterdir()
