@@ -7,8 +7,9 @@ only the rate differs. What to see: too small, and it has hardly begun when the 
 large, and the first steps throw the weights to where most units are dead, 0 for whatever image: the
 loss stays about log(10) = 2.30, that of guessing, or does worse. With a rate in between it learns
 fast but never settles, as each batch pulls elsewhere, and units go on dying; to let the same rate
-decay makes the last steps small, and the loss falls. Warm-up starts with small steps too, as the first gradients, those
-of random weights, are the wildest; with most seeds (try some) fewer units die of them.
+decay makes the last steps small, and the loss falls. Warm-up starts with small steps too, as the
+first gradients, those of random weights, are the wildest; with most seeds (try some) fewer units
+die of them.
 
 The schedules stand in a second picture, as they go from a rate of 1 in 100 steps.
 """

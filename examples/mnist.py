@@ -6,9 +6,9 @@ The models: `linear`, `mlp`, `deep`, or the sizes of the layers, joined by `-`. 
 ReLU stands between the layers, the loss is cross-entropy, the optimiser Adam. In --out it leaves
 the weights (mnist.safetensors) and a picture of the curves and of some digits (mnist.png).
 
-What to see: after one epoch `mlp` finds about 95 of 100 test digits, after five 97.5; the first adds
-most. `linear`, which has no hidden layer, stays below 93. What is mistaken is red in the picture;
-often one can see why.
+What to see: after one epoch `mlp` finds about 95 of 100 test digits, after five 97.5.
+`linear`, which has no hidden layer, stays below 93. What is mistaken is red in the picture; often
+one can see why.
 """
 
 import argparse

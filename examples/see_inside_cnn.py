@@ -2,7 +2,10 @@
 
     python examples/see_inside_cnn.py
 
-In --out it leaves four pictures, after Zeiler & Fergus 2014, arXiv:1311.2901:
+What to see: filters of the first layer are edges and strokes; deeper maps are smaller and say where
+a stroke of some kind is; a channel is excited by the same piece in several digits; to hide a bend
+or an end of a stroke takes most from a digit's probability. In --out it leaves four pictures, after
+Zeiler & Fergus 2014, arXiv:1311.2901:
 
 * inside_filters.png: the weights of both convolutions;
 * inside_maps.png: what each layer makes of one digit;
