@@ -1,6 +1,6 @@
 """Optimisers race: on a ravine, a saddle and a valley, where one sees their paths, and on digits.
 
-    python examples/optimizers.py            # --animate: the paths as a film as well
+    python examples/optimizers.py            # --animate: a film too, in a minute
 
 Gradient descent (GD) takes x -= rate * gradient. What to see, each method with one rate for all:
 
