@@ -4,7 +4,7 @@
 
 Two convolutions, each with a pool behind it, then three linear layers: 61,706 parameters. As is
 usual today it has ReLUs, maxima in its pools, and every channel of a layer sees all of the layer
-before. What to see: after one epoch it finds more than 97 of 100 digits, where mnist.py's 784-128-10
+before. What to see: after one epoch it finds over 97 of 100 digits, where mnist.py's 784-128-10
 with its 101,770 parameters finds 95. In --out it leaves the weights (lenet.safetensors) and a
 picture (lenet.png).
 
