@@ -15,7 +15,10 @@ STROKES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1
 
 
 def parse_options(doc, arguments=None, **more):
-    """The options; `more` are others by name, with their defaults. Seeds the random numbers."""
+    """The options; `more` are others by name, with their defaults, False for a flag.
+
+    Seeds the random numbers.
+    """
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -25,9 +28,12 @@ def parse_options(doc, arguments=None, **more):
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder; default: runs")
     for name, default in more.items():
         option = "--" + name.replace("_", "-")
-        parser.add_argument(
-            option, type=type(default), default=default, help="default: %(default)s"
-        )
+        if default is False:  # bool("False") is True, so no type reads it
+            parser.add_argument(option, action="store_true")
+        else:
+            parser.add_argument(
+                option, type=type(default), default=default, help="default: %(default)s"
+            )
     options = parser.parse_args(arguments)
     tn.manual_seed(options.seed)
     return options
@@ -48,6 +54,13 @@ def make_figure(rows=1, columns=1, width=4.5, height=3.5, **keywords):
         )  # fmt: skip
 
 
+def average(values, n_points=40):
+    """Places and means of about so many stretches of a list, whose curve would be a band."""
+    n = max(1, len(values) // n_points)
+    starts = range(0, len(values) - n + 1, n)
+    return [i + (n - 1) / 2 for i in starts], [sum(values[i : i + n]) / n for i in starts]
+
+
 def save_figure(figure, folder, name):
     """Write `name`.png, and say where it is."""
     from matplotlib import pyplot
@@ -57,3 +70,27 @@ def save_figure(figure, folder, name):
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
     print(f"Picture: {path.resolve()}")
+
+
+def save_film(figure, lines, folder, name, seconds=8):
+    """Write a film in which lines grow: `name`.mp4 where ffmpeg is, else an animated GIF.
+
+    `lines`: pairs of one of the figure's lines and all its points, an array (n, 2).
+    """
+    from matplotlib import animation
+
+    is_movie = animation.writers.is_available("ffmpeg")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.{'mp4' if is_movie else 'gif'}"
+    n_points = max(len(points) for _, points in lines)
+
+    def show(n):
+        for line, points in lines:
+            line.set_data(*points[:n].T)
+
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # arranged once: to do so in each frame takes longest
+    frames = range(1, n_points + 1, max(1, n_points // (5 * seconds)))
+    film = animation.FuncAnimation(figure, show, [*frames, n_points])
+    film.save(path, "ffmpeg" if is_movie else "pillow", fps=5, dpi=60)
+    print(f"Film: {path.resolve()}")

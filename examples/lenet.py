@@ -4,12 +4,14 @@
 
 Two convolutions, each with a pool behind it, then three linear layers: 61,706 parameters. As is
 usual today it has ReLUs, maxima in its pools, and every channel of a layer sees all of the layer
-before. In --out it leaves the weights (lenet.safetensors) and a picture (lenet.png).
+before. What to see: after one epoch it finds over 97 of 100 digits, where mnist.py's 784-128-10
+with its 101,770 parameters finds 95. In --out it leaves the weights (lenet.safetensors) and a
+picture (lenet.png).
 
 LeCun, Bottou, Bengio & Haffner 1998, "Gradient-based learning applied to document recognition".
 """
 
-from mnist import fit, make_parser, make_step, save_results
+from mnist import fit, make_parser, make_step, save_results, shorten
 
 import tinynet as tn
 from tinynet import nn
@@ -18,7 +20,7 @@ from tinynet import nn
 def main(arguments=None):
     options = make_parser(__doc__).parse_args(arguments)
     tn.manual_seed(options.seed)
-    train, test = tn.data.mnist(normalize=True, device=options.device)
+    train, test = shorten(options, *tn.data.mnist(normalize=True, device=options.device))
     model = make_model().to(options.device)
     optimizer = tn.optim.Adam(model.parameters(), lr=options.lr)
     loader = tn.data.DataLoader(train, options.batch_size, shuffle=True)

@@ -5,6 +5,10 @@
 The models: `linear`, `mlp`, `deep`, or the sizes of the layers, joined by `-`. Images go in flat,
 ReLU stands between the layers, the loss is cross-entropy, the optimiser Adam. In --out it leaves
 the weights (mnist.safetensors) and a picture of the curves and of some digits (mnist.png).
+
+What to see: after one epoch `mlp` finds about 95 of 100 test digits, after five 97.5.
+`linear`, which has no hidden layer, stays below 93. What is mistaken is red in the picture; often
+one can see why.
 """
 
 import argparse
@@ -18,13 +22,16 @@ from tqdm import tqdm
 import tinynet as tn
 from tinynet import nn
 
+FEW = 500  # images, with --quick
 MODELS = {"linear": "784-10", "mlp": "784-128-10", "deep": "784-512-256-10"}
 
 
 def main(arguments=None):
     options = parse_arguments(arguments)
     tn.manual_seed(options.seed)
-    train, test = tn.data.mnist(flatten=True, normalize=True, device=options.device)
+    train, test = shorten(
+        options, *tn.data.mnist(flatten=True, normalize=True, device=options.device)
+    )
     model = make_model(MODELS.get(options.model, options.model)).to(options.device)
     optimizer = tn.optim.Adam(model.parameters(), lr=options.lr)
     loader = tn.data.DataLoader(train, options.batch_size, shuffle=True)
@@ -50,8 +57,20 @@ def make_parser(doc, epochs=5, batch_size=128, lr=1e-3):
     parser.add_argument("--batch-size", type=int, default=batch_size, help="default: %(default)s")
     parser.add_argument("--lr", type=float, default=lr, help="learning rate; default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    parser.add_argument("--quick", action="store_true", help=f"an epoch of {FEW} images")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder; default: runs")
     return parser
+
+
+def shorten(options, train, test):
+    """The data sets, or with --quick their first FEW images, for an epoch of small batches."""
+    if not options.quick:
+        return train, test
+    options.epochs, options.batch_size = 1, 20
+    return [
+        tn.data.ImageDataset(part.images[:FEW], part.labels[:FEW], part.classes)
+        for part in (train, test)
+    ]
 
 
 def make_model(sizes):
@@ -137,6 +156,7 @@ def draw(path, model, dataset, losses, accuracies):
         axes.set_title(title)
         axes.grid(alpha=0.3)
     axes.set_xlabel("epoch")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     images, labels = dataset[:30]
     predictions = model(images).argmax(dim=1)
     for axes, image, label, prediction in zip(

@@ -11,7 +11,7 @@ in the others, and digits that are shifted by up to two pixels. In --out it leav
 import itertools
 
 import mnist
-from mnist import fit, make_parser, save_results
+from mnist import fit, make_parser, save_results, shorten
 
 import tinynet as tn
 from tinynet import nn
@@ -22,7 +22,7 @@ MOST_SHIFT = 2  # pixels; digits have a margin of four
 def main(arguments=None):
     options = make_parser(__doc__, batch_size=512, lr=3e-3).parse_args(arguments)
     tn.manual_seed(options.seed)
-    train, test = tn.data.mnist(normalize=True, device=options.device)
+    train, test = shorten(options, *tn.data.mnist(normalize=True, device=options.device))
     model = make_model().to(options.device)
     optimizer = tn.optim.Adam(model.parameters(), lr=options.lr)
     loader = tn.data.DataLoader(train, options.batch_size, shuffle=True)

@@ -6,15 +6,18 @@ His `Network([784, 30, 10]).SGD(training_data, 30, 10, 3.0, test_data=test_data)
 sigmoid neurons, quadratic cost, plain stochastic gradient descent. Backpropagation, which takes
 most of his program, is one line here: `cost.backward()`. A mini-batch is one matrix, not a loop.
 
-With some seeds (three of ten tried) an output neuron starts saturated, as with any code for this
-network: the score then stays near 8,000 for the first epochs.
+What to see: of 10,000 test images some 9,000 are right after the first epoch, and 9,500 after 30:
+his score was 9,129 after one and 9,542 at its best. With some seeds (three of ten tried) an output
+neuron starts saturated, as with any code for this network: the score then stays near 8,000 for the
+first epochs. nielsen_improved.py has the remedies of his third chapter.
 
 Nielsen, "Neural Networks and Deep Learning", 2015: <http://neuralnetworksanddeeplearning.com>.
 """
 
-import argparse
 import itertools
 import time
+
+from frame import make_figure, parse_options, save_figure
 
 import tinynet as tn
 
@@ -37,14 +40,18 @@ class Network:
         return a
 
     def SGD(self, training_data, epochs, mini_batch_size, eta, test_data=None):
-        """Train on pairs (x, y), y a column of ten; with test data, print the score by epoch."""
+        """Train on pairs (x, y), y a column of ten; with test data, print and return the scores."""
         loader = tn.data.DataLoader(training_data, mini_batch_size, shuffle=True)
+        scores = []
         for j in range(epochs):
             start = time.perf_counter()
             for x, y in loader:
                 self.update_mini_batch(x, y, eta)
-            score = f"{self.evaluate(test_data)} / {len(test_data)}" if test_data else "complete"
+            if test_data:
+                scores.append(self.evaluate(test_data))
+            score = f"{scores[-1]} / {len(test_data)}" if test_data else "complete"
             print(f"Epoch {j}: {score}, took {time.perf_counter() - start:.2f} seconds", flush=True)
+        return scores
 
     @tn.jit
     def update_mini_batch(self, x, y, eta):
@@ -73,16 +80,15 @@ def load_data(device=None):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=30, help="default: %(default)s")
-    parser.add_argument("--quick", action="store_true", help="one epoch")
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    parser.add_argument("--device", default=None)
-    options = parser.parse_args(arguments)
-    tn.manual_seed(options.seed)
+    options = parse_options(__doc__, arguments, epochs=30)
+    epochs = 1 if options.quick else options.epochs
     training_data, test_data = load_data(options.device)
     net = Network([784, 30, 10], options.device)
-    net.SGD(training_data, 1 if options.quick else options.epochs, 10, 3.0, test_data=test_data)
+    scores = net.SGD(training_data, epochs, 10, 3.0, test_data=test_data)
+    figure, [[axes]] = make_figure()
+    axes.plot(range(epochs), [score / len(test_data) for score in scores], marker="o")
+    axes.set(xlabel="epoch", ylabel="share of test images classified rightly")
+    save_figure(figure, options.out, "nielsen")
 
 
 if __name__ == "__main__":

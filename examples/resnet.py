@@ -12,7 +12,7 @@ and a picture (resnet.png). Without the clothes, and without a network, it train
 import itertools
 import math
 
-from mnist import fit, make_parser, save_results
+from mnist import fit, make_parser, save_results, shorten
 
 import tinynet as tn
 from tinynet import nn
@@ -25,7 +25,7 @@ MOST_SHIFT = 2  # pixels
 def main(arguments=None):
     options = make_parser(__doc__, epochs=15, lr=0.1).parse_args(arguments)
     tn.manual_seed(options.seed)
-    train, test = load_data(options.device)
+    train, test = shorten(options, *load_data(options.device))
     model = ResNet().to(options.device)
     optimizer = tn.optim.SGD(model.parameters(), options.lr, momentum=0.9, weight_decay=5e-4)
     loader = tn.data.DataLoader(train, options.batch_size, shuffle=True)

@@ -2,7 +2,10 @@
 
     python examples/see_inside_cnn.py
 
-In --out it leaves four pictures, after Zeiler & Fergus 2014, arXiv:1311.2901:
+What to see: filters of the first layer are edges and strokes; deeper maps are smaller and say where
+a stroke of some kind is; a channel is excited by the same piece in several digits; to hide a bend
+or an end of a stroke takes most from a digit's probability. In --out it leaves four pictures, after
+Zeiler & Fergus 2014, arXiv:1311.2901:
 
 * inside_filters.png: the weights of both convolutions;
 * inside_maps.png: what each layer makes of one digit;
@@ -12,7 +15,7 @@ In --out it leaves four pictures, after Zeiler & Fergus 2014, arXiv:1311.2901:
 """
 
 import lenet
-from mnist import fit, make_parser, make_step
+from mnist import fit, make_parser, make_step, shorten
 
 import tinynet as tn
 from tinynet import nn, viz
@@ -26,7 +29,7 @@ PATCH = 7  # pixels
 def main(arguments=None):
     options = make_parser(__doc__, epochs=1).parse_args(arguments)
     tn.manual_seed(options.seed)
-    train, test = tn.data.mnist(normalize=True, device=options.device)
+    train, test = shorten(options, *tn.data.mnist(normalize=True, device=options.device))
     model = lenet.make_model().to(options.device)
     optimizer = tn.optim.Adam(model.parameters(), lr=options.lr)
     loader = tn.data.DataLoader(train, options.batch_size, shuffle=True)

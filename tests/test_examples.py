@@ -64,6 +64,12 @@ def test_mnist(tmp_path, capsys):
     assert weights["0.weight"].shape == (128, 784)
 
 
+@pytest.mark.parametrize(("name", "least"), [("mnist", 50), ("mnist_cnn", 50), ("lenet", 25)])
+def test_quick_runs_learn(name, least, tmp_path, capsys):
+    _, [accuracy] = run_example(name, tmp_path, capsys, "--quick", "--seed", "1")
+    assert accuracy > least
+
+
 def test_mnist_repeats_from_its_seed(tmp_path, capsys):
     main = load_example("mnist").main
     runs = []
@@ -83,9 +89,10 @@ def test_mnist_models(model, n_layers):
     assert network(tn.zeros(2, 784)).shape == (2, 10)
 
 
-def test_nielsen(capsys):
-    load_example("nielsen").main(["--epochs", "3"])
-    lines = capsys.readouterr().out.splitlines()
+def test_nielsen(tmp_path, capsys):
+    load_example("nielsen").main(["--epochs", "3", "--out", str(tmp_path)])
+    *lines, picture = capsys.readouterr().out.splitlines()
+    assert picture == f"Picture: {tmp_path / 'nielsen.png'}"
     scores = [
         re.fullmatch(rf"Epoch {j}: (\d+) / 1000, took \d+\.\d\d seconds", line)
         for j, line in enumerate(lines)
@@ -94,9 +101,9 @@ def test_nielsen(capsys):
     assert int(scores[2][1]) > 600
 
 
-def test_nielsen_quick(capsys):
-    load_example("nielsen").main(["--quick"])
-    assert len(capsys.readouterr().out.splitlines()) == 1
+def test_nielsen_quick(tmp_path, capsys):
+    [score] = re.findall(r"Epoch 0: (\d+) / 1000", run_quick("nielsen", tmp_path, capsys))
+    assert int(score) > 300
 
 
 def test_nielsen_gradient_is_his():
@@ -140,8 +147,7 @@ def test_mnist_cnn_learning_rate_rises_and_falls():
 
 
 def test_resnet(few, tmp_path, capsys):
-    arguments = ("--epochs", "1", "--batch-size", "64")
-    [loss], _ = run_example("resnet", tmp_path, capsys, *arguments)
+    [loss], _ = run_example("resnet", tmp_path, capsys, "--quick")
     assert math.isfinite(loss)
     weights = tn.load(tmp_path / "resnet.safetensors")
     assert len([name for name in weights if "conv" in name]) == 19
@@ -186,8 +192,10 @@ def test_resnet_without_clothes_takes_digits(monkeypatch, capsys):
 
 
 def test_see_inside_cnn(few, tmp_path, capsys):
-    load_example("see_inside_cnn").main(["--out", str(tmp_path / "made anew")])
+    load_example("see_inside_cnn").main(["--quick", "--out", str(tmp_path / "made anew")])
     out = capsys.readouterr().out
+    accuracy = re.search(r"^Epoch 1: .* accuracy ([\d.]+)%", out, re.M)[1]
+    assert float(accuracy) > 15  # guessing finds 10
     assert "pool2: a unit sees (16, 16) pixels, its neighbour those (4, 4) on" in out
     for name in ("filters", "maps", "reconstructions", "occlusion"):
         path = tmp_path / "made anew" / f"inside_{name}.png"
@@ -203,6 +211,13 @@ def run_quick(name, folder, capsys, *arguments):
     assert f"Picture: {path}" in out
     assert path.read_bytes().startswith(b"\x89PNG")
     return out
+
+
+def test_options_that_are_flags():
+    parse_options = load_example("frame").parse_options
+    assert parse_options("", [], animate=False, epochs=3).animate is False
+    options = parse_options("", ["--animate", "--epochs", "5"], animate=False, epochs=3)
+    assert (options.animate, options.epochs) == (True, 5)
 
 
 def test_activations(tmp_path, capsys):
@@ -395,3 +410,85 @@ def test_language_models(name, tmp_path, capsys):
     assert pairs < singles < first
     assert last < (singles + pairs) / 2
     assert re.search(r"it writes:\nThe .", out)
+
+
+def test_optimizers(tmp_path, capsys):
+    out = run_quick("optimizers", tmp_path, capsys)
+    assert (tmp_path / "optimizers_mnist.png").exists()
+    rows = re.findall(
+        r"^(\S+) +ravine +(\S+), (\S+); saddle +(\S+), .* valley +(\S+), (\S+)$", out, re.M
+    )
+    first = {name: [math.inf if x == "-" else int(x) for x in (a, b, c)]
+             for name, a, _, b, c, _ in rows}  # fmt: skip
+    rest = {name: float(height) for name, _, height, *_ in rows}
+    assert len(first) == 9
+    assert rest["GD"] < rest["mini-batch"] < rest["SGD"] / 3
+    ravine, saddle, valley = ({name: x[i] for name, x in first.items()} for i in range(3))
+    assert ravine["Nesterov"] < ravine["momentum"] < ravine["GD"]
+    assert max(saddle[name] for name in ("AdaGrad", "RMSProp", "Adam")) < 10
+    assert 20 < saddle["SGD"] < saddle["GD"]
+    assert max(valley["momentum"], valley["Nesterov"]) < 50 < 100 < valley["GD"]
+    losses = dict(re.findall(r"^digits, (\S+) .* loss (\S+)$", out, re.M))
+    losses = {name: float(loss) for name, loss in losses.items()}
+    assert losses["SGD"] < losses["mini-batch"] < losses["GD"]
+    assert max(losses["momentum"], losses["Nesterov"]) < losses["mini-batch"]
+
+
+def test_films(tmp_path, capsys):
+    """One that grows to the last point, whatever the number of frames."""
+    frame = load_example("frame")
+    figure, [[axes]] = frame.make_figure()
+    points = tn.stack([tn.arange(12), tn.arange(12) ** 2], 1).numpy()
+    [line] = axes.plot(*points.T)
+    frame.save_film(figure, [(line, points)], tmp_path / "made anew", "growing", seconds=1)
+    [path] = (tmp_path / "made anew").iterdir()
+    assert f"Film: {path}" in capsys.readouterr().out
+    assert path.read_bytes().startswith(b"GIF8") or path.suffix == ".mp4"
+    assert line.get_xydata().tolist() == points.tolist()
+
+
+def test_weight_init(tmp_path, capsys):
+    out = run_quick("weight_init", tmp_path, capsys)
+    rows = re.findall(
+        r"^(\S+), (.*?) +spread .* 1 (\S+), .* 8 (\S+); loss (\S+) .* (\S+) at last; (\d+)",
+        out,
+        re.M,
+    )
+    ratio = {(kind, name): float(b) / max(float(a), 1e-30) for kind, name, a, b, *_ in rows}
+    last = {(kind, name): float(loss) for kind, name, *_, loss, _ in rows}
+    assert len(rows) == 10
+    for kind in ("tanh", "ReLU"):
+        assert ratio[kind, "too small"] < 1e-6
+        for name in ("zeros", "too small"):
+            assert last[kind, name] == pytest.approx(math.log(10), abs=0.02)
+        assert last[kind, "too large"] > 10
+        assert max(last[kind, "Xavier"], last[kind, "He"]) < 0.7
+    assert ratio["ReLU", "too large"] > 1e5
+    assert 0.4 < ratio["ReLU", "He"] < 2.5
+    assert ratio["ReLU", "Xavier"] == pytest.approx(2 ** (-7 / 2), rel=0.6)  # 7 halved squares
+    assert {int(n) for *_, name, _, _, _, _, n in rows if name == "zeros"} == {1}
+
+
+def test_nielsen_improved(tmp_path, capsys):
+    out = run_quick("nielsen_improved", tmp_path, capsys)
+    outputs = re.findall(r"output (\S+) at first, (\S+) .*, (\S+) after 300", out)
+    (first, middle, last), (_, entropy_middle, _) = [map(float, row) for row in outputs]
+    assert first == 0.98
+    assert middle > 0.9 > 0.1 > entropy_middle
+    assert last == 0.20  # as in his book
+    few, decayed = map(float, re.findall(r"^1,000 .*: (\S+)% right", out, re.M))
+    assert few + 2 < decayed
+    large, default = map(float, re.findall(r"weights: (\S+)% right after one", out))
+    assert large + 10 < default
+
+
+def test_cross_entropy_gradient_is_his():
+    """His equations 61 and 62: the derivative in the biases is the mean of sigma(z) - y."""
+    example = load_example("nielsen_improved")
+    net = example.Network([4, 3])
+    x, y = tn.rand(5, 4), tn.rand(5, 3)
+    before = [parameter.detach().clone() for parameter in net.biases + net.weights]
+    error = (x @ net.weights[0].detach().T + net.biases[0].detach()).sigmoid() - y
+    net.update_mini_batch(x, y, 0.5, 0.9)
+    assert tn.allclose(net.biases[0], before[0] - 0.5 * error.mean(0), atol=1e-6)
+    assert tn.allclose(net.weights[0], 0.9 * before[1] - 0.5 * error.T @ x / 5, atol=1e-6)
