@@ -86,5 +86,9 @@ class SearchError(TinynetError, RuntimeError):
     """A search whose worker processes cannot start, or of which no trial succeeded."""
 
 
+class UnsupportedOperatorError(TinynetError, NotImplementedError):
+    """A model, or a module to be exported, with an operation that tinynet has no counterpart for."""
+
+
 class MissingDependencyError(TinynetError, ImportError):
     """An optional package that a feature needs is not installed."""
