@@ -135,7 +135,8 @@ def run(node: Node, inputs: list[Any], device: str | None) -> tuple[Any, ...]:
 
 
 def _on_device(value: Any, device: str | None) -> Any:
-    return creation.tensor(value, device=device) if isinstance(value, np.ndarray) else value
+    is_host = isinstance(value, (np.ndarray, np.generic))
+    return creation.tensor(np.asarray(value), device=device) if is_host else value
 
 
 def _on_host(value: Any) -> Any:

@@ -10,7 +10,7 @@ from tinynet.errors import DataError, UnsupportedOperatorError
 from tinynet.onnx.graph import NEWEST, Graph
 from tinynet.onnx.node import Node
 from tinynet.onnx.operators import OPERATORS
-from tinynet.onnx.protobuf import attribute_value, import_onnx, to_array
+from tinynet.onnx.protobuf import attribute_value, dtype_of, import_onnx, to_array
 
 
 def load(path: str | os.PathLike[str] | Any, device: str | None = None) -> Graph:
@@ -105,6 +105,7 @@ def _shape(item: Any) -> tuple[Any, ...] | None:
         raise UnsupportedOperatorError(
             f"onnx: input {item.name!r} is no tensor (but {item.type.WhichOneof('value')})"
         )
+    dtype_of(f"onnx: input {item.name!r}", item.type.tensor_type.elem_type)
     if not item.type.tensor_type.HasField("shape"):
         return None
     dims = item.type.tensor_type.shape.dim

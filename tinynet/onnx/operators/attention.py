@@ -64,8 +64,6 @@ def _attend(
     wide = DTYPES[node.attributes["softmax_precision"]] if node.get("softmax_precision") else None
     weights = softmax_or_zeros(scores if wide is None else scores.to(wide), -1).to(query.dtype)
     stages += [capped, scores, weights]
-    if node.opset < 24:  # then, the second and third were the other way round
-        stages[1:3] = [stages[2], stages[1]] if cap else stages[1:3]
     return weights @ value, stages[node.get("qk_matmul_output_mode", 0)]
 
 

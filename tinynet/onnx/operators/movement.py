@@ -153,7 +153,8 @@ def space_to_depth(node: Node, x: Tensor) -> Tensor:
     n, channels, height, width = x.shape
     size = node.attributes["blocksize"]
     parts = x.reshape(n, channels, height // size, size, width // size, size)
-    return parts.permute(0, 3, 5, 1, 2, 4).reshape(
+    order = (0, 3, 5, 1, 2, 4) if node.get("mode", "DCR") == "DCR" else (0, 1, 3, 5, 2, 4)
+    return parts.permute(order).reshape(
         n, channels * size**2, height // size, width // size
     )
 

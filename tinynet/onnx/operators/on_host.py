@@ -24,7 +24,7 @@ def _cast(node: Node, x: Array) -> Array:
 
 
 def _gather(node: Node, x: Array, index: Array) -> Array:
-    return np.take(x, index, node.get("axis", 0))
+    return np.asarray(np.take(x, index, node.get("axis", 0)))
 
 
 def _squeeze(node: Node, x: Array, axes: Array | None = None) -> Array:

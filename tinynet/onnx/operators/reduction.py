@@ -61,8 +61,9 @@ def extreme(name: str) -> Reduction:
     at_rest = {"amax": float("-inf"), "amin": float("inf")}
 
     def run(x: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
-        if not x.numel() and x.dtype.is_floating_point:
-            return x.sum(dims, keepdim) + at_rest[name]
+        if not x.numel():
+            empty = x.float().sum(dims, keepdim) + at_rest[name]
+            return (empty > 0).to(x.dtype) if x.dtype.rank == 0 else empty.to(x.dtype)
         if x.dtype.rank == 0:
             return getattr(x.to(uint8), name)(dims, keepdim).bool()
         y: Tensor = getattr(x, name)(dims, keepdim)
