@@ -215,7 +215,8 @@ def _write_nodes(b: Builder, inputs: list[str], outputs: list[str], arrays: list
         b.names.update({ref: name for ref, name in zip(call.outs, names) if name})
     b.path = ""
     results = [b.name_of(b.first.current[id(array)]) for array in arrays]
-    b.nodes = simplify(b.nodes, results, b.initializers)
+    vectors = {value.name for value in b.first.values if value.name and value.array.ndim == 1}
+    b.nodes = simplify(b.nodes, results, b.initializers, vectors)
     made_by = {name for node in b.nodes for name in node.outputs}
     renamed = dict[str, str]()
     for name, output in zip(results, outputs, strict=True):

@@ -16,7 +16,7 @@ from tinynet.onnx.protobuf import ELEMENT_TYPES
 from tinynet.onnx.tracing import Call, Ref
 
 Lowering = Callable[[Builder, Call, Call], Any]
-LARGEST = np.iinfo(np.int64).max
+LARGEST = int(np.iinfo(np.int64).max)
 
 SAME = {
     "neg": "Neg", "abs": "Abs", "sign": "Sign", "sqrt": "Sqrt", "reciprocal": "Reciprocal",
@@ -37,6 +37,8 @@ LOGIC = {
 def elementwise(b: Builder, call: Call, other: Call) -> str:
     op, *operands = call.args
     operands = [x for x in operands if x is not None]
+    if op == "bitwise_and" and operands[1] == LARGEST:  # makes negative indices out of range
+        return b.name_of(operands[0])
     arrays = [x for x in operands if type(x) is Ref]
     data = arrays if op != "where" else [x for x in operands[1:] if type(x) is Ref]
     kind = b.dtype(data[0]) if data else b.dtype(call.outs[0])
