@@ -30,10 +30,14 @@ class Symbol(NamedTuple):
 
 
 class Size(NamedTuple):
-    """A size that depends on free ones: `factor` times these."""
+    """A size that depends on free ones: `factor` times these, or, without any, in another way.
+
+    `pair` is what it is in both traces.
+    """
 
     factor: int
     symbols: tuple[Symbol, ...]
+    pair: tuple[int, int]
 
 
 class NodeSpec(NamedTuple):
@@ -137,15 +141,15 @@ class Builder:
         return [self.size(n, m) for n, m in zip(a, b, strict=True)]
 
     def size(self, n: int, m: int) -> int | Size:
-        """A number of two traces: itself if they agree, else a product of free sizes."""
+        """A number of two traces: itself if they agree, else a function of free sizes."""
         if n == m:
             return int(n)
         for count in (1, 2, 3):
             for chosen in combinations_with_replacement(self.symbols, count):
                 whole, other = prod(s.first for s in chosen), prod(s.second for s in chosen)
                 if n % whole == 0 and m % other == 0 and n // whole == m // other:
-                    return Size(n // whole, chosen)
-        return self.refuse(f"computes with a size, {n} here, that is no product of dynamic ones")
+                    return Size(n // whole, chosen, (n, m))
+        return Size(0, (), (n, m))
 
     def vector(self, sizes: Sequence[int | Size]) -> str:
         """The name of a vector of int64 that holds them."""
@@ -167,6 +171,10 @@ class Builder:
         """The name of a vector of one int64."""
         if isinstance(size, int):
             return self.ints(size)
+        if not size.symbols:
+            self.refuse(
+                f"computes with a size that is {size.pair[0]} here, no product of dynamic ones"
+            )
         names = [self.symbol(symbol) for symbol in size.symbols]
         if size.factor != 1:
             names.append(self.ints(size.factor))

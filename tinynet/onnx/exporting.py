@@ -7,6 +7,7 @@ import copy
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,7 @@ def export(
     _check_arguments(module, inputs, opset)
     names = _names("input", input_names, len(inputs))
     with _in_mode(module, training) as ready:
-        first = _sized(inputs, names, dynamic_axes, 0)
-        second = _sized(inputs, names, dynamic_axes, 1)
+        first, second = _sized(inputs, names, dynamic_axes)
         traces = [_trace(ready, each, names) for each in (first, second)]
     symbols = _symbols(names, first, second, dynamic_axes)
     builder = Builder(traces[0][0], traces[1][0], symbols, opset)
@@ -127,22 +127,42 @@ def _axes(dynamic_axes: DynamicAxes | None, names: list[str]) -> list[tuple[str,
 
 
 def _sized(
-    inputs: tuple[Tensor, ...], names: list[str], dynamic_axes: DynamicAxes | None, more: int
-) -> tuple[Tensor, ...]:
-    """Examples of at least 2 in every free size, or of another size: their elements again."""
+    inputs: tuple[Tensor, ...], names: list[str], dynamic_axes: DynamicAxes | None
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """The examples with at least 2 in every free size, and with other sizes there."""
     axes = _axes(dynamic_axes, names)
-    order = [*dict.fromkeys(size for _, _, size in axes)]
-    sized = dict(zip(names, (x.detach().cpu() for x in inputs), strict=True))
+    examples = dict(zip(names, (x.detach().cpu() for x in inputs), strict=True))
+    sizes: dict[str, int] = {}
     for name, dim, size in axes:
-        x = sized[name]
-        if not -x.ndim <= dim < x.ndim:
+        shape = examples[name].shape
+        if not -len(shape) <= dim < len(shape):
             raise ArgumentError(
-                f"export: dynamic_axes has dim {dim} of {name!r}, which has shape {x.shape}"
+                f"export: dynamic_axes has dim {dim} of {name!r}, which has shape {shape}"
             )
-        goal = max(x.shape[dim], 2) + more * (1 + order.index(size))
-        places = [i % x.shape[dim] for i in range(goal)]
-        sized[name] = x.index_select(dim, creation.tensor(places))
-    return tuple(sized.values())
+        sizes.setdefault(size, max(shape[dim], 2))
+    others = _other_sizes(sizes)
+    pair = dict(examples), dict(examples)
+    for name, dim, size in axes:
+        for each, goal in zip(pair, (max(examples[name].shape[dim], 2), others[size])):
+            places = [i % each[name].shape[dim] for i in range(goal)]
+            each[name] = each[name].index_select(dim, creation.tensor(places))
+    return tuple(pair[0].values()), tuple(pair[1].values())
+
+
+def _other_sizes(sizes: dict[str, int]) -> dict[str, int]:
+    """For each free size another one, smaller where it can be: modules may have a largest.
+
+    No ratio of both is a product of others', so that a product of sizes can be told from another.
+    """
+    found: dict[str, int] = {}
+    ratios = {Fraction(1)}
+    for name, size in sizes.items():
+        candidates = [*range(size - 1, 1, -1), *range(size + 1, 2 * size + 1000)]
+        other = next(n for n in candidates if Fraction(n, size) not in ratios)
+        found[name] = other
+        ratio = Fraction(other, size)
+        ratios |= {known * ratio**power for known in ratios for power in (-2, -1, 1, 2)}
+    return found
 
 
 def _symbols(
@@ -271,7 +291,7 @@ def _model(
     ]
     results = [
         helper.make_tensor_value_info(
-            name, ELEMENT_TYPES[x.dtype], _labels(_output_sizes(b, x, y))
+            name, ELEMENT_TYPES[x.dtype], _labels(b.sizes(x.shape, y.shape))
         )
         for name, x, y in zip(outputs, first, second, strict=True)
     ]
@@ -307,19 +327,8 @@ def _element(b: Builder, ref: int) -> int:
     return element_type(b, ref)
 
 
-def _output_sizes(b: Builder, x: Tensor, y: Tensor) -> list[Any]:
-    """Sizes of an output; one that is no plain product of free ones gets no name."""
-    sizes: list[Any] = []
-    for n, m in zip(x.shape, y.shape, strict=True):
-        try:
-            sizes.append(b.size(n, m))
-        except UnsupportedOperatorError:
-            sizes.append(None)
-    return sizes
-
-
-def _labels(sizes: Sequence[int | Size | None]) -> list[int | str | None]:
-    """Sizes as ONNX declares them: numbers and names."""
+def _labels(sizes: Sequence[int | Size]) -> list[int | str | None]:
+    """Sizes as ONNX declares them: numbers and names; none for what is computed from these."""
     return [
         size if not isinstance(size, Size)
         else size.symbols[0].name if size.factor == 1 and len(size.symbols) == 1

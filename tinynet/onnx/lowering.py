@@ -442,11 +442,27 @@ def put_slice(b: Builder, call: Call, other: Call) -> str:
         if pads[0] == pads[1]:
             number = b.constant(blank[0].flat[0])  # type: ignore[union-attr]
             return str(b.node("Pad", b.name_of(value), b.ints(*pads[0]), number))
-    if list(shapes[0]) != list(shapes[1]):
-        b.refuse("writes into a part of something of a dynamic size")
-    array = np.arange(int(np.prod(shapes[0]))).reshape(shapes[0])
-    index = tuple(slice(s, s + k * c if s + k * c >= 0 else None, k) for s, k, c in ranges)
-    return _flat_put(b, before, value, array[index])
+    return _put_where(b, call, other)
+
+
+def _put_where(b: Builder, call: Call, other: Call) -> str:
+    """A slice with steps of 1: the value, padded, where a mask says so."""
+    before, value, ranges = call.args
+    shapes = [t.values[before].array.shape for t in (b.first, b.second)]
+    rows = [*zip(*shapes, ranges, other.args[2], strict=True)]
+    whole = [r == (0, 1, n) and q == (0, 1, m) for n, m, r, q in rows]
+    if any(not w and (n != m or r != q or r[1] != 1) for w, (n, m, r, q) in zip(whole, rows)):
+        b.refuse("writes into a slice with steps, or one that depends on a dynamic size")
+    mask = np.ones([1] * len(rows), np.bool_)
+    pads = [0] * (2 * len(rows))
+    for dim, (n, _, (start, _, count), _) in enumerate(rows):
+        if not whole[dim]:
+            places = np.arange(n)
+            inside = (places >= start) & (places < start + count)
+            mask = mask & inside.reshape(-1, *(1,) * (len(rows) - dim - 1))
+            pads[dim], pads[dim + len(rows)] = start, n - start - count
+    padded = b.node("Pad", b.name_of(value), b.ints(*pads))
+    return str(b.node("Where", b.constant(mask), padded, b.name_of(before)))
 
 
 def put_flat(b: Builder, call: Call, other: Call) -> str:

@@ -23,7 +23,8 @@ def wrapped(index: Tensor, size: int) -> Tensor:
 
 def gather(node: Node, x: Tensor, index: Tensor) -> Tensor:
     axis = node.get("axis", 0) % x.ndim
-    return x[(slice(None),) * axis + (index.long(),)]
+    y = x[(slice(None),) * axis + (index.long().reshape(index.shape or (1,)),)]
+    return y if index.shape else y.squeeze(axis)
 
 
 def gather_elements(node: Node, x: Tensor, index: Tensor) -> Tensor:
