@@ -52,9 +52,7 @@ def layer_norm(trace: Trace, module: Any, x: Tensor) -> Any:
         return NotImplemented
     parts = [x, module.weight, module.bias]
     axis = -len(module.normalized_shape)
-    return _noted(
-        trace, "layer_norm", module, parts, lambda: module.forward(x), module.eps, axis
-    )
+    return _noted(trace, "layer_norm", module, parts, lambda: module.forward(x), module.eps, axis)
 
 
 def softmax(trace: Trace, module: Any, x: Tensor) -> Any:
@@ -186,7 +184,9 @@ def write_recurrent(b: Builder, call: Call, other: Call) -> list[str]:
         y = b.node("Transpose", y, perm=[1, 0, 2])
     ended: list[list[str]] = [[] for _ in states]
     for layer in range(layers):
-        own = [weights[4 * i : 4 * i + 4] for i in range(layer * directions, (layer + 1) * directions)]
+        own = [
+            weights[4 * i : 4 * i + 4] for i in range(layer * directions, (layer + 1) * directions)
+        ]
         w, r = (_stacked(b, [_gates(b, each[i], kind) for each in own]) for i in (0, 1))
         biases = [
             b.node("Concat", *[_gates(b, each[i], kind) for i in (2, 3)], axis=0) for each in own

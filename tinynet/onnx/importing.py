@@ -112,5 +112,3 @@ def _shape(item: Any) -> tuple[Any, ...] | None:
     return tuple(
         dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in dims
     )
-
-

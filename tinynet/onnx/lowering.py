@@ -136,7 +136,7 @@ COMPOSED: dict[str, Callable[..., str]] = {
 
 # creation
 def full(b: Builder, call: Call, other: Call) -> str:
-    shape, value, dtype = call.args
+    value = call.args[1]
     kind = b.dtype(call.outs[0])
     return str(b.node("Expand", _number(b, value, kind), b.vector(b.shape(call.outs[0]))))
 
@@ -313,15 +313,17 @@ def expand(b: Builder, call: Call, other: Call) -> str:
 def slice_(b: Builder, call: Call, other: Call) -> str:
     x = call.args[0]
     shapes = [t.values[x].array.shape for t in (b.first, b.second)]
-    starts, ends, axes, steps = [], [], [], []
+    starts, axes, steps = [], [], []
+    ends: list[int | Size] = []
     rows = zip(call.args[1], other.args[1], *shapes, strict=True)
     for axis, (range_, range_b, n, m) in enumerate(rows):
         if range_ == (0, 1, n) and range_b == (0, 1, m):
             continue
         first, last = _limits(*range_, n), _limits(*range_b, m)
-        if range_[1] != range_b[1] or not set(first) & set(last):
-            b.refuse("cuts a slice whose limits depend on a dynamic size")
-        start, end = next(pair for pair in first if pair in last)
+        common = [pair for pair in first if pair in last]
+        start, end = common[0] if common else _dynamic_limits(b, range_, range_b)
+        if range_[1] != range_b[1]:
+            b.refuse("cuts a slice whose steps depend on a dynamic size")
         starts.append(start)
         ends.append(end)
         axes.append(axis)
@@ -330,7 +332,7 @@ def slice_(b: Builder, call: Call, other: Call) -> str:
         return b.name_of(x)
     return str(
         b.node(
-            "Slice", b.name_of(x), b.ints(*starts), b.ints(*ends), b.ints(*axes), b.ints(*steps)
+            "Slice", b.name_of(x), b.ints(*starts), b.vector(ends), b.ints(*axes), b.ints(*steps)
         )
     )
 
@@ -341,8 +343,18 @@ def _limits(start: int, step: int, count: int, size: int) -> list[tuple[int, int
     if step < 0:
         ends = [stop] if stop >= 0 else [-LARGEST]
         return [(first, end) for first in (start, start - size) for end in ends]
-    ends = [stop] + ([LARGEST] if stop >= size else [stop - size])
-    return [(first, end) for first in (start, start - size) for end in ends if count]or [(0, 0)]
+    ends = [LARGEST, stop] if stop >= size else [stop, stop - size]
+    if not count:
+        return [(0, 0)]
+    return [(first, end) for first in (start, start - size) for end in ends]
+
+
+def _dynamic_limits(b: Builder, range_: Any, other: Any) -> tuple[int, int | Size]:
+    """Of a slice that ends at a free size."""
+    (start, step, count), (start_b, step_b, count_b) = range_, other
+    if start != start_b or step < 0:
+        b.refuse("cuts a slice whose limits depend on a dynamic size")
+    return start, b.size(start + step * count, start_b + step_b * count_b)
 
 
 def strided(b: Builder, call: Call, other: Call) -> str:
@@ -385,9 +397,11 @@ def take(b: Builder, call: Call, other: Call) -> str:
 
 def _places(b: Builder, indices: Any) -> str:
     """Index arrays, broadcast, as rows of coordinates."""
-    shape = b.node("Shape", b.node("Add", *[b.name_of(i) for i in indices[:2]])) if len(
-        indices
-    ) > 1 else ""
+    shape = (
+        b.node("Shape", b.node("Add", *[b.name_of(i) for i in indices[:2]]))
+        if len(indices) > 1
+        else ""
+    )
     for index in indices[2:]:
         shape = b.node("Shape", b.node("Expand", b.name_of(index), shape))
     parts = []
@@ -446,23 +460,25 @@ def put_slice(b: Builder, call: Call, other: Call) -> str:
 
 
 def _put_where(b: Builder, call: Call, other: Call) -> str:
-    """A slice with steps of 1: the value, padded, where a mask says so."""
+    """The value, laid out as the whole is, where a mask says so."""
     before, value, ranges = call.args
     shapes = [t.values[before].array.shape for t in (b.first, b.second)]
     rows = [*zip(*shapes, ranges, other.args[2], strict=True)]
-    whole = [r == (0, 1, n) and q == (0, 1, m) for n, m, r, q in rows]
-    if any(not w and (n != m or r != q or r[1] != 1) for w, (n, m, r, q) in zip(whole, rows)):
-        b.refuse("writes into a slice with steps, or one that depends on a dynamic size")
     mask = np.ones([1] * len(rows), np.bool_)
-    pads = [0] * (2 * len(rows))
-    for dim, (n, _, (start, _, count), _) in enumerate(rows):
-        if not whole[dim]:
-            places = np.arange(n)
-            inside = (places >= start) & (places < start + count)
-            mask = mask & inside.reshape(-1, *(1,) * (len(rows) - dim - 1))
-            pads[dim], pads[dim + len(rows)] = start, n - start - count
-    padded = b.node("Pad", b.name_of(value), b.ints(*pads))
-    return str(b.node("Where", b.constant(mask), padded, b.name_of(before)))
+    name = b.name_of(value)
+    for dim, (n, m, range_, range_b) in enumerate(rows):
+        if range_ == (0, 1, n) and range_b == (0, 1, m):
+            continue
+        if n != m or range_ != range_b:
+            b.refuse("writes into a slice whose limits depend on a dynamic size")
+        start, step, count = range_
+        places = start + step * np.arange(count)
+        index = np.zeros(n, np.int64)
+        index[places] = np.arange(count)
+        inside = np.isin(np.arange(n), places)
+        mask = mask & inside.reshape(-1, *(1,) * (len(rows) - dim - 1))
+        name = b.node("Gather", name, b.constant(index), axis=dim)
+    return str(b.node("Where", b.constant(mask), name, b.name_of(before)))
 
 
 def put_flat(b: Builder, call: Call, other: Call) -> str:

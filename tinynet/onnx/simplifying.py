@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from collections import Counter
 
 from tinynet.onnx.building import NodeSpec
@@ -84,7 +83,11 @@ def _softmax_at(
         return maker if maker is not None and maker.op == op else None
 
     if node.op == "Div":
-        exps, total, kind = made(node.inputs[0], "Exp"), made(node.inputs[1], "ReduceSum"), "Softmax"
+        exps, total, kind = (
+            made(node.inputs[0], "Exp"),
+            made(node.inputs[1], "ReduceSum"),
+            "Softmax",
+        )
     elif node.op == "Sub":
         log = made(node.inputs[1], "Log")
         total = made(log.inputs[0], "ReduceSum") if log else None

@@ -111,7 +111,9 @@ class Trace:
 
     def note(self, op: str, args: tuple[Any, ...], outs: list[Array]) -> None:
         """A call, whose results are the values of `outs` from now on."""
-        is_constant = all(self.values[ref].constant is not None for ref in refs_in(args))
+        is_constant = op != "random_bits" and all(
+            self.values[ref].constant is not None for ref in refs_in(args)
+        )
         numbers = []
         for array in outs:
             numbers.append(len(self.values))
@@ -136,6 +138,11 @@ class Trace:
         if before is not None:
             value = Ref(self.current[id(target)])
             parent, how, place = self.parents[id(target)]
+            if how == "reshape" and id(parent) in self.parents:  # of a slice, as `x[:, 0]` is
+                self.note("reshape", (value, parent.shape), [parent])
+                value = Ref(self.current[id(parent)])
+                self.seen[id(parent)] = self.versions[id(root)]
+                target, (parent, how, place) = parent, self.parents[id(parent)]
             is_window = parent is root and how == "slice"
             where = place[0] if is_window else self.indices(target, root)
             self.note("put_slice" if is_window else "put_flat", (before, value, where), [root])

@@ -1,8 +1,8 @@
 """The operators that imported graphs may have, by name: `OPERATORS`.
 
 `elementwise`, `movement` (with constants), `reduction`, `indexing`, `linear` (with losses),
-`convolution` (with pools), `normalization`, `recurrent`, `attention`, `resizing`; `on_host` computes
-shapes and the like without a device.
+`convolution` (with pools), `normalization`, `recurrent`, `attention`, `resizing`; `on_host`
+computes shapes and the like without a device.
 """
 
 from tinynet.onnx.node import Operator

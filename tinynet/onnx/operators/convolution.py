@@ -73,9 +73,7 @@ def conv(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> T
     if any(p != q for p, q in shape.pads):
         x, padding = around(x, shape.pads), 0
     run = getattr(convolution, f"conv{ndim}d")
-    y: Tensor = run(
-        x, weight, bias, shape.strides, padding, shape.dilations, node.get("group", 1)
-    )
+    y: Tensor = run(x, weight, bias, shape.strides, padding, shape.dilations, node.get("group", 1))
     return y
 
 
@@ -145,9 +143,7 @@ def average_pool(node: Node, x: Tensor) -> Tensor:
     divisor: Any = 1
     for dim, (n, o, k, s, p, d) in enumerate(zip(*windows, strict=True)):
         low, high = (-p, n + shape.pads[dim][1]) if with_pads else (0, n)
-        counts = [
-            sum(low <= i * s - p + j * d < high for j in range(k)) for i in range(o)
-        ]
+        counts = [sum(low <= i * s - p + j * d < high for j in range(k)) for i in range(o)]
         after = (1,) * (len(windows.input) - dim - 1)
         divisor = divisor * x.new_tensor(counts).reshape(-1, *after)
     padded = around(x, [(p, max(q, 0)) for p, q in zip(windows.padding, windows.behind)])
@@ -160,9 +156,7 @@ def _window_sums(x: Tensor, windows: Windows) -> Tensor:
         zip(windows.output, windows.kernel, windows.stride, windows.dilation), 2
     ):
         before = (slice(None),) * dim
-        parts = [
-            x[(*before, slice(j * d, j * d + (o - 1) * s + 1, s))] for j in range(k)
-        ]
+        parts = [x[(*before, slice(j * d, j * d + (o - 1) * s + 1, s))] for j in range(k)]
         total = parts[0]
         for part in parts[1:]:
             total = total + part

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinynet.nn import functional
 from tinynet.onnx.node import Node, Operator
-from tinynet.onnx.protobuf import DTYPES, Array, dtype_of
+from tinynet.onnx.protobuf import DTYPES, Array
 from tinynet.ops import creation, joining
 from tinynet.ops.arithmetic import where
 from tinynet.tensor import Tensor
@@ -154,9 +154,7 @@ def space_to_depth(node: Node, x: Tensor) -> Tensor:
     size = node.attributes["blocksize"]
     parts = x.reshape(n, channels, height // size, size, width // size, size)
     order = (0, 3, 5, 1, 2, 4) if node.get("mode", "DCR") == "DCR" else (0, 1, 3, 5, 2, 4)
-    return parts.permute(order).reshape(
-        n, channels * size**2, height // size, width // size
-    )
+    return parts.permute(order).reshape(n, channels * size**2, height // size, width // size)
 
 
 def trilu(node: Node, x: Tensor, k: Array | None = None) -> Tensor:
@@ -230,14 +228,17 @@ def range_(node: Node, start: Array, limit: Array, delta: Array) -> Array:
 
 def constant(node: Node) -> Array:
     """The value, under whichever of its names."""
+    if any(node.get(name) is not None for name in ("value_string", "value_strings")) or not any(
+        value is not None for value in node.attributes.values()
+    ):
+        node.refuse("holds strings or a sparse tensor")
     if node.get("value") is not None:
         return np.asarray(node.attributes["value"])
     for name, dtype in (("value_float", np.float32), ("value_int", np.int64)):
         for key in (name, name + "s"):
             if node.get(key) is not None:
                 return np.asarray(node.attributes[key], dtype)
-    node.refuse("holds strings or a sparse tensor")
-
+    raise AssertionError(node)
 
 
 OPERATORS: dict[str, Operator] = {

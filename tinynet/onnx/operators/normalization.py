@@ -79,10 +79,7 @@ def local_response_norm(node: Node, x: Tensor) -> Tensor:
 def lp_normalization(node: Node, x: Tensor) -> Tensor:
     """Zeros stay zeros."""
     axis = node.get("axis", -1)
-    if node.get("p", 2) == 1:
-        size = x.abs().sum(axis, True)
-    else:
-        size = (x * x).sum(axis, True).sqrt()
+    size = x.abs().sum(axis, True) if node.get("p", 2) == 1 else (x * x).sum(axis, True).sqrt()
     return x / (size + (size == 0).to(size.dtype))
 
 

@@ -82,9 +82,9 @@ def place_of(node: Node, i: int, size: int, count: int, factor: float) -> float:
         return -0.5
     if mode in ("half_pixel", "pytorch_half_pixel"):
         return (i + 0.5) / factor - 0.5
-    if mode == "half_pixel_symmetric":
-        return size / 2 * (1 - count / length) + (i + 0.5) / factor - 0.5
-    node.refuse(f"has coordinate_transformation_mode {mode}")
+    if mode != "half_pixel_symmetric":
+        node.refuse(f"has coordinate_transformation_mode {mode}")
+    return size / 2 * (1 - count / length) + (i + 0.5) / factor - 0.5
 
 
 def weights_of(node: Node, place: float, size: int, factor: float) -> tuple[float, ...]:
