@@ -112,6 +112,7 @@ class Builder:
         a, b = self.first.values[ref].constant, self.second.values[ref].constant
         if a is None or b is None or not _same(a, b):
             self.refuse("has a constant that depends on a dynamic size", ref)
+        assert a is not None
         return a
 
     def refuse(self, why: str, ref: int | None = None) -> Any:

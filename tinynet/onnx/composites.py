@@ -184,14 +184,13 @@ def write_recurrent(b: Builder, call: Call, other: Call) -> list[str]:
         y = b.node("Transpose", y, perm=[1, 0, 2])
     ended: list[list[str]] = [[] for _ in states]
     for layer in range(layers):
-        own = [
-            weights[4 * i : 4 * i + 4] for i in range(layer * directions, (layer + 1) * directions)
-        ]
+        start = layer * directions
+        own = [weights[4 * i : 4 * i + 4] for i in range(start, start + directions)]
         w, r = (_stacked(b, [_gates(b, each[i], kind) for each in own]) for i in (0, 1))
         biases = [
             b.node("Concat", *[_gates(b, each[i], kind) for i in (2, 3)], axis=0) for each in own
         ]
-        first = [_layer_state(b, state, layer * directions, directions) for state in states]
+        first = [_layer_state(b, state, start, directions) for state in states]
         y, last = _layer(b, kind, nonlinearity, size, directions,
                          [y, w, r, _stacked(b, biases), "", *first], len(states))  # fmt: skip
         for found, name in zip(ended, last, strict=True):

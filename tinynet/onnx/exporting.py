@@ -55,9 +55,10 @@ def export(
     a size is found by running on other sizes too.
 
     Parameters and buffers are initializers with their names in the state dict. The module runs in
-    `eval()` mode, unless `training`. The model is checked by onnx's checker, and computes what the
-    module does, or is refused. Without a `path` no file is written. Raises `UnsupportedOperatorError` for what ONNX has no counterpart for: reading
-    values, random numbers, sizes that decide what is done.
+    `eval()` mode, unless `training`. The model is checked by onnx's checker, and it computes what
+    the module does, or is refused. Without a `path` no file is written. Raises
+    `UnsupportedOperatorError` for what ONNX has no counterpart for: reading values, random numbers,
+    sizes that decide what is done.
     """
     onnx = import_onnx()
     inputs = (args,) if isinstance(args, Tensor) else tuple(args)

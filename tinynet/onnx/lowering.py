@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.backends.base import Range
 from tinynet.onnx.building import Builder, Size
 from tinynet.onnx.protobuf import ELEMENT_TYPES
 from tinynet.onnx.tracing import Call, Ref
@@ -319,7 +320,7 @@ def slice_(b: Builder, call: Call, other: Call) -> str:
     for axis, (range_, range_b, n, m) in enumerate(rows):
         if range_ == (0, 1, n) and range_b == (0, 1, m):
             continue
-        first, last = _limits(*range_, n), _limits(*range_b, m)
+        first, last = _limits(range_, n), _limits(range_b, m)
         common = [pair for pair in first if pair in last]
         start, end = common[0] if common else _dynamic_limits(b, range_, range_b)
         if range_[1] != range_b[1]:
@@ -337,8 +338,9 @@ def slice_(b: Builder, call: Call, other: Call) -> str:
     )
 
 
-def _limits(start: int, step: int, count: int, size: int) -> list[tuple[int, int]]:
+def _limits(range_: Range, size: int) -> list[tuple[int, int]]:
     """All ways to say where a slice starts and ends: from the front, from the end, to the end."""
+    start, step, count = range_
     stop = start + step * count
     if step < 0:
         ends = [stop] if stop >= 0 else [-LARGEST]
@@ -454,7 +456,7 @@ def put_slice(b: Builder, call: Call, other: Call) -> str:
             after = [n - s - c for n, (s, _, c) in zip(shape, place, strict=True)]
             pads.append([*[s for s, _, _ in place], *after])
         if pads[0] == pads[1]:
-            number = b.constant(blank[0].flat[0])  # type: ignore[union-attr]
+            number = b.constant(blank[0].flat[0])
             return str(b.node("Pad", b.name_of(value), b.ints(*pads[0]), number))
     return _put_where(b, call, other)
 

@@ -14,7 +14,7 @@ def simplify(
     initializers: dict[str, Array],
     vectors: set[str],
 ) -> list[NodeSpec]:
-    """The nodes that `outputs` need, and no more of them than it takes. `vectors`: names of 1-d weights."""
+    """The nodes that `outputs` need, no more than it takes. `vectors` are names of 1-d weights."""
     nodes = _with_softmax([_with_relu(node, initializers) for node in nodes], initializers)
     nodes = _with_bias(nodes, outputs, initializers, vectors)
     needed = set(outputs)
@@ -83,11 +83,8 @@ def _softmax_at(
         return maker if maker is not None and maker.op == op else None
 
     if node.op == "Div":
-        exps, total, kind = (
-            made(node.inputs[0], "Exp"),
-            made(node.inputs[1], "ReduceSum"),
-            "Softmax",
-        )
+        exps, total = made(node.inputs[0], "Exp"), made(node.inputs[1], "ReduceSum")
+        kind = "Softmax"
     elif node.op == "Sub":
         log = made(node.inputs[1], "Log")
         total = made(log.inputs[0], "ReduceSum") if log else None

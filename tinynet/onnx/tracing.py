@@ -111,9 +111,8 @@ class Trace:
 
     def note(self, op: str, args: tuple[Any, ...], outs: list[Array]) -> None:
         """A call, whose results are the values of `outs` from now on."""
-        is_constant = op != "random_bits" and all(
-            self.values[ref].constant is not None for ref in refs_in(args)
-        )
+        read = [self.values[ref] for ref in refs_in(args)]
+        is_constant = op != "random_bits" and all(value.constant is not None for value in read)
         numbers = []
         for array in outs:
             numbers.append(len(self.values))
@@ -176,6 +175,7 @@ class Trace:
             self.is_paused = False
 
     def computing(self, name: str) -> Callable[..., Any]:
+        """A stand-in for a primitive that gives new arrays, or writes into `out`."""
         method = getattr(self.backend, name)
 
         def call(*args: Any, out: Array | None = None) -> Any:
@@ -193,6 +193,7 @@ class Trace:
         return call
 
     def moving(self, name: str) -> Callable[..., Any]:
+        """A stand-in for a primitive that gives views, where it can."""
         method = getattr(self.backend, name)
 
         def call(x: Array, *args: Any) -> Any:
@@ -221,9 +222,10 @@ class Trace:
         return bool(self.calls) and self.calls[-1].op == "full" and self.calls[-1].outs == (ref,)
 
     def assigning(self) -> Callable[..., Any]:
+        """A stand-in for `assign`."""
         method = self.backend.assign
 
-        def assign(target: Array, source: Array) -> None:
+        def assign(target: Array, source: Array) -> Any:
             if not self.is_mine():
                 return method(target, source)
             ref = self.read(source)
@@ -234,9 +236,10 @@ class Trace:
         return assign
 
     def putting(self) -> Callable[..., Any]:
+        """A stand-in for `put`."""
         method = self.backend.put
 
-        def put(x: Array, indices: Any, values: Array, mode: str) -> None:
+        def put(x: Array, indices: Any, values: Array, mode: str) -> Any:
             if not self.is_mine():
                 return method(x, indices, values, mode)
             args = self.refs((x, tuple(indices), values))
@@ -247,6 +250,7 @@ class Trace:
         return put
 
     def reading(self) -> Callable[[Array], Array]:
+        """A stand-in for `to_numpy`, which refuses values that depend on the inputs."""
         method = self.backend.to_numpy
 
         def to_numpy(x: Array) -> Array:

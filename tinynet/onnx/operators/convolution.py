@@ -135,7 +135,7 @@ def max_pool(node: Node, x: Tensor) -> Any:
     return y, flat + first
 
 
-def average_pool(node: Node, x: Tensor) -> Tensor:
+def average_pool(node: Node, x: Tensor) -> Any:
     """Divided by what windows cover: of the padded input if `count_include_pad`."""
     shape = Geometry(node, x.shape[2:], node.attributes["kernel_shape"])
     windows = shape.windows(x.shape[2:], bool(node.get("ceil_mode", 0)))
@@ -164,7 +164,7 @@ def _window_sums(x: Tensor, windows: Windows) -> Tensor:
     return x
 
 
-def lp_pool(node: Node, x: Tensor) -> Tensor:
+def lp_pool(node: Node, x: Tensor) -> Any:
     shape = Geometry(node, x.shape[2:], node.attributes["kernel_shape"])
     windows = shape.windows(x.shape[2:], bool(node.get("ceil_mode", 0)))
     power = node.get("p", 2)
@@ -191,7 +191,7 @@ def global_pool(function: Callable[[Tensor, tuple[int, ...]], Tensor]) -> Operat
     return Operator(lambda node, x: function(x, tuple(range(2, x.ndim))))
 
 
-def global_lp_pool(node: Node, x: Tensor) -> Tensor:
+def global_lp_pool(node: Node, x: Tensor) -> Any:
     power = node.get("p", 2)
     return (x.abs() ** power).sum(tuple(range(2, x.ndim)), True) ** (1 / power)
 

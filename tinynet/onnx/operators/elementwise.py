@@ -9,12 +9,12 @@ from typing import Any
 from tinynet.nn import functional
 from tinynet.onnx.node import Node, Operator
 from tinynet.onnx.protobuf import dtype_of
-from tinynet.ops import arithmetic
+from tinynet.ops import arithmetic, elementwise
 from tinynet.ops.arithmetic import where
 from tinynet.tensor import Tensor
 
 
-def unary(method: Callable[..., Tensor], since: int = 1) -> Operator:
+def unary(method: Any, since: int = 1) -> Operator:
     """An operator that is one of our functions."""
     return Operator(lambda node, x: method(x), since)
 
@@ -42,7 +42,7 @@ def celu(node: Node, x: Tensor) -> Tensor:
     return functional.celu(x, node.get("alpha", 1.0))
 
 
-def selu(node: Node, x: Tensor) -> Tensor:
+def selu(node: Node, x: Tensor) -> Any:
     alpha = node.get("alpha", 1.67326319217681884765625)
     gamma = node.get("gamma", 1.05070102214813232421875)
     return where(x > 0, x * gamma, (x.clamp(max=0.0).expm1()) * (alpha * gamma))
@@ -52,7 +52,7 @@ def gelu(node: Node, x: Tensor) -> Tensor:
     return functional.gelu(x, approximate=node.get("approximate", "none"))
 
 
-def hard_sigmoid(node: Node, x: Tensor) -> Tensor:
+def hard_sigmoid(node: Node, x: Tensor) -> Any:
     return (x * node.get("alpha", 0.2) + node.get("beta", 0.5)).clamp(0.0, 1.0)
 
 
@@ -60,21 +60,21 @@ def hard_swish(node: Node, x: Tensor) -> Tensor:
     return x * (x * (1 / 6) + 0.5).clamp(0.0, 1.0)
 
 
-def thresholded_relu(node: Node, x: Tensor) -> Tensor:
+def thresholded_relu(node: Node, x: Tensor) -> Any:
     return where(x > node.get("alpha", 1.0), x, x * 0)
 
 
-def shrink(node: Node, x: Tensor) -> Tensor:
+def shrink(node: Node, x: Tensor) -> Any:
     limit, bias = node.get("lambd", 0.5), node.get("bias", 0.0)
     beyond = where(x > limit, x - bias, where(x < -limit, x + bias, x * 0))
     return beyond.to(x.dtype)
 
 
-def prelu(node: Node, x: Tensor, slope: Tensor) -> Tensor:
+def prelu(node: Node, x: Tensor, slope: Tensor) -> Any:
     return where(x < 0, x * slope, x)
 
 
-def swish(node: Node, x: Tensor) -> Tensor:
+def swish(node: Node, x: Tensor) -> Any:
     return x * (x * node.get("alpha", 1.0)).sigmoid()
 
 
@@ -161,7 +161,7 @@ def is_inf(node: Node, x: Tensor) -> Tensor:
     return found
 
 
-def choose(node: Node, condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
+def choose(node: Node, condition: Tensor, a: Tensor, b: Tensor) -> Any:
     return where(condition, a, b)
 
 
@@ -193,8 +193,8 @@ OPERATORS: dict[str, Operator] = {
         ).split()
     },
     "Identity": Operator(lambda node, x: x),
-    "Not": unary(Tensor.logical_not),
-    "BitwiseNot": unary(Tensor.bitwise_not, 18),
+    "Not": unary(elementwise.logical_not),
+    "BitwiseNot": unary(elementwise.bitwise_not, 18),
     "IsInf": Operator(is_inf, 10),
     "LeakyRelu": Operator(leaky_relu),
     "Elu": Operator(elu),

@@ -15,7 +15,7 @@ from tinynet.tensor import Tensor
 COMBINE = {"add": "sum", "mul": "prod", "max": "amax", "min": "amin"}
 
 
-def wrapped(index: Tensor, size: int) -> Tensor:
+def wrapped(index: Tensor, size: int) -> Any:
     """Negative indices count from the end."""
     index = index.long()
     return where(index < 0, index + size, index)
@@ -83,7 +83,7 @@ def compress(node: Node, x: Tensor, condition: Array) -> Tensor:
     return x.index_select(axis, creation.tensor(kept, device=x.device))
 
 
-def non_zero(node: Node, x: Tensor) -> Tensor:
+def non_zero(node: Node, x: Tensor) -> Any:
     return x.nonzero().mT if x.ndim else x.reshape(1).nonzero()[:, :0].mT
 
 

@@ -174,7 +174,7 @@ def reverse_sequence(node: Node, x: Tensor, lengths: Array) -> Tensor:
 
 
 # constants
-def eye_like(node: Node, x: Tensor) -> Tensor:
+def eye_like(node: Node, x: Tensor) -> Any:
     dtype = DTYPES[node.attributes["dtype"]] if node.get("dtype") else x.dtype
     rows, columns = x.shape
     steps = creation.arange(columns, device=x.device)
@@ -182,7 +182,7 @@ def eye_like(node: Node, x: Tensor) -> Tensor:
     return (steps == diagonal).to(dtype)
 
 
-def one_hot(node: Node, index: Tensor, depth: Array, values: Tensor) -> Tensor:
+def one_hot(node: Node, index: Tensor, depth: Array, values: Tensor) -> Any:
     """Negative indices count from the end; those out of range are nowhere."""
     count, axis = int(np.asarray(depth).reshape(-1)[0]), node.get("axis", -1)
     axis += index.ndim + 1 if axis < 0 else 0

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinynet.onnx.node import Node, Operator
+from tinynet.ops import arithmetic, elementwise
 from tinynet.ops.joining import cat, stack
 from tinynet.ops.recurrence import lstm as lstm_of_sums
 from tinynet.tensor import Tensor
@@ -17,9 +18,14 @@ from tinynet.tensor import Tensor
 Function = Callable[[Tensor], Tensor]
 States = tuple[Tensor, ...]
 Direction = Callable[[int, Tensor, States, bool], tuple[Tensor, States]]
-ACTIVATIONS: dict[str, Function] = {
-    "relu": Tensor.relu, "sigmoid": Tensor.sigmoid, "tanh": Tensor.tanh
-}  # fmt: skip
+ACTIVATIONS: dict[str, Any] = {
+    "relu": arithmetic.relu,
+    "sigmoid": elementwise.sigmoid,
+    "tanh": elementwise.tanh,
+}
+
+
+USUAL = ("sigmoid", "tanh", "tanh")  # of an LSTM
 
 
 def activations(node: Node, usual: Sequence[str], direction: int) -> list[Function]:
@@ -155,9 +161,10 @@ def lstm(
     size = r.shape[2]
 
     def run(d: int, x: Tensor, states: States, is_reverse: bool) -> tuple[Tensor, States]:
-        functions = activations(node, ["Sigmoid", "Tanh", "Tanh"], d)
+        functions = activations(node, USUAL, d)
         bias = sum(biases(b, w, d))
-        if p is None and functions == [Tensor.sigmoid, Tensor.tanh, Tensor.tanh] and x.numel():
+        names = node.get("activations", USUAL)[3 * d :][:3] or USUAL
+        if p is None and tuple(name.lower() for name in names) == USUAL and x.numel():
             return _fused_lstm(x, in_our_order(w[d]), in_our_order(r[d]), in_our_order(bias),
                                states, is_reverse)  # fmt: skip
         step = _peephole_step(functions, r[d], None if p is None else p[d], size)
@@ -177,7 +184,7 @@ def _fused_lstm(
 ) -> tuple[Tensor, States]:
     steps, n, _ = x.shape
     sums = x.reshape(steps * n, -1) @ w.mT + bias
-    rows, last = lstm_of_sums(sums, r, *states, is_reverse)
+    rows, last = lstm_of_sums(sums, r, states[0], states[1], is_reverse)
     y = rows.reshape(steps, n, -1)
     return y, (y[0 if is_reverse else -1], last)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from tinynet.dtype import uint8
 from tinynet.onnx.node import Node, Operator
@@ -60,7 +61,7 @@ def extreme(name: str) -> Reduction:
     """The largest or smallest; of nothing the other end of all numbers."""
     at_rest = {"amax": float("-inf"), "amin": float("inf")}
 
-    def run(x: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
+    def run(x: Tensor, dims: tuple[int, ...], keepdim: bool) -> Any:
         if not x.numel():
             empty = x.float().sum(dims, keepdim) + at_rest[name]
             return (empty > 0).to(x.dtype) if x.dtype.rank == 0 else empty.to(x.dtype)
@@ -73,7 +74,7 @@ def extreme(name: str) -> Reduction:
 
 
 def arg_extreme(name: str) -> Operator:
-    def run(node: Node, x: Tensor) -> Tensor:
+    def run(node: Node, x: Tensor) -> Any:
         axis, keepdim = node.get("axis", 0), bool(node.get("keepdims", 1))
         if not node.get("select_last_index", 0):
             y: Tensor = getattr(x, name)(axis, keepdim)
