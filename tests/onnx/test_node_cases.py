@@ -1,5 +1,7 @@
 """Imported operators beside the `onnx` package's own tests of each."""
 
+import re
+
 import pytest
 
 from tests.onnx.node_cases import cases_of, outcome
@@ -40,13 +42,27 @@ COUNTS = """
     ai_onnx_ml.array_feature_extractor:0/1 ai_onnx_ml.binarizer:0/1 ai_onnx_ml.label_encoder:0/4
     ai_onnx_ml.tree_ensemble:0/2
 """.split()
-PASSING = {
-    module: int(counts.split("/")[0]) for module, _, counts in (c.partition(":") for c in COUNTS)
-}
+PASSING = {}
+for item in COUNTS:
+    module, counts = item.split(":")
+    PASSING[module] = int(counts.partition("/")[0])
 ON_DEVICES = (
-    "argmax batchnorm clip concat conv cumsum gather gemm gelu globalaveragepool layernormalization"
+    "argmax batch_normalization clip concat conv cumsum gather gemm gelu globalaveragepool layernormalization"
     " lstm matmul pad reshape slice softmax softplus split transpose where"
 ).split()
+# What a case that does not pass is refused for: an operator that is not there, or one of these.
+LIMITS = "|".join(
+    [
+        r": \S+ is not supported",
+        r"elements are (STRING|FLOAT8|FLOAT4|U?INT[24]|COMPLEX)",
+        "is no tensor",
+        "drops at random",
+        "tf_crop_and_resize",
+        r"has 3 spatial dims",
+        "holds strings",
+        "sequence_lens other",
+    ]
+)
 MOST = 4  # cases of a module on a device: each new kernel is compiled
 
 
@@ -55,7 +71,7 @@ def test_cases_of(module):
     outcomes = [outcome(case, "cpu") for case in cases_of(module)]
     assert outcomes.count("passed") >= PASSING[module]
     for why in outcomes:
-        assert why == "passed" or why.startswith("onnx: ")
+        assert why == "passed" or re.search(LIMITS, why), why
 
 
 def test_how_many_pass():
@@ -64,7 +80,5 @@ def test_how_many_pass():
 
 @pytest.mark.parametrize("module", [m for m in ON_DEVICES if PASSING.get(m)])
 def test_cases_on_devices(module, device):
-    if device == "cpu":
-        pytest.skip("all cases run there already")
     for case in cases_of(module)[:MOST]:
         outcome(case, device)
