@@ -90,8 +90,10 @@ def test_mlp():
 
 
 def test_lenet(example):
-    model = check(example("lenet").make_model(), tn.randn(2, 1, 28, 28), others=(tn.randn(5, 1, 28, 28),),
-                  dynamic_axes=BATCH)  # fmt: skip
+    model = check(
+        example("lenet").make_model(), tn.randn(2, 1, 28, 28),
+        others=(tn.randn(5, 1, 28, 28),), dynamic_axes=BATCH,
+    )  # fmt: skip
     assert ops_of(model)[:4] == ["Conv", "Relu", "MaxPool", "Conv"]
 
 

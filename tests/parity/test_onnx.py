@@ -4,11 +4,14 @@ import io
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
-import tinynet as tn
-from tinynet.onnx import load
+torch = pytest.importorskip("torch")
+onnx = pytest.importorskip("onnx")
+
+from torch import nn  # noqa: E402
+
+import tinynet as tn  # noqa: E402
+from tinynet.onnx import load  # noqa: E402
 
 MODELS = {
     "mlp": (nn.Sequential(nn.Linear(6, 7), nn.Tanh(), nn.Linear(7, 3)), (4, 6)),
@@ -36,8 +39,6 @@ def exported(module, x):
         module, (x,), file, dynamo=False, opset_version=17, input_names=["x"],
         dynamic_axes={"x": {0: "batch"}},
     )  # fmt: skip
-    import onnx
-
     return onnx.load_from_string(file.getvalue())
 
 
