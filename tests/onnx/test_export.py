@@ -261,6 +261,16 @@ def test_names_metadata_and_file(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
 
 
+def test_weights_beside_the_file(tmp_path):
+    network, x, path = nn.Linear(3, 2).eval(), tn.randn(4, 3), tmp_path / "model.onnx"
+    for _ in range(2):  # the second time over files that are there
+        export(network, x, path, external_data=True)
+    assert {file.name for file in tmp_path.iterdir()} == {"model.onnx", "model.onnx.data"}
+    assert load(path)(x).allclose(network(x))
+    y = onnxruntime.InferenceSession(path).run(None, {"input": x.numpy()})[0]
+    np.testing.assert_allclose(y, network(x).numpy(force=True), atol=1e-6)
+
+
 def test_a_training_module_is_exported_for_evaluation():
     network = nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.5), nn.BatchNorm1d(3))
     with pytest.warns(UserWarning, match="in training mode"):

@@ -2,9 +2,10 @@
 
 `supported` lists the operators that loaded models may have. Where things are: `importing` reads a
 model, `graph` is the module it becomes, `operators` its nodes; `exporting` writes one, from what
-`tracing` sees a module do, by `lowering` (primitives) and `composites` (modules) to nodes that
-`building` collects and `simplifying` tidies; `protobuf` is ONNX's own structures. The `onnx`
-package is needed: `pip install 'tinynet[onnx]'`.
+`tracing` sees a module do on examples (`sizing`), by `lowering` and `elementwise` (primitives) and
+`composites` (modules) to nodes that `building` collects, `simplifying` tidies and `writing` makes a
+model of; `protobuf` is ONNX's own structures. The `onnx` package is needed: `pip install
+'tinynet[onnx]'`.
 """
 
 from tinynet.onnx.exporting import export

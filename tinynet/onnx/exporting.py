@@ -6,6 +6,7 @@ import contextlib
 import copy
 import math
 import os
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -32,7 +33,7 @@ from tinynet.onnx.writing import Run, make_model
 from tinynet.tensor import Tensor
 
 OPSETS = range(17, 24)
-LARGEST = 1 << 31  # bytes that one protobuf may have
+LARGEST = (1 << 31) - (1 << 20)  # bytes of weights that fit into one protobuf
 
 
 def export(
@@ -46,6 +47,7 @@ def export(
     opset: int = 20,
     metadata: Mapping[str, str] | None = None,
     training: bool = False,
+    external_data: bool = False,
 ) -> Any:
     """Write what `module(*args)` computes as an ONNX file; returns the `ModelProto`.
 
@@ -56,7 +58,8 @@ def export(
 
     Parameters and buffers are initializers with their names in the state dict. The module runs in
     `eval()` mode, unless `training`. The model is checked by onnx's checker, and it computes what
-    the module does, or is refused. Without a `path` no file is written. Raises
+    the module does, or is refused. Without a `path` no file is written; with `external_data`, and
+    for 2 GB of weights, these go into a file beside it. Raises
     `UnsupportedOperatorError` for what ONNX has no counterpart for: reading values, random numbers,
     sizes that decide what is done.
     """
@@ -75,7 +78,7 @@ def export(
         _check(onnx, model)
         _compare(model, ready, [examples.sized(sizes) for sizes in examples.probes()])
     if path is not None:
-        _save(onnx, model, path)
+        _save(onnx, model, path, external_data)
     return model
 
 
@@ -183,19 +186,35 @@ def _compare(model: Any, module: Module, examples: list[tuple[Tensor, ...]]) -> 
                 )
 
 
+def _size(model: Any) -> int:
+    """About how many bytes the model's weights have."""
+    return sum(len(tensor.raw_data) for tensor in model.graph.initializer)
+
+
 def _check(onnx: Any, model: Any) -> None:
-    """By onnx's own checker, with shapes inferred through the whole graph."""
-    if model.ByteSize() < LARGEST:
+    """By onnx's own checker, with shapes inferred through the whole graph.
+
+    It cannot take more than a protobuf can; the comparison with the module is what is left then.
+    """
+    if _size(model) < LARGEST:
         onnx.checker.check_model(model, full_check=True)
 
 
-def _save(onnx: Any, model: Any, path: str | os.PathLike[str]) -> None:
-    """In one file, or, where that would be too large for a protobuf, with the weights beside it."""
+def _save(onnx: Any, model: Any, path: str | os.PathLike[str], external_data: bool) -> None:
+    """In one file, or with the weights beside it: these first, then the file that names them."""
     target = Path(path)
-    if model.ByteSize() >= LARGEST:
-        onnx.save(
-            model, os.fspath(target), save_as_external_data=True, location=target.name + ".data"
-        )
+    if not external_data and _size(model) < LARGEST:
+        with replacing(target) as partial:
+            partial.write_bytes(model.SerializeToString())
         return
-    with replacing(target) as partial:
-        partial.write_bytes(model.SerializeToString())
+    weights = target.with_name(target.name + ".data")
+    split = onnx.ModelProto()
+    split.CopyFrom(model)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        made = Path(folder, target.name)
+        onnx.save(
+            split, os.fspath(made), save_as_external_data=True, location=weights.name,
+            size_threshold=0,
+        )  # fmt: skip
+        Path(folder, weights.name).replace(weights)
+        made.replace(target)

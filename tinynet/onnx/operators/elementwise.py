@@ -186,11 +186,14 @@ def dropout(
 
 OPERATORS: dict[str, Operator] = {
     **{
-        name: unary(getattr(Tensor, name.lower()))
-        for name in (
-            "Abs Acos Acosh Asin Asinh Atan Atanh Ceil Cos Cosh Erf Exp Floor IsNaN Log Neg"
-            " Reciprocal Relu Round Sigmoid Sign Sin Sinh Sqrt Tan Tanh"
-        ).split()
+        name: unary(getattr(Tensor, name.lower()), since)
+        for since, names in {
+            1: "Abs Ceil Exp Floor Log Neg Reciprocal Relu Sigmoid Sqrt Tanh",
+            7: "Acos Asin Atan Cos Sin Tan",
+            9: "Acosh Asinh Atanh Cosh Erf IsNaN Sign Sinh",
+            11: "Round",
+        }.items()
+        for name in names.split()
     },
     "Identity": Operator(lambda node, x: x),
     "Not": unary(elementwise.logical_not),
