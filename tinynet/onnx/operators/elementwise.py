@@ -202,7 +202,7 @@ OPERATORS: dict[str, Operator] = {
     "LeakyRelu": Operator(leaky_relu),
     "Elu": Operator(elu),
     "Celu": Operator(celu, 12),
-    "Selu": Operator(selu),
+    "Selu": Operator(selu, 6),
     "Gelu": Operator(gelu, 20),
     "HardSigmoid": Operator(hard_sigmoid),
     "HardSwish": Operator(hard_swish, 14),
