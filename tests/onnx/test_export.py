@@ -195,6 +195,30 @@ def test_functions_of_any_batch(name):
     check(module, tn.randn(3, 4, 6), others=(tn.randn(5, 4, 6),), dynamic_axes=BATCH)
 
 
+def crossed(s, x):
+    """Two free sizes, which are equal in the example, the other way round."""
+    return tn.zeros(x.shape[1], x.shape[0]) + x.sum(2).T
+
+
+@pytest.mark.parametrize("function", [DYNAMIC["slices"], crossed], ids=["slices", "crossed"])
+def test_functions_of_any_batch_and_length(function):
+    check(
+        Of(function), tn.randn(4, 4, 6), others=(tn.randn(5, 7, 6),),
+        dynamic_axes={"input": {0: "n", 1: "t"}},
+    )  # fmt: skip
+
+
+def test_a_convolution_that_is_needed_without_its_bias():
+    inner = nn.Conv2d(2, 3, 3, bias=False)
+
+    def function(s, x):
+        y = s.inner(x)
+        return y, y + s.weight[0, :3].reshape(3, 1, 1)
+
+    model = check(Of(function, inner), tn.randn(2, 2, 5, 5))
+    assert ops_of(model).count("Conv") == 1
+
+
 FIXED = {
     "statistics": lambda s, x: (x.mean(1), x.var(2), x.std(), x.amax(1), x.prod(2), (x > 0).any(1)),
     "integers": lambda s, x: ((x * 5).long() // 3, (x * 5).long() % 3, ~(x > 0)),
@@ -297,12 +321,19 @@ def test_from_a_device(device):
 
 
 # what cannot be
+def half_written(s, x):
+    y = x.new_zeros(x.shape)
+    y[:2] = x[:2] * 2
+    return y + x
+
+
 REFUSED = {
     "reads the values": lambda s, x: x * x.sum().item(),
     "draws random numbers": lambda s, x: F.dropout(x, 0.5),
     "uses linear algebra": lambda s, x: tn.linalg.inv(x[:, :4, :4]),
     "a running prod": lambda s, x: x.cumprod(1),
     "does other things": lambda s, x: x if len(x) > 4 else x.relu(),
+    "writes into a slice whose limits": half_written,
     "no product of dynamic ones": lambda s, x: x[:, : len(x)],
     "gives other results": lambda s, x: x if len(x) > 9 else x.relu(),
 }

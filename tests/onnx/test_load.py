@@ -119,6 +119,18 @@ def test_integers_are_buffers_and_shapes_constants():
     assert graph().tolist() == [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]
 
 
+def test_what_is_a_weight_too_is_no_constant():
+    weights = {"w": np.array([1.0, 2.0], np.float32)}
+    nodes = [
+        helper.make_node("Resize", ["x", "", "w"], ["wide"]),
+        helper.make_node("ReduceSum", ["wide"], ["sum"]),
+        helper.make_node("Mul", ["sum", "w"], ["y"]),
+    ]
+    graph = load(model_of(nodes, {"x": [1, 2]}, {"y": [1, 2]}, weights))
+    assert [name for name, _ in graph.named_parameters()] == ["w"]
+    assert graph(tn.ones(1, 2)).tolist() == [[4.0, 8.0]]
+
+
 def test_weights_in_a_file_of_their_own(tmp_path):
     weight = np.arange(2048, dtype=np.float32)
     model = model_of([helper.make_node("Add", ["x", "w"], ["y"])], {"x": [2048]}, {"y": [2048]},
