@@ -87,7 +87,7 @@ class SearchError(TinynetError, RuntimeError):
 
 
 class UnsupportedOperatorError(TinynetError, NotImplementedError):
-    """A model, or a module to be exported, with an operation that tinynet has no counterpart for."""
+    """An ONNX model, or a module on its way there, with what the other side has nothing for."""
 
 
 class MissingDependencyError(TinynetError, ImportError):
