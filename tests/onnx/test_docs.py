@@ -2,6 +2,7 @@
 
 import re
 import textwrap
+from doctest import ELLIPSIS, OutputChecker
 from pathlib import Path
 
 from tinynet.onnx import supported
@@ -18,15 +19,18 @@ def operators_listed():
 
 
 def test_snippets(tmp_path, monkeypatch, capsys):
+    """Each prints what the text fence behind it says."""
     monkeypatch.chdir(tmp_path)
     names = {}
-    for snippet in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL):
-        exec(snippet, names)
-    printed = capsys.readouterr().out
-    shown = re.findall(r"^    (\[.*|Graph\(.*|  image.*)$", PAGE.read_text(), re.MULTILINE)
-    assert len(shown) == 3
-    for line in shown:
-        assert line in printed
+    fences = re.findall(
+        r"```python\n(.*?)```\n(?:\n```text\n(.*?)```)?", PAGE.read_text(), re.DOTALL
+    )
+    assert len(fences) == 3
+    for code, printed in fences:
+        exec(code, names)
+        found = capsys.readouterr().out
+        assert OutputChecker().check_output(printed, found, ELLIPSIS), found
+    assert [file.name for file in tmp_path.iterdir()] == ["digits.onnx"]
 
 
 def test_operators():
