@@ -301,6 +301,16 @@ def test_a_training_module_is_exported_for_evaluation():
     assert all(part.training for part in network.modules())
 
 
+def test_training_mode_is_for_those_who_ask():
+    network = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
+    x = tn.randn(4, 3)
+    model = export(network, x, training=True)
+    assert network[1].running_mean.equal(tn.zeros(3))
+    y = session_of(model).run(None, {"input": x.numpy()})[0]
+    np.testing.assert_allclose(y.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(y.var(0), 1, atol=1e-3)
+
+
 def test_export_leaves_no_trace():
     network = nn.Linear(3, 2).eval()
     x = tn.randn(4, 3)
@@ -311,10 +321,12 @@ def test_export_leaves_no_trace():
     assert network(x).equal(before)
 
 
-def test_from_a_device(device):
-    network = nn.Sequential(nn.Linear(3, 2), nn.Tanh()).to(device).eval()
-    x = tn.randn(4, 3, device=device)
-    y = session_of(export(network, x)).run(None, {"input": x.numpy(force=True)})[0]
+def test_from_a_device(on_device):
+    network = nn.Sequential(nn.Linear(3, 2), nn.Tanh()).eval()
+    x = tn.randn(4, 3)
+    y = session_of(export(network, x, dynamic_axes=BATCH)).run(
+        None, {"input": x.numpy(force=True)}
+    )[0]
     np.testing.assert_allclose(y, network(x).numpy(force=True), atol=1e-5)
 
 

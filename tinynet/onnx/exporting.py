@@ -103,8 +103,9 @@ def _names(what: str, given: Sequence[str] | None, count: int) -> list[str]:
 
 @contextlib.contextmanager
 def _in_mode(module: Module, training: bool) -> Iterator[Module]:
-    """The module (a copy, if it is on another device) on the CPU, in the mode asked for."""
-    if any(x.device != "cpu" for x in [*module.parameters(), *module.buffers()]):
+    """The module in the mode asked for; a copy, if it is on another device or is to train."""
+    state = [*module.parameters(), *module.buffers()]
+    if training or any(x.device != "cpu" for x in state):  # training moves statistics
         module = copy.deepcopy(module).cpu()
     modes = [(part, part.training) for part in module.modules()]
     if module.training and not training:
@@ -168,7 +169,7 @@ def _tensors_in(item: Any) -> Iterator[Tensor]:
 
 def _compare(model: Any, module: Module, examples: list[tuple[Tensor, ...]]) -> None:
     """Raise if the model, read again, gives other results than the module."""
-    graph = load(model)
+    graph = load(model, "cpu")
     for inputs in examples:
         with no_grad():
             try:

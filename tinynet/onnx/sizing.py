@@ -42,7 +42,7 @@ class Examples:
         made = dict(self.inputs)
         for name, dim, size in self.axes:
             places = [i % made[name].shape[dim] for i in range(sizes[size])]
-            made[name] = made[name].index_select(dim, creation.tensor(places))
+            made[name] = made[name].index_select(dim, creation.tensor(places, device="cpu"))
         return tuple(made.values())
 
     def others(self, more: int) -> dict[str, int]:
