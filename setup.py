@@ -27,6 +27,7 @@ VIZ = ["matplotlib>=3.8"]
 TENSORBOARD = ["tensorboardX>=2.6.2", "pillow>=10"]
 OPTUNA = ["optuna>=4.0"]
 BFLOAT16 = ["ml_dtypes>=0.5"]
+ONNX = ["onnx>=1.18"]
 NOTEBOOK = ["nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"]
 EXAMPLES = [*DATA, *VIZ]
 CLI = [*EXAMPLES, "typer>=0.15", "rich>=13", "pillow>=10.1"]
@@ -37,6 +38,8 @@ TEST = [
     *TENSORBOARD,
     *OPTUNA,
     *CLI,
+    "onnx>=1.23.2",  # whose cases of operators are counted
+    "onnxruntime>=1.23",
     "scipy>=1.13",  # its geometry, beside ours
     "safetensors>=0.8",  # the format's own reader and writer, beside ours
     "pytest>=8.2",
@@ -79,6 +82,7 @@ setup(
         "bfloat16": BFLOAT16,
         "examples": EXAMPLES,
         "cli": CLI,
+        "onnx": ONNX,
         "notebook": NOTEBOOK,
         "test": TEST,
         "dev": DEV,
@@ -86,7 +90,7 @@ setup(
         "oclgrind": OCLGRIND,
         "docs": DOCS,
         "release": RELEASE,
-        "all": [*CLI, *BFLOAT16, *TENSORBOARD, *OPTUNA, *NOTEBOOK],
+        "all": [*CLI, *BFLOAT16, *TENSORBOARD, *OPTUNA, *NOTEBOOK, *ONNX],
     },
     classifiers=[
         "Intended Audience :: Education",

@@ -9,7 +9,7 @@ from mkdocstrings import Inventory
 
 MODULES = """
 tinynet tinynet.autograd tinynet.data tinynet.data.augmentation tinynet.io tinynet.nn
-tinynet.nn.functional tinynet.nn.utils tinynet.optim tinynet.optim.lr_scheduler
+tinynet.nn.functional tinynet.nn.utils tinynet.onnx tinynet.optim tinynet.optim.lr_scheduler
 tinynet.optim.swa_utils tinynet.train tinynet.train.search tinynet.viz
 """.split()
 

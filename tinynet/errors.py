@@ -86,5 +86,9 @@ class SearchError(TinynetError, RuntimeError):
     """A search whose worker processes cannot start, or of which no trial succeeded."""
 
 
+class UnsupportedOperatorError(TinynetError, NotImplementedError):
+    """An ONNX model, or a module on its way there, with what the other side has nothing for."""
+
+
 class MissingDependencyError(TinynetError, ImportError):
     """An optional package that a feature needs is not installed."""

@@ -48,6 +48,14 @@ def test_values(op, dim, keepdim):
                  lambda x: SMOOTH[op](x, axis=dim, keepdims=keepdim), (2, 3, 4))  # fmt: skip
 
 
+@pytest.mark.parametrize("dim", [(2, 1), (-1, 0), (1, 0)], ids=str)
+def test_dims_in_any_order(dim):
+    check_values(reduced("sum", dim), lambda x: np.sum(x, axis=dim), (2, 3, 4))
+    check_values(
+        reduced("amax", dim, True), lambda x: np.max(x, axis=dim, keepdims=True), (2, 3, 4)
+    )
+
+
 @pytest.mark.parametrize("dim", DIMS, ids=str)
 @ops(SMOOTH)
 def test_gradients(op, dim):

@@ -186,7 +186,7 @@ class Backend(Protocol):
 
     # reduction, scan, order
     def reduce(self, op: str, x: Any, dims: Shape, keepdim: bool) -> Any:
-        """One of `REDUCTIONS` over `dims` (none: a copy); the result has `x`'s dtype.
+        """One of `REDUCTIONS` over ascending `dims` (none: a copy); the result has `x`'s dtype.
 
         Sums and products of float16 and bfloat16 accumulate in float32; those of nothing are 0 and
         1. NaN is the largest and the smallest. Extremes of nothing are not asked for. `any` and

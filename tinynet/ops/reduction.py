@@ -40,9 +40,10 @@ class ValuesIndices(NamedTuple):
 
 
 def _dims(op: str, dim: Any, x: Tensor) -> Shape:
-    """Normalised dims; an empty sequence means all, as None does."""
+    """Normalised dims in ascending order; an empty sequence means all, as None does."""
     is_empty = dim is not None and (dim == () or dim == [])
-    return shapes.as_dims(op, None if is_empty else dim, x.ndim)
+    dims = shapes.as_dims(op, None if is_empty else dim, x.ndim)
+    return dims if len(dims) < 2 else tuple(sorted(dims))
 
 
 def spread(y: Tensor, shape: Shape, dims: Shape) -> Tensor:

@@ -1,0 +1,114 @@
+"""ONNX files in: `load`, and `supported`, what they may hold."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from tinynet.errors import DataError, UnsupportedOperatorError
+from tinynet.onnx.graph import NEWEST, Graph
+from tinynet.onnx.node import Node
+from tinynet.onnx.operators import OPERATORS
+from tinynet.onnx.protobuf import attribute_value, dtype_of, import_onnx, to_array
+
+
+def load(path: str | os.PathLike[str] | Any, device: str | None = None) -> Graph:
+    """A module that computes what an ONNX model does; `path` may be a `ModelProto` too.
+
+    Its floating initializers are trainable parameters. Weights in files beside the model are found.
+    Raises `UnsupportedOperatorError` for what tinynet has no operator for (`supported()` lists what
+    it has), `DataError` for files that are no models.
+    """
+    onnx = import_onnx()
+    folder: str | os.PathLike[str] = ""
+    if isinstance(path, onnx.ModelProto):
+        model = path
+    else:
+        model, folder = _read(path), Path(path).parent
+    opset = _opset(model)
+    graph = model.graph
+    initializers = {item.name: to_array(item, folder) for item in graph.initializer}
+    if graph.sparse_initializer:
+        raise UnsupportedOperatorError("onnx: the model has sparse initializers")
+    inputs = [item for item in graph.input if item.name not in initializers]
+    return Graph(
+        _nodes(model, opset),
+        initializers,
+        [item.name for item in inputs],
+        [item.name for item in graph.output],
+        opset,
+        {item.key: item.value for item in model.metadata_props},
+        {item.name: _shape(item) for item in inputs},
+        device,
+    )
+
+
+def supported() -> dict[str, int]:
+    """The operators that imported models may have, each with the first opset it may come from.
+
+    >>> supported()["Conv"]
+    1
+    """
+    return {name: OPERATORS[name].since for name in sorted(OPERATORS)}
+
+
+def _read(path: str | os.PathLike[str]) -> Any:
+    """The model in a file, without the weights that lie in others."""
+    onnx = import_onnx()
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load(os.fspath(path), load_external_data=False)
+    except DecodeError as error:
+        raise DataError(f"onnx: {os.fspath(path)} is no ONNX model: {error}") from error
+    if not model.graph.output:
+        raise DataError(f"onnx: {os.fspath(path)} is no ONNX model: it has no outputs")
+    return model
+
+
+def _opset(model: Any) -> int:
+    """That of ONNX's own operators."""
+    versions = {item.domain: item.version for item in model.opset_import}
+    opset: int = versions.get("", versions.get("ai.onnx", 1))
+    if opset > NEWEST:
+        raise UnsupportedOperatorError(
+            f"onnx: the model has opset {opset}, expected at most {NEWEST}"
+        )
+    return opset
+
+
+def _nodes(model: Any, opset: int) -> list[Node]:
+    """The graph's nodes, with calls of the model's own functions written out."""
+    if model.functions:
+        import onnx.inliner
+
+        model = onnx.inliner.inline_local_functions(model)
+    return [_node(item, opset) for item in model.graph.node]
+
+
+def _node(item: Any, opset: int) -> Node:
+    name = item.op_type if item.domain in ("", "ai.onnx") else f"{item.domain}.{item.op_type}"
+    return Node(
+        name,
+        item.name,
+        opset,
+        tuple(item.input),
+        tuple(item.output),
+        {each.name: attribute_value(each) for each in item.attribute} if name in OPERATORS else {},
+    )
+
+
+def _shape(item: Any) -> tuple[Any, ...] | None:
+    """A declared shape: ints, names, and ? for what is not said."""
+    if not item.type.HasField("tensor_type"):
+        raise UnsupportedOperatorError(
+            f"onnx: input {item.name!r} is no tensor (but {item.type.WhichOneof('value')})"
+        )
+    dtype_of(f"onnx: input {item.name!r}", item.type.tensor_type.elem_type)
+    if not item.type.tensor_type.HasField("shape"):
+        return None
+    dims = item.type.tensor_type.shape.dim
+    return tuple(
+        dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in dims
+    )

@@ -1,0 +1,71 @@
+"""A node of an imported graph, as operators see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, NoReturn
+
+from tinynet.errors import UnsupportedOperatorError
+
+
+class Operator(NamedTuple):
+    """How nodes of one kind are computed.
+
+    `run(node, *inputs)` gives a tensor, or a tuple of them; inputs that are left out are None.
+    `since` is the first opset whose meaning it has. `host` are the places of inputs that decide
+    shapes, axes and the like: they come as NumPy arrays, all others as tensors.
+    """
+
+    run: Callable[..., Any]
+    since: int = 1
+    host: tuple[int, ...] = ()
+
+
+class Node:
+    """One node: `op` (with its domain, unless it is ONNX's own), names of what goes in and out."""
+
+    def __init__(
+        self,
+        op: str,
+        name: str,
+        opset: int,
+        inputs: tuple[str, ...],
+        outputs: tuple[str, ...],
+        attributes: dict[str, Any],
+    ) -> None:
+        self.op = op
+        self.name = name
+        self.opset = opset
+        self.inputs = inputs
+        self.outputs = outputs
+        self.attributes = attributes
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """An attribute, or `default`."""
+        value = self.attributes.get(name)
+        return default if value is None else value
+
+    def has_output(self, place: int) -> bool:
+        """Whether output number `place` is asked for."""
+        return place < len(self.outputs) and bool(self.outputs[place])
+
+    def refuse(self, why: str) -> NoReturn:
+        """Raise `UnsupportedOperatorError`, saying which node it is."""
+        raise UnsupportedOperatorError(f"onnx: {self}: {why}")
+
+    def __repr__(self) -> str:
+        return f"node {self.name or ', '.join(self.outputs)!r} ({self.op}, opset {self.opset})"
+
+    def signature(self) -> str:
+        """The node as a line: what it gives, from what, with which attributes."""
+        options = [f"{name}={_short(value)}" for name, value in self.attributes.items()]
+        arguments = ", ".join([*(name or "-" for name in self.inputs), *options])
+        return f"{', '.join(self.outputs)} = {self.op}({arguments})"
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "<graph>"
+    if hasattr(value, "shape"):
+        return f"<{value.dtype} {tuple(value.shape)}>" if value.size > 4 else str(value.tolist())
+    return repr(value)

@@ -1,0 +1,92 @@
+"""What decides shapes, computed in NumPy: `Shape`, and all that is made of constants.
+
+Shapes, axes and slices must be known before anything is computed with them; on the host they are,
+also while `tinynet.jit` records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinynet.backends.host import numpy_dtype
+from tinynet.onnx.node import Node
+from tinynet.onnx.operators.movement import axes_of, ints
+from tinynet.onnx.protobuf import Array, dtype_of
+
+LARGEST = 4096  # elements; what is larger than a shape belongs on the device
+
+
+def _cast(node: Node, x: Array) -> Array:
+    return x.astype(numpy_dtype(dtype_of(f"onnx: {node}", node.attributes["to"])))
+
+
+def _gather(node: Node, x: Array, index: Array) -> Array:
+    return np.asarray(np.take(x, index, node.get("axis", 0)))
+
+
+def _squeeze(node: Node, x: Array, axes: Array | None = None) -> Array:
+    return np.squeeze(x, axes_of(node, axes, 13))
+
+
+def _unsqueeze(node: Node, x: Array, axes: Array | None = None) -> Array:
+    return np.expand_dims(x, axes_of(node, axes, 13) or ())
+
+
+def _reshape(node: Node, x: Array, shape: Array) -> Array:
+    sizes = ints(shape)
+    if not node.get("allowzero", 0):
+        sizes = tuple(x.shape[i] if n == 0 else n for i, n in enumerate(sizes))
+    return x.reshape(sizes)
+
+
+def _slice(node: Node, x: Array, *limits: Any) -> Array:
+    given = [*limits, None, None, None, None][:4]
+    if node.opset < 10:
+        given = [node.get("starts"), node.get("ends"), node.get("axes"), None]
+    starts, ends = ints(given[0]), ints(given[1])
+    axes = range(len(starts)) if given[2] is None else ints(given[2])
+    steps = (1,) * len(starts) if given[3] is None else ints(given[3])
+    index = [slice(None)] * x.ndim
+    for axis, i, j, k in zip(axes, starts, ends, steps, strict=True):
+        index[axis] = slice(*_bounds(i, j, k, x.shape[axis]))
+    return x[tuple(index)]
+
+
+def _bounds(start: int, stop: int, step: int, size: int) -> tuple[int, int | None, int]:
+    places = range(*slice(start, stop, step).indices(size))
+    return places.start, None if places.stop < 0 else places.stop, step
+
+
+def _div(node: Node, a: Array, b: Array) -> Array:
+    if a.dtype.kind == "f":
+        return np.asarray(a / b)
+    return np.asarray(np.sign(a) * np.sign(b) * (np.abs(a) // np.abs(b))).astype(a.dtype)
+
+
+def _plain(function: Callable[..., Any]) -> Callable[..., Array]:
+    return lambda node, *inputs: np.asarray(function(*inputs))
+
+
+ON_HOST: dict[str, Callable[..., Array]] = {
+    "Add": _plain(np.add), "Sub": _plain(np.subtract), "Mul": _plain(np.multiply), "Div": _div,
+    "Mod": _plain(np.mod), "Max": _plain(np.maximum), "Min": _plain(np.minimum),
+    "Equal": _plain(np.equal), "Less": _plain(np.less), "Greater": _plain(np.greater),
+    "Not": _plain(np.logical_not), "And": _plain(np.logical_and), "Or": _plain(np.logical_or),
+    "Where": _plain(np.where), "Floor": _plain(np.floor), "Ceil": _plain(np.ceil),
+    "Neg": _plain(np.negative), "Identity": _plain(lambda x: x), "Sqrt": _plain(np.sqrt),
+    "Concat": lambda node, *parts: np.concatenate(parts, node.get("axis", 0)),
+    "Transpose": lambda node, x: x.transpose(node.get("perm")),
+    "Expand": lambda node, x, shape: x * np.ones(ints(shape), x.dtype),
+    "Cast": _cast, "Gather": _gather, "Squeeze": _squeeze, "Unsqueeze": _unsqueeze,
+    "Reshape": _reshape, "Slice": _slice,
+}  # fmt: skip
+
+
+def can_compute(node: Node, inputs: list[Any]) -> bool:
+    """Whether a node is computed here: all that goes in is on the host, and small."""
+    return node.op in ON_HOST and all(
+        x is None or (isinstance(x, np.ndarray) and x.size <= LARGEST) for x in inputs
+    )

@@ -1,0 +1,69 @@
+"""ONNX's own structures as Python's: element types, attributes, tensors."""
+
+from __future__ import annotations
+
+import os
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from tinynet import dtype as dtypes
+from tinynet.dtype import DType
+from tinynet.errors import MissingDependencyError, UnsupportedOperatorError
+
+Array = np.ndarray[Any, Any]
+
+# `TensorProto.DataType`, for what both sides have
+DTYPES: dict[int, DType] = {
+    1: dtypes.float32, 2: dtypes.uint8, 3: dtypes.int8, 4: dtypes.uint16, 5: dtypes.int16,
+    6: dtypes.int32, 7: dtypes.int64, 9: dtypes.bool_, 10: dtypes.float16, 11: dtypes.float64,
+    12: dtypes.uint32, 13: dtypes.uint64, 16: dtypes.bfloat16,
+}  # fmt: skip
+ELEMENT_TYPES = {dtype: number for number, dtype in DTYPES.items()}
+
+
+def import_onnx() -> ModuleType:
+    """The `onnx` package, which reads, writes and checks files; raises if it is not there."""
+    try:
+        import onnx
+        import onnx.checker
+        import onnx.helper
+        import onnx.numpy_helper
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"onnx: {error}, which ONNX files need: pip install 'tinynet[onnx]'"
+        ) from error
+    return onnx
+
+
+def dtype_of(op: str, element_type: int) -> DType:
+    """Our dtype for one of `TensorProto.DataType`."""
+    if element_type not in DTYPES:
+        name = import_onnx().TensorProto.DataType.Name(element_type)
+        raise UnsupportedOperatorError(f"{op}: elements are {name}, which tinynet does not have")
+    return DTYPES[element_type]
+
+
+def to_array(tensor: Any, folder: str | os.PathLike[str] = "") -> Array:
+    """A `TensorProto` as a NumPy array; `folder` is where its external data lie."""
+    dtype_of(f"onnx: tensor {tensor.name!r}", tensor.data_type)
+    array: Array = import_onnx().numpy_helper.to_array(tensor, os.fspath(folder))
+    return array
+
+
+def attribute_value(attribute: Any) -> Any:
+    """An `AttributeProto` as a number, string, list or array; None for graphs and the like."""
+    onnx = import_onnx()
+    kind = onnx.AttributeProto
+    if attribute.type == kind.TENSOR:
+        return to_array(attribute.t)
+    if attribute.type in (kind.INT, kind.FLOAT):
+        return onnx.helper.get_attribute_value(attribute)
+    if attribute.type == kind.STRING:
+        return attribute.s.decode(errors="replace")
+    if attribute.type in (kind.INTS, kind.FLOATS):
+        return tuple(onnx.helper.get_attribute_value(attribute))
+    if attribute.type == kind.STRINGS:
+        return tuple(text.decode(errors="replace") for text in attribute.strings)
+    return None
