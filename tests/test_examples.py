@@ -395,3 +395,16 @@ def test_language_models(name, tmp_path, capsys):
     assert pairs < singles < first
     assert last < (singles + pairs) / 2
     assert re.search(r"it writes:\nThe .", out)
+
+
+def test_embeddings(tmp_path, capsys):
+    out = run_quick("embeddings", tmp_path, capsys)
+    assert "103,843 words, 914 of them" in out
+    told, commonest = map(float, re.search(r": (\S+)% of new .* book (\S+)%", out).groups())
+    assert told > 75 > 45 > commonest
+    assert {"moses", "pharaoh"} <= set(re.search(r"for Exodus: (.*)", out)[1].split(", "))
+    shares = {name: int(share) for name, share in re.findall(r"^(\w+) +(\d+)% of the 5", out, re.M)}
+    assert shares["numbers"] > 40
+    assert shares["tribes"] > 60
+    assert shares["animals"] > 25
+    assert max(map(float, re.findall(r"([\d.]+)% by chance", out))) < 2
