@@ -408,3 +408,29 @@ def test_embeddings(tmp_path, capsys):
     assert shares["tribes"] > 60
     assert shares["animals"] > 25
     assert max(map(float, re.findall(r"([\d.]+)% by chance", out))) < 2
+
+
+def test_vanishing_gradients(tmp_path, capsys):
+    out = run_quick("vanishing_gradients", tmp_path, capsys)
+    found = re.findall(r"^(\d+ .*): first gradient (\S+) of the last", out, re.M)
+    shares = {name: float(share) for name, share in found}
+    assert 0 < shares["30 layers, sigmoid"] < 0.25**29
+    for name in ("30 layers, tanh", "30 layers, relu", "50 steps, radius 1.0"):
+        assert 0.1 < shares[name] < 10
+    for gain in (1, 2):  # each layer of gain g has g / sqrt(2) of the next one's
+        exact = (gain / math.sqrt(2)) ** 29
+        assert exact / 10 < shares[f"30 layers, relu, gain {gain}.00"] < exact * 10
+    assert shares["100 layers, plain"] < 1e-13
+    growth = shares["100 layers, batch norm"] ** (1 / 99)
+    assert growth == pytest.approx(math.sqrt(math.pi / (math.pi - 1)), abs=0.03)
+    assert 0.1 < shares["100 layers, shortcuts"] < 20
+    assert 0.1 < shares["50 steps, radius 0.8"] / 0.8**49 < 10
+    assert 0.1 < shares["50 steps, radius 1.2"] / 1.2**49 < 10
+    losses = re.findall(r"100 layers, \w+: loss .*, (\S+) after 40", out)
+    plain, shortcuts = map(float, losses)
+    assert shortcuts < 1.2 < 2.2 < plain
+    steps = re.findall(r"clipped.*: longest step (\S+), loss (\S+) at first, (\S+)", out)
+    (thrown, start, end), (clipped, _, low) = (map(float, row) for row in steps)
+    assert thrown > 0.2 > 0.011 > clipped
+    assert low < 0.01 < start
+    assert low < end
