@@ -434,3 +434,24 @@ def test_vanishing_gradients(tmp_path, capsys):
     assert thrown > 0.2 > 0.011 > clipped
     assert low < 0.01 < start
     assert low < end
+
+
+def test_batch_norm(tmp_path, capsys):
+    out = run_quick("batch_norm", tmp_path, capsys)
+    spreads = re.findall(r"spread by layer \[(.*)\] at first, \[(.*)\] after", out)
+    plain, normed = ([[float(s) for s in row.split(",")] for row in pair] for pair in spreads)
+    assert plain[0][3] < 0.2 * plain[0][0]
+    assert plain[1][3] > 5 * plain[0][3]
+    assert all(0.9 < spread < 1.2 for row in normed for spread in row)
+    n_plain, n_normed = map(int, re.findall(r"below 0.7 with (\d) of 3 rates", out))
+    assert n_plain <= 1
+    assert n_normed == 3
+    wander = [float(spread) for spread in re.findall(r"scores wander by (\S+)", out)]
+    assert wander[0] > 1.5 * wander[1] > 2 * wander[2]
+    errors = [float(share) for share in re.findall(r"errors on the test set (\S+)%", out)]
+    assert errors[0] > 50 > 20 > errors[1] > errors[2]
+    shares = re.findall(r"\(\): (\S+)% right in mixed batches, (\S+)% of a digit", out)
+    (mixed, single), (eval_mixed, eval_single) = ([float(s) for s in row] for row in shares)
+    assert single < 25 < 85 < mixed
+    assert eval_mixed == pytest.approx(eval_single, abs=0.2)  # the same digits
+    assert eval_mixed > 85
