@@ -69,9 +69,7 @@ def main(arguments=None):
         model.train(is_training)
         shares = [measure_accuracy(model, batches) for batches in (mixed, single)]
         mixed_share, single_share = shares
-        print(
-            f"{name}: {mixed_share:.1%} right in mixed batches, {single_share:.1%} in single ones"
-        )
+        print(f"{name}: {mixed_share:.1%} right in mixed batches, {single_share:.1%} of a digit")
         places = [i + (-0.2 if is_training else 0.2) for i in range(2)]
         fourth.bar(places, shares, 0.36, hatch="//" if is_training else "", label=name)
 
