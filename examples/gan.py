@@ -26,20 +26,23 @@ judge_loss = nn.functional.binary_cross_entropy_with_logits
 
 def main(arguments=None):
     options = parse_options(__doc__, arguments, epochs=20, batch_size=128)
-    epochs, batch_size = (8, 64) if options.quick else (options.epochs, options.batch_size)
+    epochs, batch_size = (5, 64) if options.quick else (options.epochs, options.batch_size)
     train, test = tn.data.mnist(flatten=True, device=options.device)
     classifier = make_network([784, 128, 10]).to(options.device)
-    train_classifier(classifier, train, 8 if options.quick else 2)
+    loader = tn.data.DataLoader(train, 100, shuffle=True)
+    adam, loss = tn.optim.Adam(classifier.parameters()), nn.functional.cross_entropy
+    tn.train.fit(classifier, loader, loss, adam, epochs=5 if options.quick else 2, progress=False)
     generator = make_network([NOISE, 256, 512, 784], norm=True).append(nn.Sigmoid())
     discriminator = make_network([784, 256, 64, 1], dropout=0.5).to(options.device)
     play = make_player(generator.to(options.device), discriminator)
 
+    loader = tn.data.DataLoader(train, batch_size, shuffle=True, drop_last=True)
     noise = tn.randn(1000, NOISE, device=options.device)
     images = {"before": make_images(generator, noise)}
     judge(classifier, images["before"], "before")
     judge(classifier, test.images[:1000], "real")
     for epoch in range(1, epochs + 1):
-        losses = [play(real) for real, _ in loader_of(train, batch_size)]
+        losses = [play(real) for real, _ in loader]
         losses = tn.stack(losses).mean(0).tolist()
         print(f"epoch {epoch}: loss of discriminator {losses[0]:.3f}, of generator {losses[1]:.3f}")
         if epoch == epochs or epoch in (1, 5):
@@ -54,18 +57,6 @@ def make_network(sizes, norm=False, dropout=0.0):
         between = nn.BatchNorm1d(n_outputs) if norm else nn.Dropout(dropout)
         layers += [nn.Linear(n_inputs, n_outputs), between, nn.LeakyReLU(0.2)]
     return nn.Sequential(*layers[:-2])
-
-
-def loader_of(train, batch_size):
-    """Batches of one size, in a new order."""
-    return tn.data.DataLoader(train, batch_size, shuffle=True, drop_last=True)
-
-
-def train_classifier(model, train, epochs):
-    optimizer = tn.optim.Adam(model.parameters())
-    loss = nn.functional.cross_entropy
-    tn.train.fit(model, loader_of(train, 100), loss, optimizer, epochs=epochs, progress=False)
-    model.eval()
 
 
 def make_player(generator, discriminator):

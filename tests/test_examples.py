@@ -457,3 +457,18 @@ def test_batch_norm(tmp_path, capsys):
     assert single < 25 < 85 < mixed
     assert eval_mixed == pytest.approx(eval_single, abs=0.2)  # the same digits
     assert eval_mixed > 85
+
+
+def test_gan(tmp_path, capsys):
+    out = run_quick("gan", tmp_path, capsys)
+    found = re.findall(r"^(before|real|made after .*): (\d+) of 10 .* sure of (\d+)%", out, re.M)
+    digits = {what: int(n) for what, n, _ in found}
+    assert digits["real"] == 10
+    assert digits["before"] <= 2
+    assert digits["made after epoch 5"] >= 5
+    assert {what: int(sure) for what, _, sure in found}["real"] > 50
+    losses = re.findall(r"discriminator (\S+), of generator (\S+)", out)
+    assert len(losses) == 5
+    for of_discriminator, of_generator in losses:  # neither has won
+        assert 0.2 < float(of_discriminator) < 0.7
+        assert 0.5 < float(of_generator) < 4
