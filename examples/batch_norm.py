@@ -12,7 +12,8 @@ with four layers of ReLU on digits:
 * mean and variance are those of the batch, so an image's scores depend on its company: they wander
   with the noise of a mean, like 1 / sqrt(batch size) once batches are large (3). Such noise can
   regularize, but in batches of two it hides what there is to learn; with layer norm, whose mean is
-  over the units of one image (Ba et al. 2016), as many images in batches of two are enough;
+  over the units of one image (Ba et al. 2016), as many images in batches of two are enough (large
+  batches of as many images make few steps);
 * eval() takes running averages instead, so that scores depend on the image alone. Who forgets it
   gets good results on mixed batches, and chance on batches of one digit: they lose their mean,
   which tells the digit (4).
