@@ -106,7 +106,10 @@ def draw(folder, curves, middle):
     figure, axes = make_figure(width=7, height=4)
     for label, (steps, losses) in curves.items():
         offset = middle if label == "from the parameters" else 0
-        axes[0, 0].plot([step + offset for step in steps], losses, marker=".", label=label)
+        width = 5 if label == "never interrupted" else 1.5  # others lie on it
+        axes[0, 0].plot(
+            [step + offset for step in steps], losses, marker=".", linewidth=width, label=label
+        )
     axes[0, 0].axvline(middle, color="gray", linewidth=0.8)
     axes[0, 0].set(xlabel="step", ylabel="mean loss of the epoch so far", yscale="log")
     axes[0, 0].legend()

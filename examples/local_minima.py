@@ -109,9 +109,11 @@ def draw(axes, function, limit, paths):
     rows, columns = tn.meshgrid(ticks, ticks, indexing="ij")
     heights = function(tn.stack([columns, rows], 2))
     axes.contourf(ticks.numpy(), ticks.numpy(), heights.numpy(), 30, cmap="Greys_r")
-    for (label, path), color, stroke in zip(paths.items(), COLORS[1:], STROKES):
+    for (label, path), color, stroke, width in zip(
+        paths.items(), COLORS[1:], STROKES, (3, 1.2, 1.2)
+    ):
         x, y = path.cpu().numpy().T
-        axes.plot(x, y, color=color, linestyle=stroke, linewidth=1.2, label=label)
+        axes.plot(x, y, color=color, linestyle=stroke, linewidth=width, label=label)
         axes.plot(x[-1], y[-1], "o", color=color, markeredgecolor="white")
     axes.set(xlabel="x", ylabel="y", xlim=(-limit, limit), ylim=(-limit, limit))
     axes.legend(loc="upper right", fontsize="small")

@@ -492,3 +492,80 @@ def test_cross_entropy_gradient_is_his():
     net.update_mini_batch(x, y, 0.5, 0.9)
     assert tn.allclose(net.biases[0], before[0] - 0.5 * error.mean(0), atol=1e-6)
     assert tn.allclose(net.weights[0], 0.9 * before[1] - 0.5 * error.T @ x / 5, atol=1e-6)
+
+
+def test_embeddings(tmp_path, capsys):
+    out = run_quick("embeddings", tmp_path, capsys)
+    assert "103,843 words, 914 of them" in out
+    told, commonest = map(float, re.search(r": (\S+)% of new .* book (\S+)%", out).groups())
+    assert told > 75 > 45 > commonest
+    assert {"moses", "pharaoh"} <= set(re.search(r"for Exodus: (.*)", out)[1].split(", "))
+    shares = {name: int(share) for name, share in re.findall(r"^(\w+) +(\d+)% of the 5", out, re.M)}
+    assert shares["numbers"] > 40
+    assert shares["tribes"] > 60
+    assert shares["animals"] > 25
+    assert max(map(float, re.findall(r"([\d.]+)% by chance", out))) < 2
+
+
+def test_vanishing_gradients(tmp_path, capsys):
+    out = run_quick("vanishing_gradients", tmp_path, capsys)
+    found = re.findall(r"^(\d+ .*): first gradient (\S+) of the last", out, re.M)
+    shares = {name: float(share) for name, share in found}
+    assert 0 < shares["30 layers, sigmoid"] < 0.25**29
+    for name in ("30 layers, tanh", "30 layers, relu", "50 steps, radius 1.0"):
+        assert 0.1 < shares[name] < 10
+    for gain in (1, 2):  # each layer of gain g has g / sqrt(2) of the next one's
+        exact = (gain / math.sqrt(2)) ** 29
+        assert exact / 10 < shares[f"30 layers, relu, gain {gain}.00"] < exact * 10
+    assert shares["100 layers, plain"] < 1e-13
+    growth = shares["100 layers, batch norm"] ** (1 / 99)
+    assert growth == pytest.approx(math.sqrt(math.pi / (math.pi - 1)), abs=0.03)
+    assert 0.1 < shares["100 layers, shortcuts"] < 20
+    assert 0.1 < shares["50 steps, radius 0.8"] / 0.8**49 < 10
+    assert 0.1 < shares["50 steps, radius 1.2"] / 1.2**49 < 10
+    losses = re.findall(r"100 layers, \w+: loss .*, (\S+) after 40", out)
+    plain, shortcuts = map(float, losses)
+    assert shortcuts < 1.2 < 2.2 < plain
+    steps = re.findall(r"clipped.*: longest step (\S+), loss (\S+) at first, (\S+)", out)
+    (thrown, start, end), (clipped, _, low) = (map(float, row) for row in steps)
+    assert thrown > 0.2 > 0.011 > clipped
+    assert low < 0.01 < start
+    assert low < end
+
+
+def test_batch_norm(tmp_path, capsys):
+    out = run_quick("batch_norm", tmp_path, capsys)
+    spreads = re.findall(r"spread by layer \[(.*)\] at first, \[(.*)\] after", out)
+    plain, normed = ([[float(s) for s in row.split(",")] for row in pair] for pair in spreads)
+    assert plain[0][3] < 0.2 * plain[0][0]
+    assert plain[1][3] > 5 * plain[0][3]
+    assert all(0.9 < spread < 1.2 for row in normed for spread in row)
+    n_plain, n_normed = map(int, re.findall(r"below 0.7 with (\d) of 3 rates", out))
+    assert n_plain <= 1
+    assert n_normed == 3
+    wander = [float(spread) for spread in re.findall(r"scores wander by (\S+)", out)]
+    assert wander[0] > 1.5 * wander[1]
+    found = re.findall(r"(\w+) norm, batches of (\d+): (\S+)% wrong", out)
+    errors = {(name, int(size)): float(share) for name, size, share in found}
+    assert errors["batch", 2] > 60 > 40 > errors["layer", 2]
+    assert errors["batch", 32] < 20
+    shares = re.findall(r"\(\): (\S+)% right in mixed batches, (\S+)% of a digit", out)
+    (mixed, single), (eval_mixed, eval_single) = ([float(s) for s in row] for row in shares)
+    assert single < 25 < 85 < mixed
+    assert eval_mixed == pytest.approx(eval_single, abs=0.2)  # the same digits
+    assert eval_mixed > 85
+
+
+def test_gan(tmp_path, capsys):
+    out = run_quick("gan", tmp_path, capsys)
+    found = re.findall(r"^(before|real|made after .*): (\d+) of 10 .* sure of (\d+)%", out, re.M)
+    digits = {what: int(n) for what, n, _ in found}
+    assert digits["real"] == 10
+    assert digits["before"] <= 2
+    assert digits["made after epoch 5"] >= 5
+    assert {what: int(sure) for what, _, sure in found}["real"] > 50
+    losses = re.findall(r"discriminator (\S+), of generator (\S+)", out)
+    assert len(losses) == 5
+    for of_discriminator, of_generator in losses:  # neither has won
+        assert 0.2 < float(of_discriminator) < 0.7
+        assert 0.5 < float(of_generator) < 4

@@ -103,6 +103,7 @@ if TYPE_CHECKING:
     from tinynet.peaks import measure_peaks
     from tinynet.profiling import profile
 
+
 def __getattr__(name: str) -> Any:
     """What takes long to import, or is seldom used, is imported when it is first used."""
     if name in ("data", "onnx", "train", "viz"):
@@ -138,8 +139,8 @@ __all__ = [  # noqa: RUF022 (plain alphabetical order)
     "masked_select", "matmul", "max", "max_pool1d", "max_pool2d", "max_pool3d", "maximum", "mean",
     "measure_peaks", "median", "memory", "meshgrid", "min", "minimum", "mm", "moveaxis", "movedim",
     "mul", "multinomial", "multiply", "mv", "nan_to_num", "narrow", "ne", "neg", "negative", "nn",
-    "no_grad", "nonzero", "norm", "normal", "ones", "ones_like", "onnx", "optim", "outer", "permute",
-    "pixel_shuffle", "pixel_unshuffle", "pow", "prod", "profile", "rand", "rand_like", "randint",
+    "no_grad", "nonzero", "norm", "normal", "ones", "ones_like", "onnx", "optim", "outer",
+    "permute", "pixel_shuffle", "pixel_unshuffle", "pow", "prod", "profile", "rand", "rand_like", "randint",
     "randn", "randn_like", "randperm", "ravel", "reciprocal", "relu", "remainder",
     "repeat_interleave", "reshape", "rms_norm", "roll", "rot90", "round", "rsqrt", "save",
     "save_model", "scatter", "scatter_add", "scatter_reduce", "select", "set_grad_enabled",
