@@ -7,10 +7,14 @@ from pathlib import Path
 from mkdocs.exceptions import PluginError
 from mkdocstrings import Inventory
 
+from tinynet.autograd.operation import Op
+
 MODULES = """
-tinynet tinynet.autograd tinynet.data tinynet.data.augmentation tinynet.io tinynet.nn
-tinynet.nn.functional tinynet.nn.utils tinynet.optim tinynet.optim.lr_scheduler
-tinynet.optim.swa_utils tinynet.train tinynet.train.search tinynet.viz
+tinynet tinynet.autograd tinynet.autograd.functional tinynet.data tinynet.data.augmentation
+tinynet.errors tinynet.inspection tinynet.io tinynet.linalg tinynet.nn tinynet.nn.functional
+tinynet.nn.init tinynet.nn.utils tinynet.nn.utils.parametrizations tinynet.nn.utils.parametrize
+tinynet.nn.utils.rnn tinynet.optim tinynet.optim.lr_scheduler tinynet.optim.swa_utils tinynet.train
+tinynet.train.metrics tinynet.train.search tinynet.viz
 """.split()
 
 
@@ -29,9 +33,22 @@ def on_post_build(config):
 
 
 def _public(path):
-    """The classes and functions that a module offers, by name."""
+    """The classes and functions that a module offers, by name.
+
+    Without `__all__` these are what it defines, but for the nodes that its functions put into a
+    graph.
+    """
     module = importlib.import_module(path)
-    for name in module.__all__:
+    for name in getattr(module, "__all__", None) or _defined(module):
         value = getattr(module, name)
         if inspect.isroutine(value) or inspect.isclass(value):
             yield name, value
+
+
+def _defined(module):
+    """Names of what a module makes itself."""
+    for name, value in vars(module).items():
+        is_its_own = getattr(value, "__module__", None) == module.__name__
+        is_node = inspect.isclass(value) and issubclass(value, Op)
+        if is_its_own and not is_node and not name.startswith("_"):
+            yield name

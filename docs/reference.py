@@ -24,6 +24,10 @@ KINDS = {
 class Functions(griffe.Extension):
     """Functions where the text has variables, and examples as code."""
 
+    def on_package(self, *, pkg, **_):
+        """A package's own docstring: `on_object` sees only what is in it."""
+        self.on_object(obj=pkg)
+
     def on_module_members(self, *, mod, **_):
         """Before anything refers to what a module has."""
         _complete(mod, importlib.import_module(mod.path))
