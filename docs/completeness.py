@@ -1,4 +1,7 @@
-"""A hook of mkdocs: the reference has every public name, or the build fails."""
+"""A hook of mkdocs: the reference has every public name, or the build fails.
+
+So it does where Python's types are taken for dtypes of the same names (see `reference.py`).
+"""
 
 import importlib
 import inspect
@@ -30,6 +33,9 @@ def on_post_build(config):
     ]
     if missing:
         raise PluginError(f"the reference lacks {', '.join(missing)}")
+    for page in (Path(config.site_dir) / "api").rglob("*.html"):
+        if "bool_" in page.read_text(encoding="utf-8"):
+            raise PluginError(f"{page}: bool_ stands where Python's bool was meant")
 
 
 def _public(path):
