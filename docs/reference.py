@@ -2,7 +2,8 @@
 
 Many operations come from tables (`exp = unary("exp", ...)`), and methods of `Tensor` are functions
 of `ops` under another name: to somebody who only reads the text these are variables. Here they
-become the functions that they are. Examples in docstrings become blocks of code.
+become the functions that they are. Examples in docstrings become blocks of code. `float`, `int` and
+`bool` in signatures are Python's, though `tinynet.float` is a dtype and `Tensor.float` a method.
 """
 
 import importlib
@@ -24,6 +25,10 @@ KINDS = {
 class Functions(griffe.Extension):
     """Functions where the text has variables, and examples as code."""
 
+    def on_package(self, *, pkg, **_):
+        """A package's own docstring: `on_object` sees only what is in it."""
+        self.on_object(obj=pkg)
+
     def on_module_members(self, *, mod, **_):
         """Before anything refers to what a module has."""
         _complete(mod, importlib.import_module(mod.path))
@@ -36,9 +41,16 @@ class Functions(griffe.Extension):
         _complete(cls, actual)
 
     def on_object(self, *, obj, **_):
-        """Every docstring."""
+        """Every docstring and signature."""
         if obj.docstring is not None:
             obj.docstring.value = EXAMPLE.sub(_fenced, obj.docstring.value)
+        if obj.is_attribute:
+            _take_builtins(obj.annotation)
+        if obj.is_function:
+            for signature in [obj, *(obj.overloads or [])]:
+                _take_builtins(signature.returns)
+                for parameter in signature.parameters:
+                    _take_builtins(parameter.annotation)
 
 
 def _complete(part, actual):
@@ -47,6 +59,14 @@ def _complete(part, actual):
         value = inspect.getattr_static(actual, name, None)
         if not member.is_alias and member.is_attribute and inspect.isfunction(value):
             part.members[name] = _function_of(name, value, member)
+
+
+def _take_builtins(annotation):
+    """Let no name of Python's types be looked up among those of tinynet."""
+    if isinstance(annotation, griffe.Expr):
+        for part in annotation.iterate(flat=True):
+            if isinstance(part, griffe.ExprName) and part.name in ("bool", "float", "int"):
+                part.parent = None
 
 
 def _fenced(example):

@@ -135,8 +135,10 @@ def test_names_are_real(page):
 
 
 @in_pages
-def test_links_lead_to_pages(page):
-    for target in re.findall(r"\]\(([^)#]+\.md)(?:#[\w-]+)?\)", TEXTS[page]):
+def test_links_lead_to_pages_and_pictures(page):
+    for target in re.findall(
+        r"\]\(((?!https?:)[^)#\s]+)(?:#[\w-]+)?\)", FENCE.sub("", TEXTS[page])
+    ):
         assert (DOCS / page).parent.joinpath(target).resolve().exists(), f"{page}: {target}"
 
 
@@ -166,6 +168,29 @@ def test_sizes_of_parts_are_about_right():
     for path, said in sizes.items():
         lines = count_lines(ROOT / path)
         assert abs(lines - said) <= said / 4, f"how-it-works/index.md: {path} has {lines} lines"
+
+
+def test_what_is_said_to_be_missing_is():
+    """Names without `tn.` before them, in the page's last part."""
+    section = TEXTS["coming-from-pytorch.md"].partition("## What is missing")[2]
+    names = set(re.findall(r"`([A-Za-z]\w+)`", section)) - {"OMP_NUM_THREADS"}
+    places = (tn, tn.Tensor, tn.nn, tn.nn.functional, tn.nn.utils, tn.optim, tn.data, tn.linalg)
+    assert len(names) > 40
+    assert not [name for name in sorted(names) for place in places if hasattr(place, name)]
+
+
+def test_every_page_is_in_the_navigation():
+    listed = re.findall(r"[\w/-]+\.md$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.MULTILINE)
+    assert sorted(listed) == sorted(TEXTS)
+
+
+def test_settings_are_listed():
+    text = TEXTS["devices-and-performance.md"]
+    rows = dict(re.findall(r"^\| `(TINYNET_\w+)` +\|(.*)\|$", text, re.MULTILINE))
+    assert list(rows) == [setting.name for setting in settings.ALL]
+    for setting in settings.ALL:
+        default = f"`{setting.default}`" if setting.default != "" else ""
+        assert [cell.strip() for cell in rows[setting.name].split("|")] == [default, setting.does]
 
 
 def table_rows(page):

@@ -79,7 +79,7 @@ def _size(cls: type[Module], embeddings: Tensor) -> tuple[int, int]:
 
 
 class Embedding(_Table):
-    """A vector for each of `num_embeddings` integers: (*) to (*, embedding_dim).
+    """A vector for each of `num_embeddings` integers: `(*)` to `(*, embedding_dim)`.
 
     Row `padding_idx` starts as zeros and gets no gradient. Other arguments: `functional.embedding`.
 

@@ -68,7 +68,7 @@ class Linear(Module):
 
 
 class Bilinear(Module):
-    """`x1 @ weight[k] @ x2 + bias[k]` for each output `k`: (*, in1) and (*, in2) to (*, out).
+    """`x1 @ weight[k] @ x2 + bias[k]` for each output `k`: `(*, in1)`, `(*, in2)` to `(*, out)`.
 
     Weight and bias start uniform on +-1 / sqrt(in1_features).
     """

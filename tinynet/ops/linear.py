@@ -205,7 +205,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """`y[k] = sum(x1[i] * weight[k, i, j] * x2[j]) + bias[k]`: (*, in1), (*, in2) to (*, out).
+    """`y[k] = sum(x1[i] * weight[k, i, j] * x2[j]) + bias[k]`, of `(*, in1)`, `(*, in2)`.
+
+    The result is `(*, out)`.
 
     Computed as a linear map of all products of an element of one input with one of the other.
     """
