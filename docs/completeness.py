@@ -16,7 +16,8 @@ MODULES = """
 tinynet tinynet.autograd tinynet.autograd.functional tinynet.data tinynet.data.augmentation
 tinynet.errors tinynet.inspection tinynet.io tinynet.linalg tinynet.nn tinynet.nn.functional
 tinynet.nn.init tinynet.nn.utils tinynet.nn.utils.parametrizations tinynet.nn.utils.parametrize
-tinynet.nn.utils.rnn tinynet.onnx tinynet.optim tinynet.optim.lr_scheduler tinynet.optim.swa_utils tinynet.train
+tinynet.nn.utils.rnn tinynet.onnx tinynet.optim tinynet.optim.lr_scheduler
+tinynet.optim.swa_utils tinynet.train
 tinynet.train.metrics tinynet.train.search tinynet.viz
 """.split()
 
