@@ -90,8 +90,8 @@ def main(arguments=None):
     )
     axes[0, 2].plot(x, y, label="the wave")
     axes[0, 2].plot(x, fit, label="the network")
-    axes[0, 2].set(title=f"after {steps} steps", xlabel="x", ylabel="y")
-    axes[0, 2].legend()
+    axes[0, 2].set(title=f"after {steps} steps", xlabel="x", ylabel="y", ylim=(-1.2, 1.6))
+    axes[0, 2].legend(loc="upper right", ncols=2)
     save_figure(figure, options.out, "custom_op")
 
 

@@ -131,7 +131,8 @@ def mnist(
     it if need be. Where that fails, a sample of 5,000 digits stands in, with a warning.
 
     `flatten` makes rows of the images; `normalize` gives the training pixels mean 0 and standard
-    deviation 1, with which networks learn faster, instead of a range of [0, 1].
+    deviation 1, with which networks learn faster, instead of a range of [0, 1]. The tensors are on
+    `device`, the default one if it is not given.
     """
     try:
         arrays = _read(MNIST)
@@ -203,6 +204,7 @@ def make_datasets(
 ) -> tuple[ImageDataset, ImageDataset]:
     """The sets to train on and to test on, of uint8 images (n, channels, height, width), labels."""
     scale = _find_scale(source, pairs[0][0]) if normalize else None
+    device = device or settings.DEVICE.get()
     datasets = []
     for images, labels in pairs:
         pixels = from_numpy(images).to(device).float().div_(255)
