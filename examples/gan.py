@@ -4,7 +4,7 @@
 
 The generator makes images of random numbers; the discriminator tells them from real ones; each
 learns from the other's mistakes, until the made images pass for real (Goodfellow et al. 2014). What
-to see: blots after one epoch, digits after some ten. No loss says how good they are: both hover,
+to see: blots after one epoch, digits after five or ten. No loss says how good they are: both hover,
 since both players get better. So a classifier that learnt from real digits judges: which digits
 come up, and of how many it is sure (above 90%), which of noise it is not.
 
@@ -105,7 +105,7 @@ def judge(classifier, images, what):
 
 
 def draw(folder, images):
-    figure, axes = make_figure(1, len(images), width=3.2, height=3.4)
+    figure, axes = make_figure(1, len(images), width=3.2, height=3.7)
     for place, (title, made) in zip(axes.flat, images.items()):
         grid = made[:100].reshape(10, 10, 28, 28).transpose(1, 2).reshape(280, 280)
         place.imshow(grid.cpu().numpy(), cmap="gray_r")

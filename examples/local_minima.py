@@ -109,9 +109,9 @@ def draw(axes, function, limit, paths):
     rows, columns = tn.meshgrid(ticks, ticks, indexing="ij")
     heights = function(tn.stack([columns, rows], 2))
     axes.contourf(ticks.numpy(), ticks.numpy(), heights.numpy(), 30, cmap="Greys_r")
-    for (label, path), color, stroke, width in zip(
-        paths.items(), COLORS[1:], STROKES, (3, 1.2, 1.2)
-    ):
+    widths = (3, 1.2, 1.2) if len(paths) > 1 else (1.2,)  # others may hide the first
+    styles = zip(COLORS[1:], STROKES, widths)
+    for (label, path), (color, stroke, width) in zip(paths.items(), styles):
         x, y = path.cpu().numpy().T
         axes.plot(x, y, color=color, linestyle=stroke, linewidth=width, label=label)
         axes.plot(x[-1], y[-1], "o", color=color, markeredgecolor="white")
