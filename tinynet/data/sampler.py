@@ -305,11 +305,14 @@ def _as_weights(weights: Any) -> NDArray[np.float64]:
 
 
 def permutation(n: int, generator: Generator | None) -> Indices:
-    """`randperm(n)` as an array, by a faster sort that leaves equal keys in any order."""
+    """`randperm(n)` as an array, by a faster sort: of keys whose last bits are their numbers."""
     source = default_generator if generator is None else generator
     keys = source.bits(n, 64, "cpu").numpy()
-    order: Indices = np.argsort(keys)
-    in_order = keys[order]
-    if (in_order[1:] == in_order[:-1]).any():
-        order = np.argsort(keys, kind="stable")
-    return order
+    n_bits = np.uint64(max(n - 1, 0).bit_length())
+    mask = (np.uint64(1) << n_bits) - np.uint64(1)
+    marked = np.sort((keys & ~mask) | np.arange(n, dtype=np.uint64))
+    leading = marked >> n_bits
+    if (leading[1:] == leading[:-1]).any():  # what was replaced decides
+        order: Indices = np.argsort(keys, kind="stable")
+        return order
+    return (marked & mask).astype(np.int64)
