@@ -115,6 +115,10 @@ def write_json(path: Path, header: Mapping[str, Any], results: Mapping[str, Resu
     path.write_text(text + "\n", encoding="utf-8")
 
 
+# Okabe & Ito 2008: the colour-blind tell them apart, and so do prints in grey.
+COLORS = ("#0072b2", "#e69f00", "#bbbbbb", "#009e73", "#d55e00", "#56b4e9", "#cc79a7")
+
+
 def draw(path: Path, systems: Mapping[str, str], results: Mapping[str, Results]) -> None:
     """Bars of the ratios, a group for each workload, and a line at 1, which is PyTorch's."""
     if all(result.ratio is None for row in results.values() for result in row.values()):
@@ -125,12 +129,14 @@ def draw(path: Path, systems: Mapping[str, str], results: Mapping[str, Results])
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(2 + 3 * len(results), 4.5), layout="constrained")
+    size = 2 + 0.2 * len(results) * (1 + len(systems)), 4
+    figure, axes = pyplot.subplots(figsize=size, layout="constrained")
     width = 0.8 / len(systems)
     for i, (system, device) in enumerate(systems.items()):
         ratios = [row[system].ratio or 0 if system in row else 0 for row in results.values()]
         places = [group + (i - (len(systems) - 1) / 2) * width for group in range(len(ratios))]
-        bars = axes.bar(places, ratios, width, label=" ".join((*name_system(system), device)))
+        label = " ".join((*name_system(system), device))
+        bars = axes.bar(places, ratios, width, label=label, color=COLORS[i % len(COLORS)])
         axes.bar_label(bars, [f"{ratio:.2f}" if ratio else "" for ratio in ratios], fontsize=7)
     axes.axhline(1, color="black", linewidth=0.8)
     axes.set_xticks(range(len(results)), list(results))
