@@ -20,7 +20,7 @@ DTYPES = {
 }  # fmt: skip
 # Relative and absolute; float64 and float32 leave room for sums in another order.
 TOLERANCES = {
-    torch.float64: (1e-9, 1e-9), torch.float32: (1e-5, 1e-5),
+    torch.float64: (1e-10, 1e-10), torch.float32: (1e-5, 1e-5),
     torch.float16: (2e-3, 1e-3), torch.bfloat16: (1.6e-2, 1e-2),
 }  # fmt: skip
 

@@ -13,7 +13,7 @@ from tinynet.errors import TinynetError  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*nested_tensor", "ignore:.*mismatched .*mask")
 
-DTYPES = {torch.float32: (2e-5, 2e-6), torch.float64: (1e-10, 1e-12)}
+DTYPES = {torch.float32: (1e-5, 1e-5), torch.float64: (1e-10, 1e-12)}
 
 
 def rand(*shape, dtype=torch.float64, seed=0):
