@@ -170,9 +170,10 @@ def test_devices_measured(tinynet, monkeypatch):
         ["GFLOP/s", "GB/s"], ["50", "10"], ["200", "20"], ["-", "-"],
     ]  # fmt: skip
     assert out[4].startswith("Choose opencl for convolutions")
-    assert devices.advice({"cpu": {"GFLOP/s": 2.0}, "opencl": {"GFLOP/s": 1.0}}).startswith(
-        "Choose cpu"
-    )
+    cpu = {"GFLOP/s": 186.0, "GB/s": 17.0}
+    slower, quicker = ({"GFLOP/s": 173.0, "GB/s": rate} for rate in (15.0, 37.0))
+    assert devices.advice({"cpu": cpu, "opencl": slower}).startswith("Choose cpu")
+    assert devices.advice({"cpu": cpu, "opencl": quicker}).startswith("Choose opencl")
 
 
 def test_every_command_has_its_file():

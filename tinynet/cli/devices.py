@@ -54,8 +54,8 @@ def measure(device: str) -> dict[str, float]:
 
 
 def advice(peaks: dict[str, dict[str, float]]) -> str:
-    """Which device to choose."""
-    best = max(peaks, key=lambda name: peaks[name]["GFLOP/s"])
+    """Which device to choose: training takes products and copies, so both rates count."""
+    best = max(peaks, key=lambda name: peaks[name]["GFLOP/s"] * peaks[name]["GB/s"])
     if best == "cpu":
         return "Choose cpu, the default: nothing here is faster."
     return (
