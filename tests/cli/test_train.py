@@ -249,3 +249,14 @@ def test_without_matplotlib_it_says_so_before_training(fails, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
     assert "pip install 'tinynet[viz]'" in fails(*QUICK)
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [("--model", "no model 'nosuch'"), ("--optimizer", "'nosuch'"), ("--augment", "'nosuch'")],
+)
+def test_names_are_looked_at_before_data_are_read(tinynet, option, said):
+    result = tinynet("train", "no-such-folder", option, "nosuch")
+    assert result.status == 1
+    assert said in result.err
+    assert "no-such-folder" not in result.err

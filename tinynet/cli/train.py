@@ -13,6 +13,7 @@ import typer
 
 import tinynet as tn
 from tinynet import nn
+from tinynet.cli.choices import choose, split_names
 from tinynet.cli.modelfiles import CODE_KEY, build, parse_shape
 from tinynet.cli.pictures import draw_grid, draw_scatter, save
 from tinynet.cli.recipes import ImageRecipe, to_metadata
@@ -42,6 +43,7 @@ EXAMPLES = """\
 """
 SHOWN = 30  # images in the grid of predictions
 BATCH = 1000  # samples at a time where nothing is learnt
+SOME_IMAGE = 3, 32, 32  # a shape that every model takes
 FREE = ("device", "epochs")  # settings that a run that goes on may change
 
 
@@ -119,6 +121,7 @@ def train(settings: Settings, out: Path | None, is_fresh: bool, is_quiet: bool) 
     make_figure("train", 1, 1)  # rather now than after the training
     tn.zeros(1, device=settings.device)
     plan = find_schedule(settings.schedule)
+    check_names(settings)
     tn.manual_seed(settings.seed)
     task = load_task(settings.dataset, settings.reading, settings.device)
     name = settings.model or _default_model(task)
@@ -143,6 +146,15 @@ def train(settings: Settings, out: Path | None, is_fresh: bool, is_quiet: bool) 
         print(trainer.stop_reason)
     leave(run, settings, task, module, history, time.perf_counter() - start)
     return 0
+
+
+def check_names(settings: Settings) -> None:
+    """Raise for names that nobody knows: rather now than after the data were read."""
+    choose("--optimizer", settings.optimizer, OPTIMIZERS)
+    for name in split_names(settings.augment):
+        choose("--augment", name, AUGMENTATIONS)
+    if settings.model and ":" not in settings.model:
+        build(settings.model, SOME_IMAGE, 1)
 
 
 def make_parts(settings: Settings, task: Task, module: nn.Module, is_quiet: bool) -> dict[str, Any]:
