@@ -25,7 +25,7 @@ def main(arguments=None):
     options = parse_options(__doc__, arguments, folds=5)
     data = make_data(60, options.device)
     test = make_data(1000, options.device)
-    steps = 300 if options.quick else 1000
+    steps = 25 if options.quick else 1000
     means, errors, tests, choices = [], [], [], []
     for decay in DECAYS:
         tn.manual_seed(options.seed)  # the same folds for each

@@ -48,7 +48,7 @@ def main(arguments=None):
         path = descend(rastrigin, point, n, rate=0.002)
         return rastrigin(path[-1]).item(), path
 
-    starts = 8 * tn.rand(30, 2, device=options.device) - 4
+    starts = 8 * tn.rand(12 if options.quick else 30, 2, device=options.device) - 4
     found = tn.train.restart(run, list(starts))
     report(f"best of {len(starts)} starts", rastrigin, found.result)
     annealed = anneal(start, 4 * n)
@@ -63,7 +63,7 @@ def main(arguments=None):
 
     figure, axes = make_figure(1, 3, width=4.6, height=4.2)
     draw(axes[0, 0], rastrigin, 4, {"descent": plain, "noisy gradients": noisy,
-                                    "best of 30 starts": found.result})  # fmt: skip
+                                    f"best of {len(starts)} starts": found.result})  # fmt: skip
     draw(axes[0, 1], rastrigin, 4, {"annealing": annealed})
     draw(axes[0, 2], saddle, 1.5, {"along the ridge": stuck, "with a little noise": free})
     for place, title in zip(axes[0], ("Rastrigin's function", "Rastrigin's function", "a saddle")):

@@ -387,7 +387,7 @@ def test_local_minima(tmp_path, capsys):
     out = run_quick("local_minima", tmp_path, capsys)
     values = {name: float(value) for name, value in re.findall(r"^(.*): ends .* (\S+)$", out, re.M)}
     assert values["gradient descent"] > 10
-    assert values["best of 30 starts"] < 2
+    assert values["best of 12 starts"] < 2
     assert values["simulated annealing"] < 2
     stuck, free = map(float, re.search(r"value (\S+); .* value (\S+)$", out, re.M).groups())
     assert abs(stuck) < 1e-3
