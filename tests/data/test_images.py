@@ -161,3 +161,9 @@ def test_labels_of_floats(folder):
     (folder / "train-labels-idx1-ubyte.gz").write_bytes(labels)
     with pytest.raises(DataError, match=r"train labels: float32 of shape \(6,\), expected uint8"):
         tn.data.mnist()
+
+
+def test_sets_are_on_the_default_device(on_device, folder):
+    train, test = tn.data.mnist()
+    assert {x.device for each in (train, test) for x in each.tensors} == {on_device}
+    assert tn.data.mnist(device="cpu")[1].images.device == "cpu"
