@@ -25,6 +25,8 @@ from tinynet.dtype import DType
 PACKED_WORK = 2**26  # m * n * k from which packing beforehand pays
 CACHED = 320 * 1024  # bytes of the second factor that one work-item may hold
 PACKED_LINES = 96  # lines that one work-item packs
+ALIASED = 512  # bytes; lines that are multiples of this apart share few sets of a cache
+FEW_TILES = 5  # of rows, for which the second factor is not worth a copy
 # What packing an element costs beside one multiplication: copied, transposed, gathered.
 COPY, TRANSPOSE, GATHER = 10, 12, 24
 
@@ -33,13 +35,15 @@ def plan(problem: Problem, cores: int) -> Plan:
     """A work-item for each block of the product; where `tile` says so, factors packed before."""
     _, tile, _, batches, m, n, k, first, second = problem
     is_packed = tile.kind == "packed"
-    cost = (0, 0) if is_packed else (_cost(first), _cost(second))
+    in_place = _in_place(problem)
+    cost = tuple([0 if is_packed or lies else _cost(x) for lies, x in zip(in_place, (first, second))])
     count = prod(batches)
     deep = _deep(k, tile)
     widest = max(tile.columns, min(tile.block_columns, CACHED // (deep * problem.dtype.itemsize)))
     rows, columns = _share(m, n, count, cores, tile._replace(block_columns=widest), cost)
     defines = problem.defines()
     defines |= {"VECTOR": f"{defines['U']}{tile.width}", "IS_PACKED": int(is_packed)}
+    defines |= dict(zip(("A_IN_PLACE", "B_IN_PLACE"), map(int, in_place), strict=True))
     packs: tuple[Pack, ...] = ()
     if is_packed:
         rows_pack, first = _pack(problem, first, defines | {"TASK": "PACK_ROWS"}, deep)
@@ -58,6 +62,21 @@ def plan(problem: Problem, cores: int) -> Plan:
         types,
         packs,
     )
+
+
+def _in_place(problem: Problem) -> tuple[bool, bool]:
+    """Which factors are not copied, but read where they lie.
+
+    Rows of the first are numbers one after another. Columns of the second are vectors, which must
+    not meet in the same few sets of the cache, unless there are so few rows that copying costs more.
+    """
+    tile, first, second = problem.tile, problem.first, problem.second
+    if tile.kind != "cpu":
+        return False, False
+    is_far = second.step * problem.dtype.itemsize % ALIASED == 0
+    columns_fit = second.line == 1 and problem.n % tile.columns == 0
+    few = problem.m <= FEW_TILES * tile.rows
+    return first.step == 1 and first.line != 1, columns_fit and (few or not is_far)
 
 
 def _pack(

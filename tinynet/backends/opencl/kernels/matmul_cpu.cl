@@ -4,7 +4,8 @@
 //   factor's stride along k, its rows or its columns is 1.
 // Method (Goto & van de Geijn 2008): for every `deep` of k, copy what a block of the product needs
 //   of both factors, tile by tile, then multiply tiles of ROWS x COLUMNS in registers. Rows and
-//   columns past the edge repeat the last one and are not stored.
+//   columns past the edge repeat the last one and are not stored. A factor with A_IN_PLACE or
+//   B_IN_PLACE is not copied: its tiles are read where they lie.
 // TASK, the kernel: MATMUL copies to private memory, a block at a time. For large products
 //   PACK_ROWS and PACK_COLUMNS first copy a whole factor to scratch memory: batches, each of
 //   ceil(size / deep) parts, each of all tiles; MATMUL with IS_PACKED takes these. MATVEC is the
@@ -13,6 +14,7 @@
 //   its columns fastest, then rows, then batches; PACK: for `lines` of each part of each batch.
 // Limits: ROWS divides BLOCK_ROWS and `rows`, WIDTH divides COLUMNS, COLUMNS divides BLOCK_COLUMNS
 //   and `columns`; blocks have at most BLOCK_ROWS x BLOCK_COLUMNS, `deep` is at most DEPTH.
+//   A_IN_PLACE needs A_K_UNIT; B_IN_PLACE needs B_COLUMN_UNIT and an n that COLUMNS divides.
 //   fma(), mad() and vloadn() are slow on PoCL 3.0, hence none of them.
 // Names that end in a digit are the epilogue's.
 
@@ -107,9 +109,33 @@ OUTLINED void copy_columns(SPACE U *tiles, global const U *b, const int count, c
 }
 
 #if TASK == MATMUL
-// sum (+)= a tile of ROWS x depth by one of depth x COLUMNS.
-OUTLINED void multiply(U *restrict sum, SPACE const U *restrict a, SPACE const U *restrict b,
-                       const int depth, const bool is_first) {
+#if A_IN_PLACE
+#define A_ELEMENT(i, k) lines[i][k]
+#define A_PART(i) (a + (i) * a_line + start)
+#define A_PLACE global const U *restrict
+#else
+#define A_ELEMENT(i, k) a[(k) * ROWS + (i)]
+#define A_PART(i) (a_tiles + (i) / ROWS * A_TILE)
+#define A_PLACE SPACE const U *restrict
+#endif
+#if B_IN_PLACE
+#define B_VECTOR(k, j) *(global const loose *)(b + (k) * b_step + (j))
+#define B_PART(j) (b + (j) + start * b_step)
+#define B_PLACE global const U *restrict
+#else
+#define B_VECTOR(k, j) *(SPACE const VECTOR *)(b + (k) * COLUMNS + (j))
+#define B_PART(j) (b_tiles + (j) / COLUMNS * B_TILE)
+#define B_PLACE SPACE const U *restrict
+#endif
+
+// sum (+)= a tile of ROWS x depth by one of depth x COLUMNS. In place, A has `count` rows.
+OUTLINED void multiply(U *restrict sum, A_PLACE a, const int count, const long a_line, B_PLACE b,
+                       const long b_step, const int depth, const bool is_first) {
+#if A_IN_PLACE
+    A_PLACE lines[ROWS];
+#pragma unroll
+    for (int i = 0; i < ROWS; i++) lines[i] = a + LEAST(i, count - 1) * a_line;
+#endif
     VECTOR c[ROWS][VECTORS_ACROSS];
 #pragma unroll
     for (int i = 0; i < ROWS; i++)
@@ -120,10 +146,10 @@ OUTLINED void multiply(U *restrict sum, SPACE const U *restrict a, SPACE const U
         VECTOR y[VECTORS_ACROSS];
 #pragma unroll
         for (int j = 0; j < VECTORS_ACROSS; j++)
-            y[j] = *(SPACE const VECTOR *)(b + k * COLUMNS + j * WIDTH);
+            y[j] = B_VECTOR(k, j * WIDTH);
 #pragma unroll
         for (int i = 0; i < ROWS; i++) {
-            const U x = a[k * ROWS + i];
+            const U x = A_ELEMENT(i, k);
 #pragma unroll
             for (int j = 0; j < VECTORS_ACROSS; j++) c[i][j] += x * y[j];
         }
@@ -150,23 +176,28 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul(PARAMETERS) {
     global const U *restrict b_tiles =
         (global const U *)BATCH(SECOND, b) + left / COLUMNS * B_TILE;
 #else
-    global const S *restrict a = BATCH(FIRST, a) + top * a_line;
-    global const S *restrict b = BATCH(SECOND, b) + left * b_line;
+    global const U *restrict a = (global const U *)BATCH(FIRST, a) + top * a_line;
+    global const U *restrict b = (global const U *)BATCH(SECOND, b) + left * b_line;
+#if !A_IN_PLACE
     U a_tiles[BLOCK_ROWS / ROWS * A_TILE] __attribute__((aligned(64)));
+#endif
+#if !B_IN_PLACE
     U b_tiles[BLOCK_COLUMNS / COLUMNS * B_TILE] __attribute__((aligned(64)));
+#endif
 #endif
 
     for (long start = 0; start < size; start += deep) {
         const int depth = min((long)deep, size - start);
-#if !IS_PACKED
-        copy_rows(a_tiles, (global const U *)a + start * a_step, height, depth, a_line, a_step);
-        copy_columns(b_tiles, (global const U *)b + start * b_step, width, depth, b_line, b_step);
+#if !IS_PACKED && !A_IN_PLACE
+        copy_rows(a_tiles, a + start * a_step, height, depth, a_line, a_step);
+#endif
+#if !IS_PACKED && !B_IN_PLACE
+        copy_columns(b_tiles, b + start * b_step, width, depth, b_line, b_step);
 #endif
         for (int j = 0; j < width; j += COLUMNS)
             for (int i = 0; i < height; i += ROWS) {
                 U *sum = size > deep ? sums + i * BLOCK_COLUMNS + j * ROWS : sums;
-                multiply(sum, a_tiles + i / ROWS * A_TILE, b_tiles + j / COLUMNS * B_TILE, depth,
-                         start == 0);
+                multiply(sum, A_PART(i), height - i, a_line, B_PART(j), b_step, depth, start == 0);
                 if (start + deep < size) continue;
                 for (int r = 0; r < min(ROWS, height - i); r++, sum += COLUMNS)
                     if (width - j >= COLUMNS)
