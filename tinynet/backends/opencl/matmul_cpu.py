@@ -35,15 +35,15 @@ def plan(problem: Problem, cores: int) -> Plan:
     """A work-item for each block of the product; where `tile` says so, factors packed before."""
     _, tile, _, batches, m, n, k, first, second = problem
     is_packed = tile.kind == "packed"
-    in_place = _in_place(problem)
-    cost = tuple([0 if is_packed or lies else _cost(x) for lies, x in zip(in_place, (first, second))])
+    a_lies, b_lies = _in_place(problem)
+    cost = (_cost(first, is_packed or a_lies), _cost(second, is_packed or b_lies))
     count = prod(batches)
     deep = _deep(k, tile)
     widest = max(tile.columns, min(tile.block_columns, CACHED // (deep * problem.dtype.itemsize)))
     rows, columns = _share(m, n, count, cores, tile._replace(block_columns=widest), cost)
     defines = problem.defines()
     defines |= {"VECTOR": f"{defines['U']}{tile.width}", "IS_PACKED": int(is_packed)}
-    defines |= dict(zip(("A_IN_PLACE", "B_IN_PLACE"), map(int, in_place), strict=True))
+    defines |= {"A_IN_PLACE": int(a_lies), "B_IN_PLACE": int(b_lies)}
     packs: tuple[Pack, ...] = ()
     if is_packed:
         rows_pack, first = _pack(problem, first, defines | {"TASK": "PACK_ROWS"}, deep)
@@ -68,7 +68,7 @@ def _in_place(problem: Problem) -> tuple[bool, bool]:
     """Which factors are not copied, but read where they lie.
 
     Rows of the first are numbers one after another. Columns of the second are vectors, which must
-    not meet in the same few sets of the cache, unless there are so few rows that copying costs more.
+    not meet in the same few sets of the cache, unless there are so few rows that a copy costs more.
     """
     tile, first, second = problem.tile, problem.first, problem.second
     if tile.kind != "cpu":
@@ -140,8 +140,10 @@ def _deep(k: int, tile: Tile) -> int:
     return min(tile.depth, -(-part // tile.width) * tile.width)
 
 
-def _cost(factor: Lines) -> int:
-    """What packing one element of a factor costs."""
+def _cost(factor: Lines, is_there: bool) -> int:
+    """What packing one element of a factor costs, unless it is there to be read."""
+    if is_there:
+        return 0
     if factor.line == 1:
         return COPY
     if factor.step == 1:

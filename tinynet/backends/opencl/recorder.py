@@ -32,7 +32,10 @@ from tinynet.numbers import Number
 
 
 class Recorder:
-    """Notes what one thread asks of a device, from `start` to `stop`; the rest is in `finish`."""
+    """Notes what one thread asks of a device, from `start` to `stop`; the rest is in `finish`.
+
+    Its memory takes the place of what the device's pool holds of runs before.
+    """
 
     def __init__(self, backend: Any, seen: dict[int, Bounds]) -> None:
         self.backend = backend
@@ -44,6 +47,8 @@ class Recorder:
         self.before: dict[int, Source] = {}  # by id of the value that they had
         self.inputs: list[Array] = []
         self.products: list[weakref.ref[Value]] = []
+        self.device.queue.finish()  # no kernel needs any more what the pool is about to free
+        self.device.pool.empty()
         self.pool = Pool(self.device.context, self.device.name, self.device.pool.largest)
         self.originals: list[Array] = []  # of the inputs
         self.constants: list[Value] = []  # held, so that nothing is written over them

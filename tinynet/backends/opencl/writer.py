@@ -315,7 +315,7 @@ class Block:
         return self.writer.name_of(n)
 
     def call(self, n: int) -> None:
-        """A vector function, on whole vectors where the block is full."""
+        """A vector function, on whole vectors."""
         writer = self.writer
         kind = result_type(writer.nodes[n])
         width = BYTES // (8 if kind == "double" else 4)
@@ -326,14 +326,12 @@ class Block:
                 return f"(*({vector} *)(w{a} + u))"
             return f"(({vector})({writer.name_of(a)}))"
 
-        def one(a: int) -> str:
-            is_block = a in self.phase and writer.nodes[a][0] != "scalar"
-            return f"w{a}[u]" if is_block else writer.name_of(a)
-
         add = writer.add
-        add(f"if (m == {self.size}) for (int u = 0; u < {self.size}; u += {width})")
+        for a in dict.fromkeys(self.arguments(n)):  # the last vector may reach past m
+            if writer.nodes[a][0] != "scalar":
+                add(f"for (int u = m; u % {width}; u++) w{a}[u] = 0;")
+        add(f"for (int u = 0; u < m; u += {width})")
         add(f"    *({vector} *)(w{n} + u) = {writer.expression(n, many)};")
-        add(f"else for (int u = 0; u < m; u++) w{n}[u] = {writer.expression(n, one)};")
 
 
 def cast_to(dtype: str, text: str) -> str:
