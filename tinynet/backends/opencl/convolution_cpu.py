@@ -17,6 +17,7 @@ from tinynet.windows import Windows
 
 SMALL = 2**25  # operations that are not worth a kernel of their own
 CLOSE = 24 * 1024  # bytes of the nearest cache that a band of places may fill
+PATCH = 12 * 1024  # bytes of it for what tiles of the same places read
 SHARES = 8  # items that a core gets, so that the last one to finish is not waited for long
 
 
@@ -97,6 +98,7 @@ class _Work:
             self.images, groups, outputs, channels, *sizes, *[d.padded for d in dims],
             *[d.before for d in dims], *places, *windows.kernel, *windows.stride,
             *windows.dilation, *windows.padding, self.strips, self.strip, splits,
+            self.deep(channels, tile),
         )  # fmt: skip
         packs = (
             self.pack_images(0, images, dims, self.in_step),
@@ -106,6 +108,13 @@ class _Work:
             self.text("CONVOLVE", tile), "convolve", (self.blocks * splits,), (1,), scalars,
             (None, None, *[np.int64] * len(scalars)), packs,
         )  # fmt: skip
+
+    def deep(self, channels: int, tile: Tile) -> int:
+        """How many channels to take at a time: equal parts that the nearest cache holds."""
+        *kernel, taps = self.windows.kernel
+        reach = (tile.columns - 1) * self.in_step + (taps - 1) * self.windows.dilation[2] + 1
+        nbytes = prod(kernel) * reach * self.lanes * self.dtype.itemsize
+        return -(-channels // max(1, -(-channels * nbytes // PATCH)))
 
     @property
     def output(self) -> Sizes:

@@ -7,8 +7,9 @@
 //   of `strip` columns of the output, which are like images of their own. PACK_WEIGHT copies
 //   weights as (groups, tiles of ROWS output channels, channels, taps, row of the tile).
 // TASK, the kernel:
-//   CONVOLVE: a tile of ROWS channels x COLUMNS places of the output in registers, over all
-//     channels and taps. With TRANSPOSED the transpose: places of one residue modulo the stride
+//   CONVOLVE: a tile of ROWS channels x COLUMNS places of the output in registers, over `deep`
+//     channels and all taps; what it reads of the input then serves up to RUN tiles of the same
+//     places while it is in the nearest cache. With TRANSPOSED the transpose: places of one residue modulo the stride
 //     (a phase) have the same taps, so none is multiplied in vain. Taps in padding are skipped.
 //   WEIGHTS: sums of products of ROWS channels of y with COLUMNS (channel, tap) pairs of x, over
 //     the places of a block, a band of `band` rows at a time so that y stays in the nearest cache;
@@ -172,18 +173,22 @@ static inline Taps clipped(Taps taps, const long near, const long far, const lon
     return taps;
 }
 
-// One tile: all channels and taps. Of x and w the places of the first tap, and steps to the next.
+#define SIZE (ROWS * COLUMNS * LANES)  // of a tile
+#define RUN MOST(1, 6144 / (int)(SIZE * sizeof(U)))
+
+// sums (+)= a tile's. Of x and w the places of the first tap, and steps to the next.
 OUTLINED void multiply(U *restrict sums, global const U *restrict x, global const U *restrict w,
                        const int channels, const long x_channel, const long w_channel,
                        const int depth, const long x_depth, const long w_depth,
                        const int height, const long x_height, const long w_height,
                        const int width, const long x_width, const long w_width,
-                       const long in_step) {
+                       const long in_step, const bool is_first) {
     VECTOR c[ROWS][COLUMNS];
 #pragma unroll
     for (int r = 0; r < ROWS; r++)
 #pragma unroll
-        for (int q = 0; q < COLUMNS; q++) c[r][q] = (VECTOR)(0);
+        for (int q = 0; q < COLUMNS; q++)
+            c[r][q] = is_first ? (VECTOR)(0) : *(VECTOR *)(sums + (r * COLUMNS + q) * LANES);
     // what is fewer, rows or columns, stays in registers with the sums
 #if ROWS < COLUMNS
 #define TAP(xs, ws)                                                                      \
@@ -230,13 +235,13 @@ ITEM convolve(global const S *restrict operand_a, global const S *restrict opera
               const long count, const long groups, const long rows, const long channels,
               DIMS(x), DIMS(padded), DIMS(before), DIMS(y), DIMS(kernel), DIMS(stride),
               DIMS(dilation), DIMS(padding), const long strips, const long strip,
-              const long splits EPILOGUE_PARAMETERS) {
+              const long splits, const long deep EPILOGUE_PARAMETERS) {
     EPILOGUE_INIT
     const long tiles = (rows + ROWS - 1) / ROWS;
     const long units = y_depth * y_height * groups * tiles;
     const long block = get_global_id(0) / splits;
     const long share = (units + splits - 1) / splits;
-    const long begin = get_global_id(0) % splits * share;
+    const long begin = get_global_id(0) % splits * share, end = LEAST(begin + share, units);
     const long x_line = padded_width * LANES, x_plane = padded_height * x_line;
     const long x_channel = padded_depth * x_plane;
     const long w_line = kernel_width * ROWS, w_plane = kernel_height * w_line;
@@ -248,14 +253,15 @@ ITEM convolve(global const S *restrict operand_a, global const S *restrict opera
     const long step_d = 1, step_h = 1, step_w = 1;
     const long along_d = stride_depth, along_h = stride_height, in_step = stride_width;
 #endif
-    U sums[ROWS * COLUMNS * LANES] __attribute__((aligned(64)));
+    U all_sums[RUN * SIZE] __attribute__((aligned(64)));
     long images[LANES], firsts[LANES];  // of each lane: divisions are slow
     for (int i = 0; i < LANES; i++) {
         images[i] = (block * LANES + i) / strips;
         firsts[i] = (block * LANES + i) % strips * strip;
     }
-    for (long unit = begin; unit < LEAST(begin + share, units); unit++) {
+    for (long unit = begin, next; unit < end; unit = next) {
         const long tile = unit % tiles, group = unit / tiles % groups;
+        next = LEAST(LEAST(end, unit + RUN), unit - tile + tiles);
         const long y_row = unit / tiles / groups, d = y_row / y_height, h = y_row % y_height;
         const long in_d = d / step_d * along_d, in_h = h / step_h * along_h;
         const Taps td = clipped(taps_of(d % step_d, kernel_depth, stride_depth, dilation_depth,
@@ -270,7 +276,6 @@ ITEM convolve(global const S *restrict operand_a, global const S *restrict opera
         global const U *restrict w = (global const U *)operand_b +
                                      (group * tiles + tile) * channels * w_channel +
                                      td.first * w_plane + th.first * w_line;
-        const int height = LEAST(ROWS, rows - tile * ROWS);
         for (long phase = 0; phase < step_w; phase++) {
             const Taps all = taps_of(phase, kernel_width, stride_width, dilation_width,
                                      padding_width, before_width);
@@ -282,20 +287,29 @@ ITEM convolve(global const S *restrict operand_a, global const S *restrict opera
                 if (strips == 1 && all.count != TAPS)
                     tw = clipped(all, j * STEP, (j + across - 1) * STEP, before_width,
                                  x_width);
-                multiply(sums, x + (j * STEP + tw.begin) * LANES, w + tw.first * ROWS, channels,
-                         x_channel, w_channel, td.count, td.shift * x_plane, td.step * w_plane,
-                         th.count, th.shift * x_line, th.step * w_line, tw.count,
-                         tw.shift * LANES, tw.step * ROWS, in_step);
-                for (int r = 0; r < height; r++)
-                    for (int i = 0; i < LANES; i++) {
-                        const long image = images[i], first = firsts[i] + j;
-                        const int last = image < count ? LEAST(across, places - first) : 0;
-                        const long place = y_row * y_width + phase + first * step_w;
-                        for (int q = 0; q < last; q++) {
-                            EPILOGUE((C)sums[(r * COLUMNS + q) * LANES + i], image,
-                                     (group * rows + tile * ROWS + r), (place + q * step_w));
+                for (long i = 0; i < channels; i += deep)
+                    for (long t = 0; t < next - unit; t++)
+                        multiply(all_sums + t * SIZE, x + (j * STEP + tw.begin) * LANES + i * x_channel,
+                                 w + tw.first * ROWS + (t * channels + i) * w_channel,
+                                 LEAST(deep, channels - i), x_channel, w_channel, td.count,
+                                 td.shift * x_plane, td.step * w_plane, th.count,
+                                 th.shift * x_line, th.step * w_line, tw.count,
+                                 tw.shift * LANES, tw.step * ROWS, in_step, i == 0);
+                for (long t = 0; t < next - unit; t++) {
+                    const U *sums = all_sums + t * SIZE;
+                    const long row = (tile + t) * ROWS;
+                    const int height = LEAST(ROWS, rows - row);
+                    for (int r = 0; r < height; r++)
+                        for (int i = 0; i < LANES; i++) {
+                            const long image = images[i], first = firsts[i] + j;
+                            const int last = image < count ? LEAST(across, places - first) : 0;
+                            const long place = y_row * y_width + phase + first * step_w;
+                            for (int q = 0; q < last; q++) {
+                                EPILOGUE((C)sums[(r * COLUMNS + q) * LANES + i], image,
+                                         (group * rows + row + r), (place + q * step_w));
+                            }
                         }
-                    }
+                }
             }
         }
     }
