@@ -33,6 +33,9 @@ LARGE = [
     ((20, 65), (2, 5), (3, 1), (1, 4), (2, 3), 1, 6, 9, 3),
     ((9, 9), (1, 1), (1, 1), (0, 0), (1, 1), 18, 64, 33, 1),
     ((7, 8, 9), (3, 3, 3), (1, 1, 1), (1, 1, 1), (1, 1, 1), 3, 5, 10, 5),
+    # on CPUs: worth the tile for large ones, channels and tiles in several parts, a block not full
+    ((9, 9), (3, 3), (1, 1), (1, 1), (1, 1), 19, 70, 50, 1),
+    ((8, 8), (3, 3), (2, 2), (1, 1), (1, 1), 64, 64, 64, 1),
 ]
 # every tile, but not with every kind: what depends on the kind does not on the tile
 TILES = [*convolution_gpu.TILES, convolution_gpu.Tile(2, 2, 4, 4, 8)]

@@ -76,7 +76,7 @@ static void turn(private float *restrict to, global const float *restrict from, 
             for (int l = 0; l < WIDTH; l++)
                 x[l] = i + l < count ? *(global const loose *)(from + (i + l) * row + c) * factor
                                      : (float8)(0);
-            transpose(x);
+            transpose(x, WIDTH);
 #pragma unroll
             for (int l = 0; l < WIDTH; l++) *(private loose *)(to + (c + l) * LANES + i) = x[l];
         }
@@ -91,7 +91,7 @@ static void turn_back(global float *restrict to, const long row, private const f
 #pragma unroll
             for (int l = 0; l < WIDTH; l++)
                 x[l] = *(private const loose *)(from + (c + l) * LANES + i) * factors[i / WIDTH];
-            transpose(x);
+            transpose(x, WIDTH);
 #pragma unroll
             for (int l = 0; l < WIDTH; l++)
                 if (i + l < count) *(global loose *)(to + (i + l) * row + c) = x[l];

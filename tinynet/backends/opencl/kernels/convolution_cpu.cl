@@ -42,7 +42,7 @@ OUTLINED void interleave(global U *restrict to, global const U *restrict from, c
         VECTOR x[LANES];
 #pragma unroll
         for (int i = 0; i < LANES; i++) x[i] = *(global const loose *)(from + i * image + w);
-        transpose(x);
+        transpose(x, LANES);
 #pragma unroll
         for (int i = 0; i < LANES; i++) *(global VECTOR *)(to + (w + i) * LANES) = x[i];
     }
@@ -174,6 +174,7 @@ static inline Taps clipped(Taps taps, const long near, const long far, const lon
 }
 
 #define SIZE (ROWS * COLUMNS * LANES)  // of a tile
+#define IS_EVEN (COLUMNS <= LANES && (COLUMNS & (COLUMNS - 1)) == 0)
 #define RUN MOST(1, 6144 / (int)(SIZE * sizeof(U)))
 
 // sums (+)= a tile's. Of x and w the places of the first tap, and steps to the next.
@@ -254,10 +255,11 @@ ITEM convolve(global const S *restrict operand_a, global const S *restrict opera
     const long along_d = stride_depth, along_h = stride_height, in_step = stride_width;
 #endif
     U all_sums[RUN * SIZE] __attribute__((aligned(64)));
-    long images[LANES], firsts[LANES];  // of each lane: divisions are slow
+    long images[LANES], firsts[LANES], rightmost = 0;  // of each lane: divisions are slow
     for (int i = 0; i < LANES; i++) {
         images[i] = (block * LANES + i) / strips;
         firsts[i] = (block * LANES + i) % strips * strip;
+        rightmost = MOST(rightmost, images[i] < count ? firsts[i] : (1L << 62));
     }
     for (long unit = begin, next; unit < end; unit = next) {
         const long tile = unit % tiles, group = unit / tiles % groups;
@@ -295,11 +297,29 @@ ITEM convolve(global const S *restrict operand_a, global const S *restrict opera
                                  td.shift * x_plane, td.step * w_plane, th.count,
                                  th.shift * x_line, th.step * w_line, tw.count,
                                  tw.shift * LANES, tw.step * ROWS, in_step, i == 0);
+                const bool is_whole = IS_EVEN && across == COLUMNS && step_w == 1 &&
+                                      rightmost <= places - j - COLUMNS;
                 for (long t = 0; t < next - unit; t++) {
                     const U *sums = all_sums + t * SIZE;
                     const long row = (tile + t) * ROWS;
                     const int height = LEAST(ROWS, rows - row);
-                    for (int r = 0; r < height; r++)
+                    for (int r = 0; r < height; r++) {
+                        if (is_whole) {
+                            VECTOR by_image[COLUMNS];
+#pragma unroll
+                            for (int q = 0; q < COLUMNS; q++)
+                                by_image[q] = *(const VECTOR *)(sums + (r * COLUMNS + q) * LANES);
+                            transpose(by_image, COLUMNS);
+                            for (int i = 0; i < LANES; i++) {
+                                const long place = y_row * y_width + firsts[i] + j;
+#pragma unroll
+                                for (int q = 0; q < COLUMNS; q++) {
+                                    EPILOGUE((C)((const U *)by_image)[i * COLUMNS + q], images[i],
+                                             (group * rows + row + r), (place + q));
+                                }
+                            }
+                            continue;
+                        }
                         for (int i = 0; i < LANES; i++) {
                             const long image = images[i], first = firsts[i] + j;
                             const int last = image < count ? LEAST(across, places - first) : 0;
@@ -309,6 +329,7 @@ ITEM convolve(global const S *restrict operand_a, global const S *restrict opera
                                          (group * rows + row + r), (place + q * step_w));
                             }
                         }
+                    }
                 }
             }
         }

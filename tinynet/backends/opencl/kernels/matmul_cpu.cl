@@ -61,7 +61,7 @@ static inline int copy_along_k(SPACE U *restrict tile, global const U *restrict 
             VECTOR x[WIDTH];
 #pragma unroll
             for (int i = 0; i < WIDTH; i++) x[i] = *(global const loose *)(x_from[i] + done);
-            transpose(x);
+            transpose(x, WIDTH);
 #pragma unroll
             for (int i = 0; i < WIDTH; i++)
                 *(SPACE loose *)(tile + (done + i) * lines + l) = x[i];

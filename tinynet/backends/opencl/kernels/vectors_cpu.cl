@@ -5,19 +5,20 @@ typedef VECTOR loose __attribute__((aligned(sizeof(U))));  // a vector anywhere 
 #define LEAST(x, y) ((x) < (y) ? (x) : (y))  // min() is a call on PoCL
 #define OUTLINED __attribute__((noinline))  // functions are compiled once, a kernel's body thrice
 
-// WIDTH vectors become the columns of what they were the rows of: log2(WIDTH) perfect shuffles.
-static inline void transpose(VECTOR *x) {
+// Rows of vectors, `count` of them (a power of 2), become columns, which lie one after the other as
+// rows did: log2(count) perfect shuffles.
+static inline __attribute__((always_inline)) void transpose(VECTOR *x, const int count) {
 #pragma unroll
-    for (int round = 1; round < WIDTH; round *= 2) {
+    for (int round = 1; round < count; round *= 2) {
         VECTOR y[WIDTH];
 #pragma unroll
-        for (int i = 0; i < WIDTH / 2; i++) {
+        for (int i = 0; i < count / 2; i++) {
             y[2 * i].even = x[i].lo;
-            y[2 * i].odd = x[i + WIDTH / 2].lo;
+            y[2 * i].odd = x[i + count / 2].lo;
             y[2 * i + 1].even = x[i].hi;
-            y[2 * i + 1].odd = x[i + WIDTH / 2].hi;
+            y[2 * i + 1].odd = x[i + count / 2].hi;
         }
 #pragma unroll
-        for (int i = 0; i < WIDTH; i++) x[i] = y[i];
+        for (int i = 0; i < count; i++) x[i] = y[i];
     }
 }
