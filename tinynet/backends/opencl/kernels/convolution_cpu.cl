@@ -286,7 +286,7 @@ ITEM convolve(global const S *restrict operand_a, global const S *restrict opera
             for (long j = 0; j < width; j += COLUMNS) {
                 const int across = LEAST(COLUMNS, width - j);
                 Taps tw = all;
-                if (strips == 1 && all.count != TAPS)
+                if (strips == 1)
                     tw = clipped(all, j * STEP, (j + across - 1) * STEP, before_width,
                                  x_width);
                 for (long i = 0; i < channels; i += deep)
