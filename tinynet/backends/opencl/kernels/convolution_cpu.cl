@@ -174,7 +174,7 @@ static inline Taps clipped(Taps taps, const long near, const long far, const lon
 }
 
 #define SIZE (ROWS * COLUMNS * LANES)  // of a tile
-#define IS_EVEN (COLUMNS <= LANES && (COLUMNS & (COLUMNS - 1)) == 0)
+#define TURNED (COLUMNS <= 2 ? COLUMNS : COLUMNS <= 4 ? 4 : 8)  // a power of 2, for transpose()
 #define RUN MOST(1, 6144 / (int)(SIZE * sizeof(U)))
 
 // sums (+)= a tile's. Of x and w the places of the first tap, and steps to the next.
@@ -297,7 +297,7 @@ ITEM convolve(global const S *restrict operand_a, global const S *restrict opera
                                  td.shift * x_plane, td.step * w_plane, th.count,
                                  th.shift * x_line, th.step * w_line, tw.count,
                                  tw.shift * LANES, tw.step * ROWS, in_step, i == 0);
-                const bool is_whole = IS_EVEN && across == COLUMNS && step_w == 1 &&
+                const bool is_whole = COLUMNS <= TURNED && TURNED <= LANES && across == COLUMNS && step_w == 1 &&
                                       rightmost <= places - j - COLUMNS;
                 for (long t = 0; t < next - unit; t++) {
                     const U *sums = all_sums + t * SIZE;
@@ -305,16 +305,19 @@ ITEM convolve(global const S *restrict operand_a, global const S *restrict opera
                     const int height = LEAST(ROWS, rows - row);
                     for (int r = 0; r < height; r++) {
                         if (is_whole) {
-                            VECTOR by_image[COLUMNS];
+                            VECTOR by_image[TURNED];
 #pragma unroll
-                            for (int q = 0; q < COLUMNS; q++)
-                                by_image[q] = *(const VECTOR *)(sums + (r * COLUMNS + q) * LANES);
-                            transpose(by_image, COLUMNS);
+                            for (int q = 0; q < TURNED; q++)
+                                by_image[q] =
+                                    q < COLUMNS
+                                        ? *(const VECTOR *)(sums + (r * COLUMNS + q) * LANES)
+                                        : (VECTOR)(0);
+                            transpose(by_image, TURNED);
                             for (int i = 0; i < LANES; i++) {
                                 const long place = y_row * y_width + firsts[i] + j;
 #pragma unroll
                                 for (int q = 0; q < COLUMNS; q++) {
-                                    EPILOGUE((C)((const U *)by_image)[i * COLUMNS + q], images[i],
+                                    EPILOGUE((C)((const U *)by_image)[i * TURNED + q], images[i],
                                              (group * rows + row + r), (place + q));
                                 }
                             }
