@@ -23,6 +23,7 @@ GEOMETRY_TYPES = (cltypes.int4,) * 6
 POOL_TYPES = (None, None, None, np.int64, np.int64, *GEOMETRY_TYPES)
 FOLD_TYPES = (None, None, *(np.int64,) * 4, cltypes.long8, *GEOMETRY_TYPES)
 CONSTANT_STRIDES = 1, 2  # of columns, for which kernels are compiled: others are an argument
+CONSTANT_WIDTHS = 2, 3  # of windows, likewise
 
 
 def pool_max(
@@ -97,8 +98,30 @@ def _kernel(
         "HAS_TAPS": int(has_taps),
         name.upper(): 1,
     }
+    if name == "pool_max_rows":
+        defines["SQUARE"] = _square(windows)
+    if name == "fold_rows":
+        defines["APART"] = _apart(windows)
     types = FOLD_TYPES if name.startswith("fold") else POOL_TYPES
     return device.kernel("pool", name, (None, *types) if has_taps else types, **defines)
+
+
+def _square(windows: Windows) -> int:
+    """The size of square windows without gaps that stay between the sides, else 0."""
+    inputs, outputs, kernel, strides, padding, dilation = windows
+    width = kernel[-1]
+    is_square = kernel[-2:] == (width, width) and prod(kernel) == width**2 and {*dilation} == {1}
+    is_inside = padding[-1] == 0 and (outputs[-1] - 1) * strides[-1] + width <= inputs[-1]
+    return width if is_square and is_inside and width in CONSTANT_WIDTHS else 0
+
+
+def _apart(windows: Windows) -> int:
+    """The width of windows that lie side by side and stay between the sides, else 0."""
+    inputs, outputs, kernel, strides, padding, dilation = windows
+    width = kernel[-1]
+    is_apart = kernel == strides and not any(padding) and {*dilation} == {1}
+    is_inside = outputs[-1] * width <= inputs[-1]
+    return width if is_apart and is_inside and width in CONSTANT_WIDTHS else 0
 
 
 @lru_cache(maxsize=256)

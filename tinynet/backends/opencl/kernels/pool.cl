@@ -5,8 +5,10 @@
 // `*_rows` are for CPUs: a unit of work is a row, and the inner loops run along columns, so that
 // compilers make vectors of them. In the others a unit is an element.
 // Work size: a work-item does `share` units in a row; any number of work-items, guarded.
-// Macros: S, C, LOAD, STORE; STRIDE: the columns' stride, which may be a constant; HAS_TAPS (fold);
-// a kernel's name in capitals: the others are not compiled.
+// Macros: S, C, LOAD, STORE; STRIDE: the columns' stride, which may be a constant; SQUARE: windows
+// are SQUARE x SQUARE elements without gaps and stay between the sides, or it is 0; APART: windows
+// of so many columns lie side by side in all dims and stay between the sides, or it is 0; HAS_TAPS
+// (fold); a kernel's name in capitals: the others are not compiled.
 // Limits: sizes and strides of planes fit an int; each window covers something. `fold_rows` rounds
 // each sum, so half precision needs `fold`.
 
@@ -20,6 +22,12 @@
     int h = (int)((row) % size.y);          \
     int d = (int)((row) / size.y % size.x); \
     long plane = (row) / size.y / size.x;
+#define EACH_ROW(size)                                     \
+    long unit = (long)get_global_id(0) * share;            \
+    const long stop = min(unit + share, units);            \
+    ROW(unit, size)                                        \
+    for (; unit < stop; unit++, h = h + 1 < size.y ? h + 1 : 0, \
+         d = h ? d : d + 1 < size.x ? d + 1 : 0, plane += !h && !d)
 #define ELEMENT(size)             \
     int w = (int)(unit % size.z); \
     ROW(unit / size.z, size)
@@ -46,10 +54,29 @@ __kernel void pool_max_rows(
     __global const S *restrict x, __global S *restrict y, __global int *restrict taps, long units,
     long share, GEOMETRY
 ) {
-    EACH_UNIT {
-        ROW(unit, output)
+    EACH_ROW(output) {
         __global S *restrict to = y + unit * output.z;
         __global int *restrict best = taps + unit * output.z;
+#if SQUARE
+        const int top = h * stride.y - padding.y;
+        if (top >= 0 && top + SQUARE <= input.y) {
+            __global const S *restrict from = x + (plane * input.y + top) * input.z;
+            for (int o = 0; o < output.z; o++) {
+                C largest = LOAD(from, o * STRIDE);
+                int found = 0;
+#pragma unroll
+                for (int tap = 1; tap < SQUARE * SQUARE; tap++) {
+                    const C value = LOAD(from, tap / SQUARE * input.z + o * STRIDE + tap % SQUARE);
+                    const int wins = (value > largest) | (value != value);
+                    largest = wins ? value : largest;
+                    found = wins ? tap : found;
+                }
+                STORE(to, o, largest);
+                best[o] = found;
+            }
+            continue;
+        }
+#endif
         for (int o = 0; o < output.z; o++) {
             STORE(to, o, (C)0);
             best[o] = -1;
@@ -141,10 +168,21 @@ __kernel void fold_rows(
     PARTS, __global S *restrict x, long units, long share, long channels, long offset, long8 steps,
     GEOMETRY
 ) {
-    EACH_UNIT {
-        ROW(unit, input)
+    EACH_ROW(input) {
         long base = offset + plane / channels * steps.s0 + plane % channels * steps.s1;
         __global S *restrict to = x + unit * input.z;
+#if APART
+        const int o_d = d / window.x, o_h = h / window.y, i = d % window.x, j = h % window.y;
+        const int count = o_d < output.x && o_h < output.y ? output.z : 0;
+        const long row = ((plane * output.x + o_d) * output.y + o_h) * output.z;
+        const int tap = (i * window.y + j) * APART;
+        base += i * steps.s2 + j * steps.s3 + o_d * steps.s5 + o_h * steps.s6;
+        for (int o = 0; o < count; o++)
+#pragma unroll
+            for (int k = 0; k < APART; k++)
+                to[o * APART + k] = PART(base + k * steps.s4 + o * steps.s7, row + o, tap + k);
+        for (int w = count * APART; w < input.z; w++) to[w] = 0;
+#else
         for (int w = 0; w < input.z; w++) to[w] = 0;
         for (int i = 0; i < window.x; i++)
             for (int j = 0; j < window.y; j++) {
@@ -167,6 +205,7 @@ __kernel void fold_rows(
                             to[o * STRIDE + at] += PART(from + o * steps.s7, row + o, tap);
                 }
             }
+#endif
     }
 }
 #endif
