@@ -114,7 +114,7 @@ class _Work:
         *kernel, taps = self.windows.kernel
         reach = (tile.columns - 1) * self.in_step + (taps - 1) * self.windows.dilation[2] + 1
         nbytes = prod(kernel) * reach * self.lanes * self.dtype.itemsize
-        parts = max(1, -(-channels * nbytes // PATCH))
+        parts: int = max(1, -(-channels * nbytes // PATCH))
         return -(-channels // parts)
 
     @property
