@@ -1,8 +1,10 @@
-"""Launches of one work-item each that follow one another, made one launch of one work-item.
+"""Launches of one work-item each, made one launch of one work-item.
 
 On a CPU, a small kernel runs for a microsecond and waits four for its turn. One work-item that
 does the work of several, in their order, has the same effects: what a part reads was written by the
-same work-item before. Only generated kernels are merged; their text is at hand.
+same work-item before. A small launch waits for others to join it, until a large one comes that
+reads what it writes, or writes what it reads or writes. Only generated kernels are merged; their
+text is at hand.
 """
 
 from __future__ import annotations
@@ -21,24 +23,52 @@ Launches = list[Any]  # tape.Launch: `kernel`, `size`, `group`, `args`, `numbers
 
 
 def merged(device: Device, launches: Launches, make: Any) -> Launches:
-    """The launches, neighbours merged where that can be; `make` makes a new one of its kernel,
-    its parts and all their arguments.
+    """The launches, small ones merged where that can be; `make` makes a new one of its kernel and
+    its parts.
     """
     result: Launches = []
-    run: Launches = []
-    for launch in [*launches, None]:
-        if launch is not None and is_small(device, launch) and _fits(run, launch):
-            run.append(launch)
-            continue
-        result += run if len(run) < 2 else [make(_kernel_of(device, run), run)]
-        run = []
-        if launch is None:
-            break
-        if is_small(device, launch):
-            run = [launch]
+    waiting = Waiting()
+    for launch in launches:
+        joins = is_small(device, launch)
+        is_due = not waiting.has_room(launch) if joins else waiting.must_be_before(launch)
+        if is_due:
+            result += waiting.joined(device, make)
+            waiting = Waiting()
+        if joins:
+            waiting.add(launch)
         else:
             result.append(launch)
-    return result
+    return result + waiting.joined(device, make)
+
+
+class Waiting:
+    """Small launches that wait for others, and the addresses of what they read and write."""
+
+    def __init__(self) -> None:
+        self.launches: Launches = []
+        self.reads: set[int] = set()
+        self.writes: set[int] = set()
+
+    def add(self, launch: Any) -> None:
+        self.launches.append(launch)
+        reads, writes = launch.touched()
+        self.reads |= reads
+        self.writes |= writes
+
+    def has_room(self, launch: Any) -> bool:
+        """Whether one kernel can take the arguments of one more."""
+        return sum([len(x.args) for x in (*self.launches, launch)]) <= MOST_ARGUMENTS
+
+    def must_be_before(self, launch: Any) -> bool:
+        """Whether a launch is not to overtake those that wait."""
+        reads, writes = launch.touched()
+        return not (self.writes.isdisjoint(reads | writes) and self.reads.isdisjoint(writes))
+
+    def joined(self, device: Device, make: Any) -> Launches:
+        """All of them, as one."""
+        if len(self.launches) < 2:
+            return self.launches
+        return [make(_kernel_of(device, self.launches), self.launches)]
 
 
 def is_small(device: Device, launch: Any) -> bool:
@@ -46,11 +76,6 @@ def is_small(device: Device, launch: Any) -> bool:
     text = launch.kernel.text
     is_generated = text.startswith("#define I ", len(HEAD)) and text.startswith(HEAD)
     return device.is_cpu and prod(launch.size) == 1 and is_generated and "kernel void" in text
-
-
-def _fits(run: Launches, launch: Any) -> bool:
-    count = sum([len(x.args) for x in run]) + len(launch.args)
-    return bool(run) and count <= MOST_ARGUMENTS
 
 
 def _kernel_of(device: Device, run: Launches) -> Kernel:

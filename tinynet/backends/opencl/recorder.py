@@ -160,6 +160,7 @@ class Recorder:
         launch = Launch(kernel, size, group, list(args), nbytes, flops)
         launch.ops = ops_of(self.device.making)
         launch.uses = buffers_of(kernel, args, self.device.making)
+        launch.is_planned = self.device.making is not None
         self.launches.append(launch)
         self.is_used = True
         return launch.args

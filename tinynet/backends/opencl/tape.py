@@ -31,8 +31,8 @@ class Launch:
     """A kernel and its arguments, of which `numbers` says which are numbers of a script."""
 
     __slots__ = (
-        "args", "flops", "group", "kernel", "nbytes", "numbers", "ops", "own", "run", "size",
-        "uses",
+        "args", "flops", "group", "is_planned", "kernel", "nbytes", "numbers", "ops", "own", "run",
+        "size", "uses",
     )  # fmt: skip
 
     def __init__(
@@ -46,12 +46,21 @@ class Launch:
         self.own: Any = None  # a kernel object that keeps these arguments
         self.ops: tuple[str, ...] = ()  # that were fused in it
         self.uses: Any = ((), ())  # addresses that it read and wrote when it was recorded
+        self.is_planned = False  # whether these are known, not guessed
 
     def set_buffer(self, i: int, buffer: Any) -> None:
         """Change an argument."""
         self.args[i] = buffer
         if self.own is not None:
             self.own.set_arg(i, buffer)
+
+    def touched(self) -> tuple[set[int], set[int]]:
+        """The addresses that it may have read, and written, when it was recorded."""
+        if self.is_planned:
+            reads, writes = self.uses
+            return set(reads), set(writes)
+        every = {x.int_ptr for x in self.args if hasattr(x, "int_ptr")}
+        return every, every
 
     def noted(self, device: str) -> KernelRun:
         """The launch as profiles note it; with times of the last replay that one saw."""
