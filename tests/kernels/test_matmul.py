@@ -38,6 +38,7 @@ orientations = pytest.mark.parametrize("orientation", ORIENTATIONS)
 def test_default_tiles(device, orientation):
     random = np.random.default_rng(1)
     large = [tuple(random.choice(EDGES, 3)) for _ in range(25)] + [(130, 70, 700), (1, 2100, 40)]
+    large += [(10, 300, 530), (2, 33, 300), (300, 2, 301), (31, 32, 769)]  # dot products, if NT
     for m, n, k in sizes(device, SMALL, large):
         check(device, operand(m, k, orientation[0]), operand(k, n, orientation[1]))
 
@@ -50,6 +51,14 @@ def test_tiles(started, tile, orientation):
     shapes = sizes(device, SMALL[3:6], [(33, 65, 31), (100, 64, 70), (16, 7, 33), (5, 100, 6)])
     for m, n, k in shapes:
         check(device, operand(m, k, orientation[0]), operand(k, n, orientation[1]), tile=tile)
+
+
+@pytest.mark.parametrize("tile", [Tile("dots", 2, 3, 4, 1, 4, 6), Tile("dots", 6, 4, 8, 1, 6, 4)])
+def test_dot_products(started, tile):
+    """Both factors lie along k; blocks of several tiles, and of one; lines left over, and of k."""
+    device = started[0]
+    for m, n, k in sizes(device, SMALL, [(33, 65, 31), (100, 64, 70), (16, 7, 33), (2, 2, 3)]):
+        check(device, operand(m, k, "N"), operand(k, n, "T"), tile=tile)
 
 
 @pytest.mark.parametrize("orientation", ["NT", "TN"])

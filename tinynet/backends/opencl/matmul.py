@@ -139,4 +139,4 @@ def _is_swapped(tile: Tile, m: int, n: int) -> bool:
     """Whether to compute the transpose: kernels divide their work by rows."""
     if tile.kind == "vector":
         return n > 1
-    return tile.kind != "gpu" and n <= tile.rows < m
+    return tile.kind in ("cpu", "packed") and n <= tile.rows < m

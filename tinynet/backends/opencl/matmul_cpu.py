@@ -26,6 +26,7 @@ PACKED_WORK = 2**26  # m * n * k from which packing beforehand pays
 CACHED = 320 * 1024  # bytes of the second factor that one work-item may hold
 PACKED_LINES = 96  # lines that one work-item packs
 ALIASED = 512  # bytes; lines that are multiples of this apart share few sets of a cache
+FEW = 32  # rows or columns at most for dot products
 FEW_TILES = 5  # of rows, for which the second factor is not worth a copy
 # What packing an element costs beside one multiplication: copied, transposed, gathered.
 COPY, TRANSPOSE, GATHER = 10, 12, 24
@@ -36,7 +37,8 @@ def plan(problem: Problem, cores: int) -> Plan:
     _, tile, _, batches, m, n, k, first, second = problem
     is_packed = tile.kind == "packed"
     a_lies, b_lies = _in_place(problem)
-    cost = (_cost(first, is_packed or a_lies), _cost(second, is_packed or b_lies))
+    is_there = tile.kind != "cpu"
+    cost = (_cost(first, is_there or a_lies), _cost(second, is_there or b_lies))
     count = prod(batches)
     deep = _deep(k, tile)
     widest = max(tile.columns, min(tile.block_columns, CACHED // (deep * problem.dtype.itemsize)))
@@ -50,7 +52,7 @@ def plan(problem: Problem, cores: int) -> Plan:
         columns_pack, second = _pack(problem, second, defines | {"TASK": "PACK_COLUMNS"}, deep)
         packs = (rows_pack, columns_pack)
         defines |= dict.fromkeys(("A_K_UNIT", "A_ROW_UNIT", "B_K_UNIT", "B_COLUMN_UNIT"), 0)
-    defines |= problem.places() | {"TASK": "MATVEC" if tile.kind == "vector" else "MATMUL"}
+    defines |= problem.places() | {"TASK": _task(problem)}
     scalars = problem.scalars(first, second)
     types = (None, None, *[np.int64] * len(scalars), np.int32, np.int32, np.int32)
     return Plan(
@@ -62,6 +64,13 @@ def plan(problem: Problem, cores: int) -> Plan:
         types,
         packs,
     )
+
+
+def _task(problem: Problem) -> str:
+    """The kernel that does it."""
+    if problem.tile.kind == "vector" and problem.first.line == 1:
+        return "MATVEC"
+    return "DOTS" if problem.tile.kind in ("vector", "dots") else "MATMUL"
 
 
 def _in_place(problem: Problem) -> tuple[bool, bool]:
@@ -126,12 +135,22 @@ def tiles(device: Device, dtype: DType, shape: tuple[int, ...], a: Factor, b: Fa
     if min(m, n) >= 192 and m * n * k >= PACKED_WORK:
         worth.sort(key=lambda tile: tile.kind != "packed")
     first, second = lines_of(shape, a, b)
-    if shape[2] > 1 and shape[3] > 1:
+    if m > 1 and n > 1:
+        few = min(m, n)
+        is_long = k >= max(32 * width, 12 * few)  # sums over lanes are a small part then
+        if first.step == second.step == 1 and few <= FEW and is_long:
+            worth.insert(0, _dots(m, n, width, 32 if native >= 16 else 16))
         return worth
     matrix, vector = (first, second) if shape[3] == 1 else (second, first)
     if matrix.line == 1 or (matrix.step == 1 and vector.step == 1):
         worth.insert(0, Tile("vector", 4, 1, width, 1, 1024, 1))
     return worth
+
+
+def _dots(m: int, n: int, width: int, registers: int) -> Tile:
+    """Vectors along k: as many sums as registers hold beside what they are made of."""
+    rows, columns = (2, 4) if m == 2 else (4, 2) if n == 2 else (6, 4) if registers > 16 else (4, 3)
+    return Tile("dots", rows, columns, width, 1, 256 * rows, 256 * columns)
 
 
 def _deep(k: int, tile: Tile) -> int:

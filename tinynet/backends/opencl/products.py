@@ -24,7 +24,8 @@ class Factor(NamedTuple):
 class Tile(NamedTuple):
     """How a kernel divides a product; the kernels' headers say what each size means."""
 
-    kind: str  # "gpu", "cpu", "packed" (for large products) or "vector" (one dim is 1) on a CPU
+    kind: str  # "gpu"; on a CPU "cpu", "packed" (large products), "dots" (few rows, along k) or
+    # "vector" (one dim is 1)
     rows: int
     columns: int
     width: int

@@ -8,8 +8,8 @@
 //   B_IN_PLACE is not copied: its tiles are read where they lie.
 // TASK, the kernel: MATMUL copies to private memory, a block at a time. For large products
 //   PACK_ROWS and PACK_COLUMNS first copy a whole factor to scratch memory: batches, each of
-//   ceil(size / deep) parts, each of all tiles; MATMUL with IS_PACKED takes these. MATVEC is the
-//   product with a vector.
+//   ceil(size / deep) parts, each of all tiles; MATMUL with IS_PACKED takes these. DOTS is for few
+//   rows along k, MATVEC for a vector.
 // Work size: one item, a group of its own, for each block of `rows` x `columns` of the product,
 //   its columns fastest, then rows, then batches; PACK: for `lines` of each part of each batch.
 // Limits: ROWS divides BLOCK_ROWS and `rows`, WIDTH divides COLUMNS, COLUMNS divides BLOCK_COLUMNS
@@ -22,6 +22,7 @@
 #define PACK_ROWS 2
 #define PACK_COLUMNS 3
 #define MATVEC 4
+#define DOTS 5
 
 #define FACTOR(x)                                                                        \
     const long x##_offset, const long x##_outer, const long x##_inner, const long x##_line, \
@@ -33,7 +34,7 @@
         const long n, const long size, const long inner, FACTOR(a), FACTOR(b), const int rows, \
         const int columns, const int deep EPILOGUE_PARAMETERS
 
-#if TASK != MATVEC
+#if TASK != MATVEC && TASK != DOTS
 
 #if TASK == MATMUL && !IS_PACKED
 #define SPACE private
@@ -237,8 +238,73 @@ void pack(global const S *restrict operand, global U *restrict tiles, const long
 }
 #endif
 
+#elif TASK == DOTS
+// sums = dot products of ROWS lines of A with COLUMNS lines of B, of which there may be fewer.
+OUTLINED void multiply(U *restrict sums, global const U *restrict a, const int a_count,
+                       const long a_line, global const U *restrict b, const int b_count,
+                       const long b_line, const long size) {
+    VECTOR c[ROWS][COLUMNS];
+    global const U *restrict rows[ROWS];
+    global const U *restrict columns[COLUMNS];
+#pragma unroll
+    for (int i = 0; i < ROWS; i++) rows[i] = a + LEAST(i, a_count - 1) * a_line;
+#pragma unroll
+    for (int j = 0; j < COLUMNS; j++) columns[j] = b + LEAST(j, b_count - 1) * b_line;
+#pragma unroll
+    for (int i = 0; i < ROWS; i++)
+#pragma unroll
+        for (int j = 0; j < COLUMNS; j++) c[i][j] = (VECTOR)(0);
+    long k = 0;
+    for (; k + WIDTH <= size; k += WIDTH) {
+        VECTOR y[COLUMNS];
+#pragma unroll
+        for (int j = 0; j < COLUMNS; j++) y[j] = *(global const loose *)(columns[j] + k);
+#pragma unroll
+        for (int i = 0; i < ROWS; i++) {
+            const VECTOR x = *(global const loose *)(rows[i] + k);
+#pragma unroll
+            for (int j = 0; j < COLUMNS; j++) c[i][j] += x * y[j];
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < ROWS; i++)
+#pragma unroll
+        for (int j = 0; j < COLUMNS; j++) {
+            U sum = 0;
+            U parts[WIDTH] __attribute__((aligned(64)));
+            *(VECTOR *)parts = c[i][j];
+#pragma unroll
+            for (int w = 0; w < WIDTH; w++) sum += parts[w];
+            for (long rest = k; rest < size; rest++)
+                sum += (U)((U)rows[i][rest] * (U)columns[j][rest]);
+            sums[i * COLUMNS + j] = sum;
+        }
+}
+
+// Both factors have stride 1 along k: nothing is copied. For few rows, and for a vector.
+kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul(PARAMETERS) {
+    EPILOGUE_INIT
+    const long across = (n + columns - 1) / columns;
+    const long blocks = across * ((m + rows - 1) / rows);
+    const long batch = get_global_id(0) / blocks, block = get_global_id(0) % blocks;
+    const long top = block / across * rows, left = block % across * columns;
+    const int height = min((long)rows, m - top), width = min((long)columns, n - left);
+    global const U *restrict a = (global const U *)BATCH(FIRST, a) + top * a_line;
+    global const U *restrict b = (global const U *)BATCH(SECOND, b) + left * b_line;
+    U sums[ROWS * COLUMNS];
+    for (int j = 0; j < width; j += COLUMNS)
+        for (int i = 0; i < height; i += ROWS) {
+            multiply(sums, a + i * a_line, height - i, a_line, b + j * b_line, width - j, b_line,
+                     size);
+            for (int r = 0; r < LEAST(ROWS, height - i); r++)
+                for (int q = 0; q < LEAST(COLUMNS, width - j); q++) {
+                    EMIT((C)sums[r * COLUMNS + q], batch, top + i + r, left + j + q);
+                }
+        }
+}
+
 #else
-// Matrix by vector (n is 1, b_step is 1 unless A_ROW_UNIT): a work-item makes `rows` elements.
+// Matrix by vector, where columns of the matrix have stride 1: a work-item makes `rows` elements.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul(PARAMETERS) {
     EPILOGUE_INIT
     const long blocks = (m + rows - 1) / rows;
@@ -246,7 +312,6 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul(PARAMETERS) {
     const int height = min((long)rows, m - top);
     global const S *restrict a = BATCH(FIRST, a) + top * a_line;
     global const S *restrict b = BATCH(SECOND, b);
-#if A_ROW_UNIT
     U sums[BLOCK_ROWS] __attribute__((aligned(64)));
     for (int i = 0; i < height; i++) sums[i] = 0;
     long start = 0;
@@ -262,33 +327,5 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul(PARAMETERS) {
     for (int i = 0; i < height; i++) {
         EMIT((C)sums[i], batch, top + i, 0);
     }
-#else
-    for (int i = 0; i < height; i += ROWS) {
-        VECTOR sums[ROWS];
-        global const S *restrict from[ROWS];
-#pragma unroll
-        for (int r = 0; r < ROWS; r++) {
-            sums[r] = (VECTOR)(0);
-            from[r] = a + min(i + r, height - 1) * a_line;
-        }
-        long k = 0;
-        for (; k + WIDTH <= size; k += WIDTH) {
-            const VECTOR y = *(global const loose *)(b + k);
-#pragma unroll
-            for (int r = 0; r < ROWS; r++) sums[r] += y * *(global const loose *)(from[r] + k);
-        }
-#pragma unroll
-        for (int r = 0; r < ROWS; r++) {
-            U sum = 0;
-            U parts[WIDTH] __attribute__((aligned(64)));
-            *(VECTOR *)parts = sums[r];
-            for (int w = 0; w < WIDTH; w++) sum += parts[w];
-            for (long rest = k; rest < size; rest++) sum += (U)((U)from[r][rest] * (U)b[rest]);
-            if (i + r < height) {
-                EMIT((C)sum, batch, top + i + r, 0);
-            }
-        }
-    }
-#endif
 }
 #endif
