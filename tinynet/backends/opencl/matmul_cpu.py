@@ -30,6 +30,7 @@ FEW = 32  # rows or columns at most for dot products
 FEW_TILES = 5  # of rows, for which the second factor is not worth a copy
 # What packing an element costs beside one multiplication: copied, transposed, gathered.
 COPY, TRANSPOSE, GATHER = 10, 12, 24
+ITEM = 12_000  # what to begin a work-item costs, in multiplications
 
 
 def plan(problem: Problem, cores: int) -> Plan:
@@ -42,7 +43,8 @@ def plan(problem: Problem, cores: int) -> Plan:
     count = prod(batches)
     deep = _deep(k, tile)
     widest = max(tile.columns, min(tile.block_columns, CACHED // (deep * problem.dtype.itemsize)))
-    rows, columns = _share(m, n, count, cores, tile._replace(block_columns=widest), cost)
+    shared = tile._replace(block_columns=widest)
+    rows, columns = _share(m, n, count, cores, shared, cost, ITEM // k)
     defines = problem.defines()
     defines |= {"VECTOR": f"{defines['U']}{tile.width}", "IS_PACKED": int(is_packed)}
     defines |= {"A_IN_PLACE": int(a_lies), "B_IN_PLACE": int(b_lies)}
@@ -172,7 +174,7 @@ def _cost(factor: Lines, is_there: bool) -> int:
 
 @functools.lru_cache(maxsize=4096)
 def _share(
-    m: int, n: int, batches: int, cores: int, tile: Tile, cost: tuple[int, int]
+    m: int, n: int, batches: int, cores: int, tile: Tile, cost: tuple[int, int], item: int
 ) -> tuple[int, int]:
     """Rows and columns of a work-item's block, such that the slowest core is done first."""
     down, across = -(-m // tile.rows), -(-n // tile.columns)
@@ -181,7 +183,7 @@ def _share(
         for column_tiles in _shares(across, tile.block_columns // tile.columns, cores):
             rows, columns = row_tiles * tile.rows, column_tiles * tile.columns
             rounds = -(-batches * -(-down // row_tiles) * -(-across // column_tiles) // cores)
-            work = (rows + cost[1]) * (columns + cost[0])
+            work = (rows + cost[1]) * (columns + cost[0]) + item
             best = min(best, (rounds * work, -rows, -columns))
     return -best[1], -best[2]
 
