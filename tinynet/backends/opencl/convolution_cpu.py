@@ -15,7 +15,7 @@ from tinynet.backends.opencl.products import Pack, Plan
 from tinynet.dtype import DType
 from tinynet.windows import Windows
 
-SMALL = 2**25  # operations that are not worth a kernel of their own
+SMALL = 2**23  # operations that are not worth a kernel of their own
 CLOSE = 24 * 1024  # bytes of the nearest cache that a band of places may fill
 PATCH = 12 * 1024  # bytes of it for what tiles of the same places read
 SHARES = 8  # items that a core gets, so that the last one to finish is not waited for long
