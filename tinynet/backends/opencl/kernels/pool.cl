@@ -49,7 +49,38 @@ static inline int find_window(int from, int stride, int count) {
     return from >= 0 && found * stride == from && found < count ? found : -1;
 }
 
+// Do BODY for each `o` of a row, eight at a time, which compilers make vectors of. The last eight
+// begin earlier: some are done twice.
+#define EACH_IN_ROW(count, BODY)                                       \
+    if (count < 8)                                                     \
+        for (int o = 0; o < count; o++) BODY                           \
+    else                                                               \
+        for (int part = 0; part < count; part += 8) {                  \
+            const int first = min(part, count - 8);                    \
+            for (int o = first; o < first + 8; o++) BODY               \
+        }
+
 #ifdef POOL_MAX_ROWS
+#if SQUARE
+// The largest of a window's elements, of which the first is at `from`, and its tap.
+static inline void find_largest(
+    __global const S *restrict from, const int width, __global S *restrict to,
+    __global int *restrict best
+) {
+    C largest = LOAD(from, 0);
+    int found = 0;
+#pragma unroll
+    for (int tap = 1; tap < SQUARE * SQUARE; tap++) {
+        const C value = LOAD(from, tap / SQUARE * width + tap % SQUARE);
+        const int wins = (value > largest) | (value != value);
+        largest = wins ? value : largest;
+        found = wins ? tap : found;
+    }
+    STORE(to, 0, largest);
+    *best = found;
+}
+#endif
+
 __kernel void pool_max_rows(
     __global const S *restrict x, __global S *restrict y, __global int *restrict taps, long units,
     long share, GEOMETRY
@@ -61,19 +92,7 @@ __kernel void pool_max_rows(
         const int top = h * stride.y - padding.y;
         if (top >= 0 && top + SQUARE <= input.y) {
             __global const S *restrict from = x + (plane * input.y + top) * input.z;
-            for (int o = 0; o < output.z; o++) {
-                C largest = LOAD(from, o * STRIDE);
-                int found = 0;
-#pragma unroll
-                for (int tap = 1; tap < SQUARE * SQUARE; tap++) {
-                    const C value = LOAD(from, tap / SQUARE * input.z + o * STRIDE + tap % SQUARE);
-                    const int wins = (value > largest) | (value != value);
-                    largest = wins ? value : largest;
-                    found = wins ? tap : found;
-                }
-                STORE(to, o, largest);
-                best[o] = found;
-            }
+            EACH_IN_ROW(output.z, find_largest(from + o * STRIDE, input.z, to + o, best + o);)
             continue;
         }
 #endif
@@ -177,10 +196,10 @@ __kernel void fold_rows(
         const long row = ((plane * output.x + o_d) * output.y + o_h) * output.z;
         const int tap = (i * window.y + j) * APART;
         base += i * steps.s2 + j * steps.s3 + o_d * steps.s5 + o_h * steps.s6;
-        for (int o = 0; o < count; o++)
-#pragma unroll
-            for (int k = 0; k < APART; k++)
-                to[o * APART + k] = PART(base + k * steps.s4 + o * steps.s7, row + o, tap + k);
+#define WINDOW                                                                            \
+    _Pragma("unroll") for (int k = 0; k < APART; k++)                                     \
+        to[o * APART + k] = PART(base + k * steps.s4 + o * steps.s7, row + o, tap + k);
+        EACH_IN_ROW(count, WINDOW)
         for (int w = count * APART; w < input.z; w++) to[w] = 0;
 #else
         for (int w = 0; w < input.z; w++) to[w] = 0;
