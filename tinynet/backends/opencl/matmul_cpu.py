@@ -48,11 +48,13 @@ def plan(problem: Problem, cores: int) -> Plan:
     defines = problem.defines()
     defines |= {"VECTOR": f"{defines['U']}{tile.width}", "IS_PACKED": int(is_packed)}
     defines |= {"A_IN_PLACE": int(a_lies), "B_IN_PLACE": int(b_lies)}
-    packs: tuple[Pack, ...] = ()
+    packs: list[Pack] = []
+    if is_packed and not a_lies:
+        pack, first = _pack(problem, first, defines | {"TASK": "PACK_ROWS"}, deep)
+        packs.append(pack)
     if is_packed:
-        rows_pack, first = _pack(problem, first, defines | {"TASK": "PACK_ROWS"}, deep)
-        columns_pack, second = _pack(problem, second, defines | {"TASK": "PACK_COLUMNS"}, deep)
-        packs = (rows_pack, columns_pack)
+        pack, second = _pack(problem, second, defines | {"TASK": "PACK_COLUMNS"}, deep)
+        packs.append(pack)
         defines |= dict.fromkeys(("A_K_UNIT", "A_ROW_UNIT", "B_K_UNIT", "B_COLUMN_UNIT"), 0)
     defines |= problem.places() | {"TASK": _task(problem)}
     scalars = problem.scalars(first, second)
@@ -64,7 +66,7 @@ def plan(problem: Problem, cores: int) -> Plan:
         (1,),
         (*scalars, rows, columns, deep),
         types,
-        packs,
+        tuple(packs),
     )
 
 
@@ -82,12 +84,15 @@ def _in_place(problem: Problem) -> tuple[bool, bool]:
     not meet in the same few sets of the cache, unless there are so few rows that a copy costs more.
     """
     tile, first, second = problem.tile, problem.first, problem.second
+    a_lies = first.step == 1 and first.line != 1
+    if tile.kind == "packed":  # of many rows, which must not meet in few sets either
+        return a_lies and first.line * problem.dtype.itemsize % (8 * ALIASED) != 0, False
     if tile.kind != "cpu":
         return False, False
     is_far = second.step * problem.dtype.itemsize % ALIASED == 0
     columns_fit = second.line == 1 and problem.n % tile.columns == 0
     few = problem.m <= FEW_TILES * tile.rows
-    return first.step == 1 and first.line != 1, columns_fit and (few or not is_far)
+    return a_lies, columns_fit and (few or not is_far)
 
 
 def _pack(

@@ -8,7 +8,8 @@
 //   B_IN_PLACE is not copied: its tiles are read where they lie.
 // TASK, the kernel: MATMUL copies to private memory, a block at a time. For large products
 //   PACK_ROWS and PACK_COLUMNS first copy a whole factor to scratch memory: batches, each of
-//   ceil(size / deep) parts, each of all tiles; MATMUL with IS_PACKED takes these. DOTS is for few
+//   ceil(size / deep) parts, each of all tiles; MATMUL with IS_PACKED takes what is not in place
+//   from there. DOTS is for few
 //   rows along k, MATVEC for a vector.
 // Work size: one item, a group of its own, for each block of `rows` x `columns` of the product,
 //   its columns fastest, then rows, then batches; PACK: for `lines` of each part of each batch.
@@ -170,21 +171,24 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul(PARAMETERS) {
     const long top = block / across * rows, left = block % across * columns;
     const int height = min((long)rows, m - top), width = min((long)columns, n - left);
     U sums[BLOCK_ROWS * BLOCK_COLUMNS] __attribute__((aligned(64)));
-#if IS_PACKED
+#if IS_PACKED && !A_IN_PLACE
     const long a_part = (m + ROWS - 1) / ROWS * A_TILE;
-    const long b_part = (n + COLUMNS - 1) / COLUMNS * B_TILE;
     global const U *restrict a_tiles = (global const U *)BATCH(FIRST, a) + top / ROWS * A_TILE;
+#else
+    global const U *restrict a = (global const U *)BATCH(FIRST, a) + top * a_line;
+#endif
+#if IS_PACKED && !B_IN_PLACE
+    const long b_part = (n + COLUMNS - 1) / COLUMNS * B_TILE;
     global const U *restrict b_tiles =
         (global const U *)BATCH(SECOND, b) + left / COLUMNS * B_TILE;
 #else
-    global const U *restrict a = (global const U *)BATCH(FIRST, a) + top * a_line;
     global const U *restrict b = (global const U *)BATCH(SECOND, b) + left * b_line;
-#if !A_IN_PLACE
+#endif
+#if !IS_PACKED && !A_IN_PLACE
     U a_tiles[BLOCK_ROWS / ROWS * A_TILE] __attribute__((aligned(64)));
 #endif
-#if !B_IN_PLACE
+#if !IS_PACKED && !B_IN_PLACE
     U b_tiles[BLOCK_COLUMNS / COLUMNS * B_TILE] __attribute__((aligned(64)));
-#endif
 #endif
 
     for (long start = 0; start < size; start += deep) {
@@ -210,8 +214,10 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul(PARAMETERS) {
                             EMIT((C)sum[q], batch, top + i + r, left + j + q);
                         }
             }
-#if IS_PACKED
+#if IS_PACKED && !A_IN_PLACE
         a_tiles += a_part;
+#endif
+#if IS_PACKED && !B_IN_PLACE
         b_tiles += b_part;
 #endif
     }
