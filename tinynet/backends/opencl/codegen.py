@@ -119,7 +119,7 @@ class _KernelWriter(Writer):
             f" / (I)get_global_size({axis});"
         )
         self.add(f"const I {name}_begin = (I)get_global_id({axis}) * {name}_run;")
-        self.add(f"const I {name}_end = min({name}_count, {name}_begin + {name}_run);")
+        self.add(f"const I {name}_end = LEAST({name}_count, {name}_begin + {name}_run);")
 
     # rows
     @property
@@ -174,8 +174,8 @@ class _KernelWriter(Writer):
         self.coordinates(f"item % ({self.product(outer)})", outer)
         self.add(f"const I part = item / ({self.product(outer)});")
         self.add(f"const I share = (n{first} + parts - 1) / parts;")
-        self.add(f"const I begin = min(n{first}, part * share);")
-        self.add(f"const I end = min(n{first}, begin + share);")
+        self.add(f"const I begin = LEAST(n{first}, part * share);")
+        self.add(f"const I end = LEAST(n{first}, begin + share);")
 
     def settle_rows(self, stage: int) -> None:
         """Compute what is the same all along a row, once its reductions are there."""
@@ -262,10 +262,15 @@ class _KernelWriter(Writer):
         """
         _, step = self.combination(n)
         if self.spec.is_cpu:
-            both = step.format(a=f"a{n}[u]", b=f"a{n}[u + w]")
-            self.add(f"for (int w = {LANES // 2}; w; w /= 2)")
-            self.add(f"    for (int u = 0; u < w; u++) a{n}[u] = {both};")
-            self.finish_reduction(n, f"a{n}[0]")
+            half = LANES // 2
+            both = step.format(a=f"a{n}[u]", b=f"a{n}[u + {half}]")
+            self.add(f"{self.lane_type(n)} f{n}[{half}];")
+            self.add(f"for (int u = 0; u < {half}; u++) f{n}[u] = {both};")
+            while half > 1:  # loops of known lengths become vector code
+                half //= 2
+                both = step.format(a=f"f{n}[u]", b=f"f{n}[u + {half}]")
+                self.add(f"for (int u = 0; u < {half}; u++) f{n}[u] = {both};")
+            self.finish_reduction(n, f"f{n}[0]")
             return
         if not self.is_shared:
             self.finish_reduction(n, f"a{n}")
@@ -374,14 +379,14 @@ class _KernelWriter(Writer):
             return
         self.add(f"const I part = item / ({items});")
         self.add(f"const I share = (n{first} + parts - 1) / parts;")
-        self.add(f"const I begin = min(n{first}, part * share);")
-        self.add(f"const I end = min(n{first}, begin + share);")
+        self.add(f"const I begin = LEAST(n{first}, part * share);")
+        self.add(f"const I end = LEAST(n{first}, begin + share);")
 
     def accumulate_columns(self, size: int) -> None:
         """Loop over the inner dims, and within over the block of columns."""
         numbers = self.reductions_of(1)
         place = "[u]" if size > 1 else ""
-        self.add(f"const int m = min((I){size}, n{self.loop_dim} - c0);")
+        self.add(f"const int m = LEAST((I){size}, n{self.loop_dim} - c0);")
         many = size if size > 1 else 0
         self.declare_partial(numbers, many, "m")
         for d in range(self.spec.n_outer, self.n_dims):

@@ -214,7 +214,7 @@ class Writer(Levels):
             return
         size = lanes or BLOCK
         self.add(f"for (I k0 = {begin}; k0 < {end}; k0 += {size}) {{")
-        self.add(f"const int m = min((I){size}, (I)({end} - k0));")
+        self.add(f"const int m = LEAST((I){size}, (I)({end} - k0));")
         Block(self, nodes, targets, size).write(consume)
         after()
         self.add("}")
@@ -315,23 +315,34 @@ class Block:
         return self.writer.name_of(n)
 
     def call(self, n: int) -> None:
-        """A vector function, on whole vectors."""
+        """A vector function, on whole vectors.
+
+        Of float64, where the block is full: the library's functions of vectors round otherwise.
+        """
         writer = self.writer
         kind = result_type(writer.nodes[n])
         width = BYTES // (8 if kind == "double" else 4)
         vector = f"{kind}{width}"
+        blocks = [a for a in self.arguments(n) if writer.nodes[a][0] != "scalar"]
 
         def many(a: int) -> str:
-            if a in self.phase and writer.nodes[a][0] != "scalar":
+            if a in blocks:
                 return f"(*({vector} *)(w{a} + u))"
             return f"(({vector})({writer.name_of(a)}))"
 
+        def one(a: int) -> str:
+            return f"w{a}[u]" if a in blocks else writer.name_of(a)
+
         add = writer.add
-        for a in dict.fromkeys(self.arguments(n)):  # the last vector may reach past m
-            if writer.nodes[a][0] != "scalar":
-                add(f"for (int u = m; u % {width}; u++) w{a}[u] = 0;")
-        add(f"for (int u = 0; u < m; u += {width})")
-        add(f"    *({vector} *)(w{n} + u) = {writer.expression(n, many)};")
+        result = f"*({vector} *)(w{n} + u) = {writer.expression(n, many)};"
+        if kind == "double":
+            add(f"if (m == {self.size}) for (int u = 0; u < {self.size}; u += {width})")
+            add(f"    {result}")
+            add(f"else for (int u = 0; u < m; u++) w{n}[u] = {writer.expression(n, one)};")
+            return
+        for a in dict.fromkeys(blocks):  # the last vector may reach past m
+            add(f"for (int u = m; u % {width}; u++) w{a}[u] = 0;")
+        add(f"for (int u = 0; u < m; u += {width}) {result}")
 
 
 def cast_to(dtype: str, text: str) -> str:

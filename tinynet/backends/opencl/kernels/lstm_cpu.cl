@@ -17,7 +17,6 @@
 
 typedef float8 loose __attribute__((aligned(4)));  // a vector anywhere in memory
 
-#define LEAST(x, y) ((x) < (y) ? (x) : (y))
 #define AT(T, pointer, index) (*(global T *)((pointer) + (index)))
 
 #ifdef PACK

@@ -6,6 +6,8 @@
 #pragma OPENCL EXTENSION cl_khr_fp64 : enable
 #endif
 
+#define LEAST(x, y) ((x) < (y) ? (x) : (y))  // min() is a call on PoCL
+
 static inline float from_bfloat16(ushort bits) { return as_float((uint)bits << 16); }
 
 static inline ushort to_bfloat16(float x) {

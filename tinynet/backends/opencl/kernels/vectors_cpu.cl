@@ -2,7 +2,6 @@
 
 typedef VECTOR loose __attribute__((aligned(sizeof(U))));  // a vector anywhere in memory
 
-#define LEAST(x, y) ((x) < (y) ? (x) : (y))  // min() is a call on PoCL
 #define OUTLINED __attribute__((noinline))  // functions are compiled once, a kernel's body thrice
 
 // Rows of vectors, `count` of them (a power of 2), become columns, which lie one after the other as
