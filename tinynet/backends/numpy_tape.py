@@ -11,8 +11,9 @@ import numpy as np
 
 from tinynet.backends import numpy_lowering as lowering
 from tinynet.backends.numpy_calls import Array, QuietContext
-from tinynet.backends.numpy_lowering import Call, Place, Step
-from tinynet.backends.numpy_plan import Plan, address_of
+from tinynet.backends.numpy_lowering import Call, Step
+from tinynet.backends.numpy_places import Place, address_of
+from tinynet.backends.numpy_plan import Plan
 from tinynet.backends.runs import KernelRun, Listener, flops_of
 from tinynet.numbers import Number
 
@@ -29,20 +30,15 @@ class Tape:
     `kept` are the arrays that others hold between replays, written by each of them.
     """
 
-    def __init__(self, recorder: Any, outputs: list[Array], kept: list[Array]) -> None:
-        self.backend = recorder.backend
-        plan = Plan(recorder, outputs, kept)
-        self.fixed = recorder.fixed
+    def __init__(self, plan: Plan, fixed: dict[int, Array]) -> None:
+        self.backend = plan.backend
+        self.fixed = fixed
         self.moves = plan.moves
         self.memory = [_empty(size) for size in plan.sizes]
         self.own_sizes = plan.own_sizes
-        self.calls = [
-            Call(call.method, plan.place(call.args), plan.place(call.outs), call.is_new)
-            for call in plan.calls
-        ]
-        self.kept_places: tuple[Place, ...] = plan.place(tuple(kept))
-        places: tuple[Place, ...] = plan.place(tuple(outputs))
-        storages = [place.storage for place in places]
+        self.calls = plan.calls
+        self.kept_places = plan.kept
+        storages = [place.storage for place in plan.outputs]
         self.outputs = [
             (
                 place,
@@ -50,7 +46,7 @@ class Tape:
                 and place.nbytes == place.reach
                 and storages.count(place.storage) == 1,
             )
-            for place in places
+            for place in plan.outputs
         ]
         self.seconds = [0.0] * len(self.calls)
         self.timed = 0
@@ -155,9 +151,9 @@ class Tape:
         return [self.run_of(call, 0, end) for call, end in zip(self.calls, times)]
 
     @staticmethod
-    def run_of(call: Any, start: int, end: int) -> KernelRun:
+    def run_of(call: Call, start: int, end: int) -> KernelRun:
         """A call, as profiles want it."""
-        name, given, outs = lowering.title(call), [*lowering.places_in(call.args)], [*call.outs]
+        name, given, outs = lowering.title(call), call.reads, [*call.outs]
         nbytes = sum([x.nbytes for x in (*given, *outs)])
         flops = flops_of(call.method, given, outs)
         reads, writes = (tuple([x.storage for x in each]) for each in (given, outs))
@@ -199,8 +195,7 @@ class Tape:
             out = call.outs[0]
             shapes = ", ".join([str(x) for x in lowering.operands(call.args)])
             text = f"{i:>4}  {lowering.title(call):<14} {shapes} -> {out}"
-            places: list[Any] = [*lowering.places_in(call.args), *call.outs]
-            nbytes = sum([x.nbytes for x in places])
+            nbytes = sum([x.nbytes for x in (*call.reads, *call.outs)])
             text = f"{text:<72} {nbytes:>12,} bytes"
             if self.timed:
                 text += f" {self.seconds[i] / self.timed * 1e6:>9.1f} us"
