@@ -82,6 +82,12 @@ class Places:
         self.known[id(array)] = weakref.ref(array), place
         return place
 
+    def has_memory_of(self, array: Array) -> bool:
+        """Whether an array that lies in the same memory was noted."""
+        owner = owner_of(array)
+        known = self.owners.get(id(owner))
+        return known is not None and known[0]() is owner
+
     def storage(self, owner: Array) -> int:
         """The number of the memory that an array owns."""
         known = self.owners.get(id(owner))

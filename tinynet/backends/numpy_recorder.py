@@ -141,7 +141,7 @@ class Recorder:
 
     def holding(self) -> Callable[[Array], Array]:
         def from_numpy(array: Array) -> Array:
-            if self.is_mine():
+            if self.is_mine() and not self.places.has_memory_of(array):
                 self.note("constant", (array.copy(),), (array,), True)
             return array
 
