@@ -21,8 +21,9 @@ class Place:
 
     `storage` tells memory apart, of which there are `reach` bytes. `kind` is decided by a plan:
     "slot" (comes with each replay), "buffer", "own" (a buffer that others hold too), "outside" or
-    "constant" (both are in `array`); `number` is that of the slot or buffer. A slot that is a view
-    of another one has an `origin` while recording: the method, that slot, the other arguments.
+    "constant" (both are in `array`). `number` says which slot or own buffer; other buffers lie in
+    one block, and it says where. A slot that is a view of another one has an `origin` while
+    recording: the method, that slot, the other arguments.
     """
 
     kind = ""

@@ -5,11 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from tinynet.backends import numpy_lowering as lowering
 from tinynet.backends.numpy_calls import Array
 from tinynet.backends.numpy_lowering import Call
 from tinynet.backends.numpy_places import Place, Places
 from tinynet.errors import RecordingError
+
+ALIGNMENT = 64  # bytes
+ENDLESS = np.iinfo(np.int64).max
+
+
+class Buffer:
+    """Bytes of a block that are needed from the `first` to the `last` call of these numbers."""
+
+    start = last = 0
+
+    def __init__(self, nbytes: int, first: int) -> None:
+        self.nbytes = -(-max(nbytes, 1) // ALIGNMENT) * ALIGNMENT
+        self.first = first
 
 
 class Plan:
@@ -27,8 +42,7 @@ class Plan:
         own = {x.storage: x.reach for x in kept}
         self.own = {key: i for i, key in enumerate(own)}
         self.own_sizes = list(own.values())
-        self.sizes: list[int] = []
-        self.buffers: dict[int, int] = {}  # of storages
+        self.buffers: dict[int, Buffer] = {}  # of storages
         self.share_memory()
         self.slots = len(recorder.inputs)
         self.moves: list[tuple[Callable[..., Array], int, tuple[Any, ...]]] = []
@@ -63,16 +77,15 @@ class Plan:
 
     # where results lie
     def share_memory(self) -> None:
-        """Choose buffers for what the calls make.
+        """Choose where in one block what the calls make lies.
 
-        A buffer is free again after the last call that needs it; an elementwise call may write
-        over an operand that nobody needs afterwards.
+        Memory is free again after the last call that needs it; an elementwise call may write over
+        an operand that nobody needs afterwards.
         """
         last: dict[int, int] = {}
         for i, call in enumerate(self.calls):
             last.update(dict.fromkeys([x.storage for x in (*call.reads, *call.outs)], i))
         last.update({x.storage: len(self.calls) for x in self.outputs})
-        free: list[int] = []
         for i, call in enumerate(self.calls):
             for out in call.outs if call.is_new else ():
                 key = out.storage
@@ -80,12 +93,11 @@ class Plan:
                     continue
                 donor = self.donor(call, i, last)
                 if donor is None:
-                    self.buffers[key] = _choose(self.sizes, free, self.made[key])
+                    self.buffers[key] = Buffer(self.made[key], i)
                 else:
                     self.buffers[key] = self.buffers[donor]
-                    last[donor] = -1  # the buffer lives on
-            used = {x.storage for x in (*call.reads, *call.outs)}
-            free += [self.buffers[key] for key in used if last[key] == i and key in self.buffers]
+                self.buffers[key].last = last[key]
+        self.nbytes = lay_out([*{id(x): x for x in self.buffers.values()}.values()])
 
     def donor(self, call: Call, i: int, last: dict[int, int]) -> int | None:
         """The storage of an operand that the result of a call may be written over.
@@ -106,7 +118,7 @@ class Plan:
 
     # where everything lies
     def decide(self, place: Place) -> None:
-        """Say what kind of memory a place is in, and the number of its slot or buffer."""
+        """Say what kind of memory a place is in, and which slot or buffer it is."""
         key = place.storage
         if place.kind == "slot":
             self.add_move(place)
@@ -117,7 +129,7 @@ class Plan:
         elif key in self.own:
             place.kind, place.number = "own", self.own[key]
         else:
-            place.kind, place.number = "buffer", self.buffers[key]
+            place.kind, place.number = "buffer", self.buffers[key].start
 
     def add_move(self, place: Place) -> None:
         """See that the slot of a view is filled."""
@@ -129,13 +141,19 @@ class Plan:
             place.origin = None
 
 
-def _choose(sizes: list[int], free: list[int], nbytes: int) -> int:
-    """The number of a free buffer of a fitting size, the last used first, or of a new one."""
-    wanted = max(nbytes, 1)
-    fitting = [n for n in free if wanted <= sizes[n] <= 4 * wanted]
-    if fitting:
-        best = min(reversed(fitting), key=sizes.__getitem__)
-        free.remove(best)
-        return best
-    sizes.append(wanted)
-    return len(sizes) - 1
+def lay_out(buffers: list[Buffer]) -> int:
+    """Find room for each in one block, the largest first, in the smallest gap; bytes of the block.
+
+    Greedy by size for offset calculation: Pisarchyk and Lee 2020, arXiv:2001.03288.
+    """
+    laid = np.zeros((4, len(buffers)), np.int64)  # what has its room, in the order of the block
+    for n, buffer in enumerate(sorted(buffers, key=lambda x: -x.nbytes)):
+        first, last, start, end = laid[:, :n]
+        meanwhile = (first <= buffer.last) & (buffer.first <= last)
+        ends = np.maximum.accumulate(np.append(0, end[meanwhile]))
+        gaps = np.append(start[meanwhile], ENDLESS) - ends  # before each, and behind the last
+        buffer.start = int(ends[np.where(gaps < buffer.nbytes, ENDLESS, gaps).argmin()])
+        i = int(start.searchsorted(buffer.start))
+        laid[:, i + 1 : n + 1] = laid[:, i:n]
+        laid[:, i] = buffer.first, buffer.last, buffer.start, buffer.start + buffer.nbytes
+    return int(laid[3].max(initial=0))

@@ -13,11 +13,9 @@ from tinynet.backends import numpy_lowering as lowering
 from tinynet.backends.numpy_calls import Array, QuietContext
 from tinynet.backends.numpy_lowering import Call, Step
 from tinynet.backends.numpy_places import Place, address_of
-from tinynet.backends.numpy_plan import Plan
+from tinynet.backends.numpy_plan import ALIGNMENT, Plan
 from tinynet.backends.runs import KernelRun, Listener, flops_of
 from tinynet.numbers import Number
-
-ALIGNMENT = 64  # bytes
 
 
 class Slot(int):
@@ -34,7 +32,7 @@ class Tape:
         self.backend = plan.backend
         self.fixed = fixed
         self.moves = plan.moves
-        self.memory = [_empty(size) for size in plan.sizes]
+        self.block = _empty(plan.nbytes)
         self.own_sizes = plan.own_sizes
         self.calls = plan.calls
         self.kept_places = plan.kept
@@ -86,9 +84,14 @@ class Tape:
             return place.array
         found = self.arrays.get(id(place))
         if found is None:
-            buffer = (self.own if place.kind == "own" else self.memory)[place.number]
-            found = self.arrays[id(place)] = place.view(buffer)
+            found = self.arrays[id(place)] = place.view(self.memory_of(place))
         return found
+
+    def memory_of(self, place: Place) -> Array:
+        """The memory that a place lies in, `place.reach` bytes of it."""
+        if place.kind == "own":
+            return self.own[place.number][: place.reach]
+        return self.block[place.number : place.number + place.reach]
 
     # replays
     def fits(self, inputs: list[Array]) -> bool:
@@ -174,8 +177,7 @@ class Tape:
                 array = array.copy("K")
             elif place.kind != "outside":
                 if place.storage not in copies:
-                    buffer = (self.own if place.kind == "own" else self.memory)[place.number]
-                    copies[place.storage] = buffer[: place.reach].copy()
+                    copies[place.storage] = self.memory_of(place).copy()
                 array = place.view(copies[place.storage])
             given.append(array)
         return given
@@ -183,7 +185,7 @@ class Tape:
     @property
     def nbytes(self) -> int:
         """Bytes of all buffers."""
-        return sum([buffer.nbytes for buffer in (*self.memory, *self.own)])
+        return sum([memory.nbytes for memory in (self.block, *self.own)])
 
     def __str__(self) -> str:
         head = f"{len(self.calls)} calls on {self.backend.name}, {self.nbytes:,} bytes of buffers"
