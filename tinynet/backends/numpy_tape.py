@@ -12,6 +12,7 @@ import numpy as np
 from tinynet.backends import numpy_lowering as lowering
 from tinynet.backends.numpy_calls import Array, QuietContext
 from tinynet.backends.numpy_lowering import Call, Step
+from tinynet.backends.numpy_memory import make_way
 from tinynet.backends.numpy_places import Place, address_of
 from tinynet.backends.numpy_plan import ALIGNMENT, Plan
 from tinynet.backends.runs import KernelRun, Listener, flops_of
@@ -32,6 +33,7 @@ class Tape:
         self.backend = plan.backend
         self.fixed = fixed
         self.moves = plan.moves
+        make_way(plan.nbytes)  # the arrays of the recording are freed
         self.block = _empty(plan.nbytes)
         self.own_sizes = plan.own_sizes
         self.calls = plan.calls
@@ -90,7 +92,7 @@ class Tape:
     def memory_of(self, place: Place) -> Array:
         """The memory that a place lies in, `place.reach` bytes of it."""
         if place.kind == "own":
-            return self.own[place.number][: place.reach]
+            return self.own[place.number]
         return self.block[place.number : place.number + place.reach]
 
     # replays
