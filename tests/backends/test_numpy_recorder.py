@@ -90,13 +90,16 @@ def test_arrays_die_while_they_are_recorded():
 def test_views_of_inputs_die_too():
     def function(backend, x):
         part = backend.slice(x, FIRST_TWO)
-        y = backend.elementwise("neg", part)
+        y = backend.elementwise("add", backend.elementwise("neg", part), part)
+        z = backend.elementwise("add", y, backend.slice(part, ((1, -1, 2),)))
         watch = weakref.ref(part)
         del part
         assert watch() is None
-        return [y]
+        return [z]
 
-    assert Recorded(function, np.arange(3.0))(np.array([5.0, 6.0, 7.0]))[0].tolist() == [-5, -6]
+    f = Recorded(function, np.arange(3.0))
+    assert f(np.array([5.0, 6.0, 7.0]))[0].tolist() == [6, 5]
+    assert len(f.tape.moves) == 2  # each view is made once
 
 
 # Ids come again
@@ -188,6 +191,7 @@ def test_one_of_two_constants_is_given_out():
     for _ in range(3):
         assert [y.tolist() for y in f(x)] == expected
     assert "linalg" in f.methods
+    assert {out.kind for call in f.tape.calls for out in call.outs} == {"buffer"}
 
 
 def test_numbers_of_a_script_make_no_constants():
