@@ -2,11 +2,11 @@
 
 A `Recorder` stands in front of the backend's primitives while a function runs: each computes as
 ever, and is noted with the places of the arrays it read and wrote. The arrays themselves die as
-ever, so recording takes little more memory. From the notes a `Tape` is made. What nobody
-needs is dropped, what never changes is computed once, results get buffers that are shared when
-lifetimes allow, and views of buffers are made once. What is left is a list of functions and
-arguments, and a replay is a loop over it. Memory from outside (inputs, weights) is read and written
-where it lies, in the order of the recording, so it may overlap as it likes.
+ever, so recording takes little more memory. From the notes a `Tape` is made. What nobody needs is
+dropped, what never changes is computed once, results lie in one block where lifetimes allow, and
+views of it are made once. What is left is a list of functions and arguments, and a replay is a loop
+over it. Memory from outside (inputs, weights) is read and written where it lies, in the order of
+the recording, so it may overlap as it likes.
 """
 
 from __future__ import annotations
