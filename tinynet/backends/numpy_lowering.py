@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -10,54 +10,33 @@ import numpy as np
 
 from tinynet.backends import numpy_convolution, numpy_windows
 from tinynet.backends.numpy_calls import ELEMENTWISE, UFUNCS, Array, as_element
+from tinynet.backends.numpy_places import Place, places_in
 from tinynet.numbers import Number
 
 Step = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 class Call(NamedTuple):
-    """A primitive that was called: `outs` are the arrays that it wrote, new memory if `is_new`."""
+    """A primitive that was called, with places for arrays.
+
+    `outs` are the arrays that it wrote, new memory if `is_new`.
+    """
 
     method: str
     args: tuple[Any, ...]
-    outs: tuple[Array, ...]
+    outs: tuple[Place, ...]
     is_new: bool
 
     @property
-    def reads(self) -> list[Array]:
+    def reads(self) -> list[Place]:
         """The arrays among the arguments."""
-        return list(_arrays_in(self.args))
-
-
-class Place:
-    """Where an array of a tape lies.
-
-    `kind`: "slot" (comes with each replay), "buffer", "own" (a buffer that others hold too),
-    "outside" or "constant" (both are in `array`); `number` of the slot or buffer. `storage` tells
-    memory apart, of which there are `reach` bytes.
-    """
-
-    kind = ""
-    number = offset = storage = reach = 0
-    array: Array | None = None
-
-    def __init__(self, array: Array) -> None:
-        self.shape, self.dtype, self.strides = array.shape, array.dtype, array.strides
-        self.nbytes = array.nbytes
-        self.is_contiguous = array.flags.c_contiguous
-
-    def view(self, memory: Array) -> Array:
-        """The array on this memory."""
-        return np.ndarray(self.shape, self.dtype, memory, self.offset, self.strides)
-
-    def __repr__(self) -> str:
-        return f"{self.dtype}{list(self.shape)}"
+        return list(places_in(self.args))
 
 
 def lower(
-    call: Any, backend: Any, resolve: Callable[[Place], Any], cell: Callable[[Number, Any], Array]
+    call: Call, backend: Any, resolve: Callable[[Place], Any], cell: Callable[[Number, Any], Array]
 ) -> list[Step]:
-    """The steps of a call whose arrays are places; `resolve` finds what stands for one.
+    """The steps of a call; `resolve` finds what stands for a place.
 
     `cell` gives the 0-d array in which a number of a script comes.
     """
@@ -79,20 +58,11 @@ def lower(
     return [(_copy_into, (outs, method, (backend, *given)))]
 
 
-def spared(args: tuple[Any, ...]) -> list[Array]:
+def spared(args: tuple[Any, ...]) -> list[Place]:
     """The operands of an elementwise call that its result may be written over."""
     op, *operands = args
     wanted = operands[2:] if op == "where" else operands
-    return [x for x in wanted if isinstance(x, np.ndarray)]
-
-
-def places_in(item: Any) -> Iterator[Place]:
-    """The places among arguments."""
-    if isinstance(item, Place):
-        yield item
-    elif type(item) is tuple:
-        for part in item:
-            yield from places_in(part)
+    return [x for x in wanted if isinstance(x, Place)]
 
 
 def operands(args: tuple[Any, ...]) -> list[Any]:
@@ -100,7 +70,7 @@ def operands(args: tuple[Any, ...]) -> list[Any]:
     return [x for x in args if x is not None and type(x) is not str]
 
 
-def title(call: Any) -> str:
+def title(call: Call) -> str:
     """A call's name, for people to read."""
     return str(call.args[0]) if call.args and type(call.args[0]) is str else str(call.method)
 
@@ -112,7 +82,7 @@ def _resolved(item: Any, resolve: Callable[[Place], Any]) -> Any:
 
 
 # Each rule gives the steps of one primitive, or None where the backend's own method must do it.
-def _elementwise(call: Any, given: Any, out: Any) -> list[Step] | None:
+def _elementwise(call: Call, given: Any, out: Any) -> list[Step] | None:
     op, *operands = given
     places = [x for x in call.args[1:] if isinstance(x, Place)]
     dtype = places[-1].dtype
@@ -144,23 +114,23 @@ def _elementwise(call: Any, given: Any, out: Any) -> list[Step] | None:
     return [(ELEMENTWISE[op], (*operands, out))]
 
 
-def _cast(call: Any, given: Any, out: Any) -> list[Step]:
+def _cast(call: Call, given: Any, out: Any) -> list[Step]:
     return [(np.copyto, (out, given[0], "unsafe"))]
 
 
-def _copy(call: Any, given: Any, out: Any) -> list[Step]:
+def _copy(call: Call, given: Any, out: Any) -> list[Step]:
     return [(np.copyto, (out, given[0]))]
 
 
-def _reshape(call: Any, given: Any, out: Any) -> list[Step] | None:
+def _reshape(call: Call, given: Any, out: Any) -> list[Step] | None:
     return [(np.copyto, (out.reshape(call.args[0].shape), given[0]))]
 
 
-def _full(call: Any, given: Any, out: Any) -> list[Step]:
+def _full(call: Call, given: Any, out: Any) -> list[Step]:
     return [(out.fill, (given[1],))]
 
 
-def _reduce(call: Any, given: Any, out: Any) -> list[Step] | None:
+def _reduce(call: Call, given: Any, out: Any) -> list[Step] | None:
     op, x, dims, keepdim = given
     dtype = call.args[1].dtype
     if dtype.itemsize == 2 and op in ("sum", "prod") and dtype.kind not in "iu":
@@ -168,7 +138,7 @@ def _reduce(call: Any, given: Any, out: Any) -> list[Step] | None:
     return [(UFUNCS[op].reduce, (x, dims, dtype, out, keepdim))]
 
 
-def _matmul(call: Any, given: Any, out: Any) -> list[Step] | None:
+def _matmul(call: Call, given: Any, out: Any) -> list[Step] | None:
     a, b = call.args
     if a.dtype.itemsize == 2 and a.dtype.kind not in "iu":
         return None
@@ -182,30 +152,30 @@ def _matmul(call: Any, given: Any, out: Any) -> list[Step] | None:
     return [(np.matmul, (x, y, out))]
 
 
-def _convolution(call: Any, given: Any, out: Any) -> list[Step] | None:
+def _convolution(call: Call, given: Any, out: Any) -> list[Step] | None:
     dtype = call.args[0].dtype
     if dtype.itemsize == 2 and dtype.kind not in "iu":
         return None
     return [(getattr(numpy_convolution, call.method), (*given, out))]
 
 
-def _concatenate(call: Any, given: Any, out: Any) -> list[Step]:
+def _concatenate(call: Call, given: Any, out: Any) -> list[Step]:
     arrays, dim = given
     return [(partial(_join, dim, out), tuple(arrays))]
 
 
-def _assign(call: Any, given: Any, out: Any) -> list[Step] | None:
+def _assign(call: Call, given: Any, out: Any) -> list[Step] | None:
     target, source = call.args
     is_apart = target.kind in ("buffer", "own") and source.storage != target.storage
     is_apart |= source.kind in ("buffer", "own", "constant") and source.storage != target.storage
     return [(np.copyto, (given[0], given[1], "unsafe"))] if is_apart else None
 
 
-def _windowed(call: Any, given: Any, out: Any) -> list[Step]:
+def _windowed(call: Call, given: Any, out: Any) -> list[Step]:
     return [(getattr(numpy_windows, call.method), (*given, out))]
 
 
-_RULES: dict[str, Callable[[Any, Any, Any], list[Step] | None]] = {
+_RULES: dict[str, Callable[[Call, Any, Any], list[Step] | None]] = {
     "elementwise": _elementwise,
     "cast": _cast,
     "copy": _copy,
@@ -238,11 +208,3 @@ def _copy_into(outs: Any, method: Any, args: tuple[Any, ...]) -> None:
     results = method(*args)
     for out, result in zip(outs, results if type(results) is tuple else (results,)):
         np.copyto(out, result)
-
-
-def _arrays_in(item: Any) -> Iterator[Array]:
-    if isinstance(item, np.ndarray):
-        yield item
-    elif type(item) in (tuple, list):
-        for part in item:
-            yield from _arrays_in(part)

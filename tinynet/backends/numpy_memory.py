@@ -8,6 +8,7 @@ Adam's arithmetic. So blocks of up to 32 MiB come from the heap, and up to 64 Mi
 
 import ctypes
 import sys
+from typing import Any
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from malloc.h
 KEPT, LARGEST_IN_HEAP = 64 << 20, 32 << 20  # bytes; glibc takes no larger LARGEST_IN_HEAP
@@ -15,8 +16,19 @@ KEPT, LARGEST_IN_HEAP = 64 << 20, 32 << 20  # bytes; glibc takes no larger LARGE
 
 def keep_freed_memory() -> None:
     """Have glibc keep what is freed; elsewhere do nothing."""
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
-        if mallopt is not None:
-            mallopt(M_TRIM_THRESHOLD, KEPT)
-            mallopt(M_MMAP_THRESHOLD, LARGEST_IN_HEAP)
+    mallopt = _find("mallopt")
+    if mallopt is not None:
+        mallopt(M_TRIM_THRESHOLD, KEPT)
+        mallopt(M_MMAP_THRESHOLD, LARGEST_IN_HEAP)
+
+
+def make_way(nbytes: int) -> None:
+    """Give back what glibc kept, if a block of `nbytes` is to come that cannot be part of it."""
+    malloc_trim = _find("malloc_trim")
+    if malloc_trim is not None and nbytes > LARGEST_IN_HEAP:
+        malloc_trim(0)
+
+
+def _find(name: str) -> Any:
+    """A function of glibc; None where there is another C library."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None

@@ -1,11 +1,12 @@
 """Recording on the CPU: the NumPy calls of a function, to be made again on buffers of their own.
 
 A `Recorder` stands in front of the backend's primitives while a function runs: each computes as
-ever, and is noted with the arrays it read and wrote. From the notes a `Tape` is made. What nobody
-needs is dropped, what never changes is computed once, results get buffers that are shared when
-lifetimes allow, and views of buffers are made once. What is left is a list of functions and
-arguments, and a replay is a loop over it. Memory from outside (inputs, weights) is read and written
-where it lies, in the order of the recording, so it may overlap as it likes.
+ever, and is noted with the places of the arrays it read and wrote. The arrays themselves die as
+ever, so recording takes little more memory. From the notes a `Tape` is made. What nobody needs is
+dropped, what never changes is computed once, results lie in one block where lifetimes allow, and
+views of it are made once. What is left is a list of functions and arguments, and a replay is a loop
+over it. Memory from outside (inputs, weights) is read and written where it lies, in the order of
+the recording, so it may overlap as it likes.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import numpy as np
 
 from tinynet.backends.numpy_calls import Array
 from tinynet.backends.numpy_lowering import Call
-from tinynet.backends.numpy_plan import owner_of
+from tinynet.backends.numpy_places import Places, places_in
+from tinynet.backends.numpy_plan import Plan
 from tinynet.backends.numpy_tape import Tape
 from tinynet.errors import RecordingError
 from tinynet.numbers import Number
@@ -42,8 +44,7 @@ class Recorder:
         self.calls: list[Call] = []
         self.inputs: list[Array] = []
         self.fixed: dict[int, Array] = {}  # inputs that are used in other ways too
-        self.views: dict[int, tuple[Array, str, tuple[Any, ...]]] = {}  # by id of what they give
-        self.made: dict[int, Array] = {}  # memory that calls made, by id of its owner
+        self.places = Places()
         self.is_inside = False
 
     def start(self) -> None:
@@ -72,6 +73,8 @@ class Recorder:
     def add_inputs(self, arrays: list[Array]) -> list[Array]:
         """Arrays that are others in each replay."""
         self.inputs = arrays
+        for i, array in enumerate(arrays):
+            self.places.add_slot(array, i)
         return arrays
 
     def add_state(self, array: Array) -> None:
@@ -90,6 +93,18 @@ class Recorder:
         finally:
             self.is_inside = False
 
+    def note(self, name: str, args: tuple[Any, ...], outs: tuple[Array, ...], is_new: bool) -> None:
+        """Note a call. What it makes of what is the same in each replay is so too."""
+        places = self.places
+        given = places.of(args)
+        if is_new:
+            is_same = all(x.storage in places.same for x in places_in(given))
+            places.add_made(outs, name == "constant" or (is_same and not _has_number(args)))
+        call = Call(name, given, places.of(outs), is_new)
+        if not is_new:
+            places.change(call.outs[0])
+        self.calls.append(call)
+
     def noting(self, name: str) -> Callable[..., Any]:
         method = getattr(self.backend, name)
 
@@ -98,14 +113,13 @@ class Recorder:
                 return method(*args) if out is None else method(*args, out=out)
             if out is not None:
                 self.run(lambda *given: method(*given, out=out), args)
-                self.calls.append(Call(name, args, (out,), False))
+                self.note(name, args, (out,), False)
                 return out
             result = self.run(method, args)
-            is_new = name not in WRITTEN
-            outs = result if type(result) is tuple else (result,) if is_new else (args[0],)
-            if is_new:
-                self.made.update({id(owner): owner for owner in map(owner_of, outs)})
-            self.calls.append(Call(name, args, outs, is_new))
+            if name in WRITTEN:
+                self.note(name, args, (args[0],), False)
+            else:
+                self.note(name, args, result if type(result) is tuple else (result,), True)
             return result
 
         return call
@@ -118,19 +132,17 @@ class Recorder:
                 return method(x, *args)
             result = self.run(method, (x, *args))
             if result.size and not np.may_share_memory(result, x):
-                self.made[id(owner_of(result))] = owner_of(result)
-                self.calls.append(Call(name, (x, *args), (result,), True))
-            else:
-                self.views[id(result)] = result, name, (x, *args)
+                self.note(name, (x, *args), (result,), True)
+            elif (parent := self.places.of(x)).kind == "slot":
+                self.places.add_slot(result, -1, (name, parent, args))
             return result
 
         return call
 
     def holding(self) -> Callable[[Array], Array]:
         def from_numpy(array: Array) -> Array:
-            if self.is_mine():
-                self.made[id(owner_of(array))] = owner_of(array)
-                self.calls.append(Call("constant", (array.copy(),), (array,), True))
+            if self.is_mine() and not self.places.has_memory_of(array):
+                self.note("constant", (array.copy(),), (array,), True)
             return array
 
         return from_numpy
@@ -150,7 +162,7 @@ class Recorder:
 
     def finish(self, outputs: list[Array], kept: list[Array]) -> Tape:
         """The tape, which gives `outputs`. `kept` are arrays that others go on to hold."""
-        return Tape(self, outputs, kept)
+        return Tape(Plan(self, self.places.of(outputs), self.places.of(kept)), self.fixed)
 
 
 def _plain(item: Any) -> Any:
@@ -158,3 +170,7 @@ def _plain(item: Any) -> Any:
     if type(item) in (tuple, list):
         return type(item)([_plain(part) for part in item])
     return item.value if type(item) is Number else item
+
+
+def _has_number(item: Any) -> bool:
+    return type(item) is Number or (type(item) in (tuple, list) and any(map(_has_number, item)))

@@ -11,12 +11,12 @@ import numpy as np
 
 from tinynet.backends import numpy_lowering as lowering
 from tinynet.backends.numpy_calls import Array, QuietContext
-from tinynet.backends.numpy_lowering import Call, Place, Step
-from tinynet.backends.numpy_plan import Plan, address_of
+from tinynet.backends.numpy_lowering import Call, Step
+from tinynet.backends.numpy_memory import make_way
+from tinynet.backends.numpy_places import Place, address_of
+from tinynet.backends.numpy_plan import ALIGNMENT, Plan
 from tinynet.backends.runs import KernelRun, Listener, flops_of
 from tinynet.numbers import Number
-
-ALIGNMENT = 64  # bytes
 
 
 class Slot(int):
@@ -29,20 +29,16 @@ class Tape:
     `kept` are the arrays that others hold between replays, written by each of them.
     """
 
-    def __init__(self, recorder: Any, outputs: list[Array], kept: list[Array]) -> None:
-        self.backend = recorder.backend
-        plan = Plan(recorder, outputs, kept)
-        self.fixed = recorder.fixed
+    def __init__(self, plan: Plan, fixed: dict[int, Array]) -> None:
+        self.backend = plan.backend
+        self.fixed = fixed
         self.moves = plan.moves
-        self.memory = [_empty(size) for size in plan.sizes]
+        make_way(plan.nbytes)  # the arrays of the recording are freed
+        self.block = _empty(plan.nbytes)
         self.own_sizes = plan.own_sizes
-        self.calls = [
-            Call(call.method, plan.place(call.args), plan.place(call.outs), call.is_new)
-            for call in plan.calls
-        ]
-        self.kept_places: tuple[Place, ...] = plan.place(tuple(kept))
-        places: tuple[Place, ...] = plan.place(tuple(outputs))
-        storages = [place.storage for place in places]
+        self.calls = plan.calls
+        self.kept_places = plan.kept
+        storages = [place.storage for place in plan.outputs]
         self.outputs = [
             (
                 place,
@@ -50,7 +46,7 @@ class Tape:
                 and place.nbytes == place.reach
                 and storages.count(place.storage) == 1,
             )
-            for place in places
+            for place in plan.outputs
         ]
         self.seconds = [0.0] * len(self.calls)
         self.timed = 0
@@ -90,9 +86,14 @@ class Tape:
             return place.array
         found = self.arrays.get(id(place))
         if found is None:
-            buffer = (self.own if place.kind == "own" else self.memory)[place.number]
-            found = self.arrays[id(place)] = place.view(buffer)
+            found = self.arrays[id(place)] = place.view(self.memory_of(place))
         return found
+
+    def memory_of(self, place: Place) -> Array:
+        """The memory that a place lies in, `place.reach` bytes of it."""
+        if place.kind == "own":
+            return self.own[place.number]
+        return self.block[place.number : place.number + place.reach]
 
     # replays
     def fits(self, inputs: list[Array]) -> bool:
@@ -155,9 +156,9 @@ class Tape:
         return [self.run_of(call, 0, end) for call, end in zip(self.calls, times)]
 
     @staticmethod
-    def run_of(call: Any, start: int, end: int) -> KernelRun:
+    def run_of(call: Call, start: int, end: int) -> KernelRun:
         """A call, as profiles want it."""
-        name, given, outs = lowering.title(call), [*lowering.places_in(call.args)], [*call.outs]
+        name, given, outs = lowering.title(call), call.reads, [*call.outs]
         nbytes = sum([x.nbytes for x in (*given, *outs)])
         flops = flops_of(call.method, given, outs)
         reads, writes = (tuple([x.storage for x in each]) for each in (given, outs))
@@ -178,8 +179,7 @@ class Tape:
                 array = array.copy("K")
             elif place.kind != "outside":
                 if place.storage not in copies:
-                    buffer = (self.own if place.kind == "own" else self.memory)[place.number]
-                    copies[place.storage] = buffer[: place.reach].copy()
+                    copies[place.storage] = self.memory_of(place).copy()
                 array = place.view(copies[place.storage])
             given.append(array)
         return given
@@ -187,7 +187,7 @@ class Tape:
     @property
     def nbytes(self) -> int:
         """Bytes of all buffers."""
-        return sum([buffer.nbytes for buffer in (*self.memory, *self.own)])
+        return sum([memory.nbytes for memory in (self.block, *self.own)])
 
     def __str__(self) -> str:
         head = f"{len(self.calls)} calls on {self.backend.name}, {self.nbytes:,} bytes of buffers"
@@ -199,8 +199,7 @@ class Tape:
             out = call.outs[0]
             shapes = ", ".join([str(x) for x in lowering.operands(call.args)])
             text = f"{i:>4}  {lowering.title(call):<14} {shapes} -> {out}"
-            places: list[Any] = [*lowering.places_in(call.args), *call.outs]
-            nbytes = sum([x.nbytes for x in places])
+            nbytes = sum([x.nbytes for x in (*call.reads, *call.outs)])
             text = f"{text:<72} {nbytes:>12,} bytes"
             if self.timed:
                 text += f" {self.seconds[i] / self.timed * 1e6:>9.1f} us"

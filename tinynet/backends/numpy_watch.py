@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.backends.numpy_calls import Array
-from tinynet.backends.numpy_plan import owner_of
+from tinynet.backends.numpy_places import owner_of
 from tinynet.backends.runs import KernelRun, Listener, flops_of
 
 WATCHED = (
