@@ -224,14 +224,17 @@ def _is_open(item: Any) -> bool:
     return type(item) in (Slot, Number)
 
 
-def _filled(item: Any, slots: list[Array], numbers: list[Any]) -> Any:
+def _filled(items: Any, slots: list[Array], numbers: list[Any]) -> Any:
     """Arguments with what this replay brings."""
-    kind = type(item)
-    if kind is tuple or kind is list:
-        return kind([_filled(part, slots, numbers) for part in item])
-    if kind is Slot:
-        return slots[item]
-    return numbers[item.slot] if kind is Number else item
+    return type(items)(
+        [
+            slots[x] if type(x) is Slot
+            else numbers[x.slot] if type(x) is Number
+            else _filled(x, slots, numbers) if type(x) in (tuple, list)
+            else x
+            for x in items
+        ]
+    )  # fmt: skip
 
 
 def _empty(nbytes: int) -> Array:
