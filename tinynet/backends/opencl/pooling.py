@@ -111,7 +111,10 @@ def _square(windows: Windows) -> int:
     inputs, outputs, kernel, strides, padding, dilation = windows
     width = kernel[-1]
     is_square = kernel[-2:] == (width, width) and prod(kernel) == width**2 and {*dilation} == {1}
-    is_inside = padding[-1] == 0 and (outputs[-1] - 1) * strides[-1] + width <= inputs[-1]
+    is_inside = (
+        not any((*padding[:-2], padding[-1]))
+        and (outputs[-1] - 1) * strides[-1] + width <= inputs[-1]
+    )
     return width if is_square and is_inside and width in CONSTANT_WIDTHS else 0
 
 

@@ -9,8 +9,9 @@
 // TASK, the kernel:
 //   CONVOLVE: a tile of ROWS channels x COLUMNS places of the output in registers, over `deep`
 //     channels and all taps; what it reads of the input then serves up to RUN tiles of the same
-//     places while it is in the nearest cache. With TRANSPOSED the transpose: places of one residue modulo the stride
-//     (a phase) have the same taps, so none is multiplied in vain. Taps in padding are skipped.
+//     places while it is in the nearest cache. With TRANSPOSED the transpose: places of one residue
+//     modulo the stride (a phase) have the same taps, so none is multiplied in vain. Taps in
+//     padding are skipped.
 //   WEIGHTS: sums of products of ROWS channels of y with COLUMNS (channel, tap) pairs of x, over
 //     the places of a block, a band of `band` rows at a time so that y stays in the nearest cache;
 //     SUM adds up what lanes and parts of the batch have.
@@ -289,16 +290,18 @@ ITEM convolve(global const S *restrict operand_a, global const S *restrict opera
                 if (strips == 1)
                     tw = clipped(all, j * STEP, (j + across - 1) * STEP, before_width,
                                  x_width);
+                global const U *restrict x_tap = x + (j * STEP + tw.begin) * LANES;
+                global const U *restrict w_tap = w + tw.first * ROWS;
                 for (long i = 0; i < channels; i += deep)
                     for (long t = 0; t < next - unit; t++)
-                        multiply(all_sums + t * SIZE, x + (j * STEP + tw.begin) * LANES + i * x_channel,
-                                 w + tw.first * ROWS + (t * channels + i) * w_channel,
+                        multiply(all_sums + t * SIZE, x_tap + i * x_channel,
+                                 w_tap + (t * channels + i) * w_channel,
                                  LEAST(deep, channels - i), x_channel, w_channel, td.count,
                                  td.shift * x_plane, td.step * w_plane, th.count,
                                  th.shift * x_line, th.step * w_line, tw.count,
                                  tw.shift * LANES, tw.step * ROWS, in_step, i == 0);
-                const bool is_whole = COLUMNS <= TURNED && TURNED <= LANES && across == COLUMNS && step_w == 1 &&
-                                      rightmost <= places - j - COLUMNS;
+                const bool is_whole = COLUMNS <= TURNED && TURNED <= LANES && across == COLUMNS &&
+                                      step_w == 1 && rightmost <= places - j - COLUMNS;
                 for (long t = 0; t < next - unit; t++) {
                     const U *sums = all_sums + t * SIZE;
                     const long row = (tile + t) * ROWS;

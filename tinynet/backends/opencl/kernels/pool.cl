@@ -89,9 +89,10 @@ __kernel void pool_max_rows(
         __global S *restrict to = y + unit * output.z;
         __global int *restrict best = taps + unit * output.z;
 #if SQUARE
-        const int top = h * stride.y - padding.y;
+        const int top = h * stride.y - padding.y, layer = d * stride.x;  // windows are one deep
         if (top >= 0 && top + SQUARE <= input.y) {
-            __global const S *restrict from = x + (plane * input.y + top) * input.z;
+            __global const S *restrict from =
+                x + ((plane * input.x + layer) * input.y + top) * input.z;
             EACH_IN_ROW(output.z, find_largest(from + o * STRIDE, input.z, to + o, best + o);)
             continue;
         }
