@@ -9,8 +9,7 @@
 // TASK, the kernel: MATMUL copies to private memory, a block at a time. For large products
 //   PACK_ROWS and PACK_COLUMNS first copy a whole factor to scratch memory: batches, each of
 //   ceil(size / deep) parts, each of all tiles; MATMUL with IS_PACKED takes what is not in place
-//   from there. DOTS is for few
-//   rows along k, MATVEC for a vector.
+//   from there. DOTS is for few rows along k, MATVEC for a vector.
 // Work size: one item, a group of its own, for each block of `rows` x `columns` of the product,
 //   its columns fastest, then rows, then batches; PACK: for `lines` of each part of each batch.
 // Limits: ROWS divides BLOCK_ROWS and `rows`, WIDTH divides COLUMNS, COLUMNS divides BLOCK_COLUMNS
@@ -34,6 +33,13 @@
     global const S *restrict operand_a, global const S *restrict operand_b, const long m,   \
         const long n, const long size, const long inner, FACTOR(a), FACTOR(b), const int rows, \
         const int columns, const int deep EPILOGUE_PARAMETERS
+
+#define FIND_BLOCK                                                                   \
+    const long across = (n + columns - 1) / columns;                                 \
+    const long blocks = across * ((m + rows - 1) / rows);                            \
+    const long batch = get_global_id(0) / blocks, block = get_global_id(0) % blocks; \
+    const long top = block / across * rows, left = block % across * columns;         \
+    const int height = LEAST(rows, m - top), width = LEAST(columns, n - left);
 
 #if TASK != MATVEC && TASK != DOTS
 
@@ -165,11 +171,7 @@ OUTLINED void multiply(U *restrict sum, A_PLACE a, const int count, const long a
 
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul(PARAMETERS) {
     EPILOGUE_INIT
-    const long across = (n + columns - 1) / columns;
-    const long blocks = across * ((m + rows - 1) / rows);
-    const long batch = get_global_id(0) / blocks, block = get_global_id(0) % blocks;
-    const long top = block / across * rows, left = block % across * columns;
-    const int height = min((long)rows, m - top), width = min((long)columns, n - left);
+    FIND_BLOCK
     U sums[BLOCK_ROWS * BLOCK_COLUMNS] __attribute__((aligned(64)));
 #if IS_PACKED && !A_IN_PLACE
     const long a_part = (m + ROWS - 1) / ROWS * A_TILE;
@@ -204,7 +206,7 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul(PARAMETERS) {
                 U *sum = size > deep ? sums + i * BLOCK_COLUMNS + j * ROWS : sums;
                 multiply(sum, A_PART(i), height - i, a_line, B_PART(j), b_step, depth, start == 0);
                 if (start + deep < size) continue;
-                for (int r = 0; r < min(ROWS, height - i); r++, sum += COLUMNS)
+                for (int r = 0; r < LEAST(ROWS, height - i); r++, sum += COLUMNS)
                     if (width - j >= COLUMNS)
                         for (int q = 0; q < COLUMNS; q++) {
                             EMIT((C)sum[q], batch, top + i + r, left + j + q);
@@ -290,11 +292,7 @@ OUTLINED void multiply(U *restrict sums, global const U *restrict a, const int a
 // Both factors have stride 1 along k: nothing is copied. For few rows, and for a vector.
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul(PARAMETERS) {
     EPILOGUE_INIT
-    const long across = (n + columns - 1) / columns;
-    const long blocks = across * ((m + rows - 1) / rows);
-    const long batch = get_global_id(0) / blocks, block = get_global_id(0) % blocks;
-    const long top = block / across * rows, left = block % across * columns;
-    const int height = min((long)rows, m - top), width = min((long)columns, n - left);
+    FIND_BLOCK
     global const U *restrict a = (global const U *)BATCH(FIRST, a) + top * a_line;
     global const U *restrict b = (global const U *)BATCH(SECOND, b) + left * b_line;
     U sums[ROWS * COLUMNS];

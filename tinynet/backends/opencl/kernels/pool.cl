@@ -56,7 +56,7 @@ static inline int find_window(int from, int stride, int count) {
         for (int o = 0; o < count; o++) BODY                           \
     else                                                               \
         for (int part = 0; part < count; part += 8) {                  \
-            const int first = min(part, count - 8);                    \
+            const int first = LEAST(part, count - 8);                    \
             for (int o = first; o < first + 8; o++) BODY               \
         }
 
