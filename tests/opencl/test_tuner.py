@@ -53,7 +53,7 @@ def test_the_fastest_is_chosen_and_remembered(path):
     assert choose(path, meter=silent, enabled=False) == (4, 64)
     assert silent.runs == []
     assert json.loads(path.read_text()) == {
-        "format": 1, "choices": {"GPU": {"matmul": [4, 64]}},
+        "format": 2, "choices": {"GPU": {"matmul": [4, 64]}},
     }  # fmt: skip
     assert os.listdir(path.parent) == ["tuned.json"]
 
@@ -124,8 +124,8 @@ def test_a_mistake_in_the_measurement_is_not_hidden(path):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "7", '{"name": "other"}', "\x00", '{"format": 1}',
-     '{"format": 1, "choices": {"GPU": 3}}', '{"format": 1, "choices": {"GPU": {"matmul": 3}}}'],
+    ["", "{", "[]", "7", '{"name": "other"}', "\x00", '{"format": 2}',
+     '{"format": 2, "choices": {"GPU": 3}}', '{"format": 2, "choices": {"GPU": {"matmul": 3}}}'],
 )  # fmt: skip
 def test_a_bad_file_is_ignored_once_and_replaced_by_what_is_measured(path, text):
     path.parent.mkdir()
@@ -148,7 +148,7 @@ def test_bytes_that_are_no_text(path):
 
 def test_a_file_of_another_format_is_measured_anew(path):
     choose(path)
-    path.write_text(path.read_text().replace('"format": 1', '"format": 0'))
+    path.write_text(path.read_text().replace('"format": 2', '"format": 0'))
     meter = Meter(SECONDS)
     assert choose(path, meter=meter) == (4, 64)
     assert meter.runs

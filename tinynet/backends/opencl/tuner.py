@@ -1,6 +1,6 @@
 """Which of several ways to run a kernel is fastest on a device: measured once, kept on disk.
 
-The file is a `tinynet.remembered`, {"format": 1, "choices": {device: {key: choice}}}.
+The file is a `tinynet.remembered`, {"format": 2, "choices": {device: {key: choice}}}.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tinynet.backends.opencl.discovery import describe
 from tinynet.errors import KernelError, TinynetError
 from tinynet.remembered import Remembered
 
-FORMAT = 1  # raise it when kernels change so that what was measured before misleads
+FORMAT = 2  # raise it when kernels change so that what was measured before misleads
 RUNS = 5  # a candidate's time is the median of these, ...
 SECONDS = 0.2  # ... or of as many as begin within this time
 HOPELESS = 3  # a candidate that takes this many times the best is not run again
