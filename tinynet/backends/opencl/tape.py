@@ -15,14 +15,15 @@ import numpy as np
 import pyopencl as cl
 
 from tinynet.backends.opencl.array import Array, Bounds, Storage, Value, as_array, is_exclusive
+from tinynet.backends.opencl.chaining import chained
 from tinynet.backends.opencl.device import Kernel
 from tinynet.backends.opencl.memory import Block, Pool
-from tinynet.backends.opencl.merging import merged
 from tinynet.backends.opencl.scheduler import fitted
 from tinynet.backends.runs import KernelRun
 from tinynet.numbers import Number
 
 PATIENCE = 4  # replays before launches get kernel objects of their own
+LONG_PATIENCE = 32  # replays before launches are chained, which may take seconds of compilation
 
 Size = tuple[int, ...]
 
@@ -31,8 +32,8 @@ class Launch:
     """A kernel and its arguments, of which `numbers` says which are numbers of a script."""
 
     __slots__ = (
-        "args", "flops", "group", "is_planned", "kernel", "nbytes", "numbers", "ops", "own", "run",
-        "size", "uses",
+        "args", "flops", "group", "held", "is_planned", "kernel", "nbytes", "numbers", "ops", "own",
+        "run", "size", "uses",
     )  # fmt: skip
 
     def __init__(
@@ -47,6 +48,7 @@ class Launch:
         self.ops: tuple[str, ...] = ()  # that were fused in it
         self.uses: Any = ((), ())  # addresses that it read and wrote when it was recorded
         self.is_planned = False  # whether these are known, not guessed
+        self.held: Any = None  # memory that it needs as long as it lives
 
     def set_buffer(self, i: int, buffer: Any) -> None:
         """Change an argument."""
@@ -73,20 +75,6 @@ class Launch:
             self.run.measure()
             run.start, run.end = self.run.start, self.run.end
         return run
-
-    @classmethod
-    def of(cls, kernel: Kernel, parts: list[Launch]) -> Launch:
-        """The launch of a kernel that does what all parts do."""
-        args = [x for part in parts for x in part.args]
-        nbytes, flops = sum([p.nbytes for p in parts]), sum([p.flops for p in parts])
-        launch = cls(kernel, (1,), (1,), args, nbytes, flops)
-        launch.ops = tuple([op for part in parts for op in part.ops or (part.kernel.name,)])
-        launch.uses = tuple([tuple([x for p in parts for x in p.uses[i]]) for i in (0, 1)])
-        start = 0
-        for part in parts:
-            launch.numbers += [(start + i, slot) for i, slot in part.numbers]
-            start += len(part.args)
-        return launch
 
 
 class Place:
@@ -144,7 +132,7 @@ class Tape:
     def __init__(self, recorder: Any, outputs: list[Array], kept: list[Array]) -> None:
         self.backend = recorder.backend
         self.device = recorder.device
-        self.launches = merged(self.device, recorder.launches, Launch.of)
+        self.launches = recorder.launches
         self.constants = recorder.constants
         self.nbytes = recorder.pool.used + recorder.pool.held
         self.device.pool.used += self.nbytes
@@ -174,12 +162,10 @@ class Tape:
             (x.dtype, x.shape, x.storage.value.bounds if self.knows_bounds else None) for x in kept
         ]
         self.replays = 0
-        self.unbound = [launch for launch in self.launches if not launch.numbers]
-        self.numbers = [
-            (launch.args, i, slot, _ctype(launch.kernel.types[i]))
-            for launch in self.launches
-            for i, slot in launch.numbers
-        ]
+        self.chains = self.launches  # what replays enqueue, unless somebody watches
+        self.unbound = _without_numbers(self.launches)
+        self.numbers = _numbers_of(self.launches)
+        self.chain_numbers = self.numbers
         self.bind()
 
     def pattern_of(self, inputs: list[Array]) -> list[Any]:
@@ -268,7 +254,8 @@ class Tape:
             self.lay_open(x.storage, source.place)
         for state in self.states:
             self.lay_open(state.storage, state.place)
-        for args, i, slot, ctype in self.numbers:
+        watch = self.device.watch
+        for args, i, slot, ctype in self.chain_numbers if watch is None else self.numbers:
             args[i] = fitted(numbers[slot], ctype)
         fresh = [self.new_storage(place, value) for place, value in self.fresh]
         results = [self.result(*output, given, fresh) for output in self.outputs]
@@ -292,37 +279,58 @@ class Tape:
             place.use(block)
 
     def launch_all(self) -> None:
-        """Enqueue the launches."""
+        """Enqueue the launches: chained, or one by one for who watches them."""
         device = self.device
         queue, enqueue, watch = device.queue, cl.enqueue_nd_range_kernel, device.watch
         with device.lock:
-            device.launches += len(self.launches)
+            if watch is not None:
+                device.launches += len(self.launches)
+                for launch in self.launches:
+                    self.watched(launch, watch)
+                return
             self.bind_arguments()
-            for launch in self.launches:
-                kernel = launch.kernel
-                if launch.own is not None and watch is None:
+            device.launches += len(self.chains)
+            for launch in self.chains:
+                if launch.own is not None:
                     enqueue(queue, launch.own, launch.size, launch.group)
                     continue
-                kernel.set_args(*launch.args)
-                if watch is None:
-                    enqueue(queue, kernel.cl_kernel, launch.size, launch.group)
-                else:
-                    launch.run = watch.launch(
-                        kernel, launch.size, launch.group, launch.args, launch.nbytes, launch.flops
-                    )
-                    launch.run.ops, (launch.run.reads, launch.run.writes) = launch.ops, launch.uses
+                launch.kernel.set_args(*launch.args)
+                enqueue(queue, launch.kernel.cl_kernel, launch.size, launch.group)
+
+    @staticmethod
+    def watched(launch: Launch, watch: Any) -> None:
+        """Enqueue a launch of which somebody wants to know."""
+        launch.kernel.set_args(*launch.args)
+        launch.run = watch.launch(
+            launch.kernel, launch.size, launch.group, launch.args, launch.nbytes, launch.flops
+        )
+        launch.run.ops, (launch.run.reads, launch.run.writes) = launch.ops, launch.uses
 
     def bind_arguments(self) -> None:
-        """Give one more launch a kernel object of its own, which saves half of a launch's time.
+        """Chain the launches, and give one more a kernel object of its own, which saves half of a
+        launch's time.
 
-        It takes 0.2 ms (PoCL), so a tape does so once it has been replayed a few times, launch by
+        That takes 0.2 ms (PoCL), so a tape does so once it has been replayed a few times, launch by
         launch; those with numbers set their arguments anyway.
         """
         self.replays += 1
-        if self.replays > PATIENCE and self.unbound and self.device.can_clone:
+        if self.replays == LONG_PATIENCE:
+            self.chain()
+        elif self.replays > PATIENCE and self.unbound and self.device.can_clone:
             launch = self.unbound.pop()
             launch.kernel.set_args(*launch.args)
             launch.own = launch.kernel.cl_kernel.clone()
+
+    def chain(self) -> None:
+        """Make as few launches as can be of all, from the next replay on."""
+        places = [source.place for source in self.inputs if source is not None]
+        places += [state.place for state in self.states]
+        places += [*[place for place, _ in self.fresh], *self.kept_places]
+        self.chains = chained(self.device, self.launches, places, Launch)
+        self.chain_numbers = _numbers_of(self.chains)
+        self.unbound = _without_numbers(self.chains)
+        for launch in self.launches:
+            launch.own = None
 
     def new_storage(self, place: Place, known: Value) -> Storage:
         """Memory for outputs of the replay that is about to begin."""
@@ -345,8 +353,11 @@ class Tape:
         return Array(storage, like.dtype, like.shape, like.steps, like.offset)
 
     def __str__(self) -> str:
-        head = f"{len(self.launches)} kernels on {self.backend.name}, {self.nbytes:,} bytes of"
-        return "\n".join([f"{head} buffers", *self.described()])
+        count, name = len(self.launches), self.backend.name
+        head = f"{count} kernels on {name}, {self.nbytes:,} bytes of buffers"
+        if len(self.chains) < len(self.launches):
+            head += f", launched as {len(self.chains)}"
+        return "\n".join([head, *self.described()])
 
     def runs(self) -> list[KernelRun]:
         """The launches, as profiles note them."""
@@ -380,6 +391,19 @@ def prepared(backend: Any, inputs: list[Array], needs_bounds: bool) -> list[Arra
             x.storage.value.bounds = int(numbers.min()), int(numbers.max())
         result.append(x)
     return result
+
+
+def _without_numbers(launches: list[Launch]) -> list[Launch]:
+    return [launch for launch in launches if not launch.numbers]
+
+
+def _numbers_of(launches: list[Launch]) -> list[tuple[list[Any], int, int, str]]:
+    """Where numbers of the script go: arguments, which of them, which number and its C type."""
+    return [
+        (launch.args, i, slot, _ctype(launch.kernel.types[i]))
+        for launch in launches
+        for i, slot in launch.numbers
+    ]
 
 
 def _give_back(pool: Pool, nbytes: int) -> None:

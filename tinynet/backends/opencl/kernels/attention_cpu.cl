@@ -46,9 +46,9 @@
     }
 
 // The product of `rows` rows of `size` with as many rows of `columns`, which a tile's width divides.
-#define PRODUCT(NAME, Y, A, B, VECTORS)                                                            \
-    TILE(NAME##_tall, Y, A, B, 6, VECTORS)                                                         \
-    TILE(NAME##_flat, Y, A, B, 2, VECTORS)                                                         \
+#define PRODUCT(NAME, TALL, FLAT, Y, A, B, VECTORS)                                                \
+    TILE(TALL, Y, A, B, 6, VECTORS)                                                                \
+    TILE(FLAT, Y, A, B, 2, VECTORS)                                                                \
     static void NAME(Y float *restrict y, const long y_row, A const float *restrict a,             \
                      const long a_row, const long a_step, B const float *restrict b,               \
                      const long b_row, const int rows, const int size, const int columns,          \
@@ -56,15 +56,15 @@
         for (int j = 0; j < columns; j += VECTORS * WIDTH) {                                       \
             int i = 0;                                                                             \
             for (; i + 6 <= rows; i += 6)                                                          \
-                NAME##_tall(y + i * y_row + j, y_row, a + i * a_row, a_row, a_step, b + j, b_row,  \
+                TALL(y + i * y_row + j, y_row, a + i * a_row, a_row, a_step, b + j, b_row,         \
                             size, 6, is_first);                                                    \
             for (; i < rows; i += 2)                                                               \
-                NAME##_flat(y + i * y_row + j, y_row, a + i * a_row, a_row, a_step, b + j, b_row,  \
+                FLAT(y + i * y_row + j, y_row, a + i * a_row, a_row, a_step, b + j, b_row,         \
                             size, LEAST(2, rows - i), is_first);                                   \
         }                                                                                          \
     }
 
-PRODUCT(lanes_of, private, global, private, 2)
+PRODUCT(lanes_of, lanes_of_tall, lanes_of_flat, private, global, private, 2)
 
 // Rows to lanes: `to[c * LANES + i] = from[i * row + c] * factor`, zeros for lanes past `count`.
 static void turn(private float *restrict to, global const float *restrict from, const long row,
@@ -233,7 +233,7 @@ kernel void forward(global const float *restrict q, global const float *restrict
 #endif
 
 #ifdef BACKWARD
-PRODUCT(rows_of, global, private, global, VECTORS)
+PRODUCT(rows_of, rows_of_tall, rows_of_flat, global, private, global, VECTORS)
 
 // weights = exp(scores - logs), grads = weights * (v @ grad.T - sum(out * grad)) * scale: then
 // grad_v = weights.T @ grad, grad_k = grads.T @ q, grad_q = grads @ k.

@@ -30,7 +30,6 @@
 
 #define LANES WIDTH
 #define MOST(x, y) ((x) > (y) ? (x) : (y))
-#define ITEM kernel __attribute__((reqd_work_group_size(1, 1, 1))) void
 #define STEP (IN_STEP ? IN_STEP : in_step)
 #define DIMS(x) const long x##_depth, const long x##_height, const long x##_width
 
@@ -67,7 +66,7 @@ OUTLINED void gather(global U *restrict to, global const U *restrict from, const
     }
 }
 
-ITEM pack(global const S *restrict operand, global U *restrict packed, const long offset,
+kernel ONE_ITEM void pack(global const S *restrict operand, global U *restrict packed, const long offset,
           const long image, const long channel, const long plane, const long line,
           const long step, const long count, const long channels, DIMS(x), DIMS(padded),
           DIMS(before), const long strips, const long shift, const long total, const long share) {
@@ -105,7 +104,7 @@ ITEM pack(global const S *restrict operand, global U *restrict packed, const lon
 #endif
 
 #if TASK == PACK_WEIGHT
-ITEM pack(global const S *restrict operand, global U *restrict packed, const long offset,
+kernel ONE_ITEM void pack(global const S *restrict operand, global U *restrict packed, const long offset,
           const long group, const long row, const long channel, const long plane, const long line,
           const long step, const long rows, const long channels, DIMS(kernel), const long total,
           const long share) {
@@ -233,7 +232,7 @@ OUTLINED void multiply(U *restrict sums, global const U *restrict x, global cons
         for (int q = 0; q < COLUMNS; q++) *(VECTOR *)(sums + (r * COLUMNS + q) * LANES) = c[r][q];
 }
 
-ITEM convolve(global const S *restrict operand_a, global const S *restrict operand_b,
+kernel ONE_ITEM void convolve(global const S *restrict operand_a, global const S *restrict operand_b,
               const long count, const long groups, const long rows, const long channels,
               DIMS(x), DIMS(padded), DIMS(before), DIMS(y), DIMS(kernel), DIMS(stride),
               DIMS(dilation), DIMS(padding), const long strips, const long strip,
@@ -379,7 +378,7 @@ OUTLINED void accumulate(global U *restrict sums, global const U *restrict *x,
             *(global VECTOR *)(sums + (r * COLUMNS + q) * LANES) += c[r][q];
 }
 
-ITEM weights(global const U *restrict x, global const U *restrict y, global U *restrict sums,
+kernel ONE_ITEM void weights(global const U *restrict x, global const U *restrict y, global U *restrict sums,
              const long blocks, const long groups, const long rows, const long channels,
              DIMS(padded), DIMS(y), DIMS(kernel), DIMS(stride), DIMS(dilation), const long band,
              const long parts, const long splits) {
@@ -431,7 +430,7 @@ ITEM weights(global const U *restrict x, global const U *restrict y, global U *r
 #endif
 
 #if TASK == SUM
-ITEM convolve(global const S *restrict operand_a, global const S *restrict operand_b,
+kernel ONE_ITEM void convolve(global const S *restrict operand_a, global const S *restrict operand_b,
               const long groups, const long rows, const long pairs, const long parts,
               const long share EPILOGUE_PARAMETERS) {
     EPILOGUE_INIT

@@ -33,6 +33,7 @@ size_t BUILTIN get_global_size(uint);
 size_t BUILTIN get_local_size(uint);
 size_t BUILTIN get_num_groups(uint);
 void __attribute__((overloadable, convergent)) barrier(uint);
+int __attribute__((overloadable)) atomic_inc(volatile global int *);
 ulong BUILTIN mul_hi(ulong, ulong);
 
 #define UNARY(T) T BUILTIN exp(T); T BUILTIN exp2(T); T BUILTIN expm1(T); T BUILTIN log(T); \

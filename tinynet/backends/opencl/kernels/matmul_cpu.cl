@@ -169,7 +169,7 @@ OUTLINED void multiply(U *restrict sum, A_PLACE a, const int count, const long a
             *(VECTOR *)(sum + i * COLUMNS + j * WIDTH) = c[i][j];
 }
 
-kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul(PARAMETERS) {
+kernel ONE_ITEM void matmul(PARAMETERS) {
     EPILOGUE_INIT
     FIND_BLOCK
     U sums[BLOCK_ROWS * BLOCK_COLUMNS] __attribute__((aligned(64)));
@@ -232,8 +232,7 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul(PARAMETERS) {
 #define COPY copy_columns
 #define LINES COLUMNS
 #endif
-kernel __attribute__((reqd_work_group_size(1, 1, 1)))
-void pack(global const S *restrict operand, global U *restrict tiles, const long count,
+kernel ONE_ITEM void pack(global const S *restrict operand, global U *restrict tiles, const long count,
           const long size, const long inner, FACTOR(x), const int lines, const int deep) {
     const long blocks = (count + lines - 1) / lines, parts = (size + deep - 1) / deep;
     const long batch = get_global_id(0) / (blocks * parts);
@@ -290,7 +289,7 @@ OUTLINED void multiply(U *restrict sums, global const U *restrict a, const int a
 }
 
 // Both factors have stride 1 along k: nothing is copied. For few rows, and for a vector.
-kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul(PARAMETERS) {
+kernel ONE_ITEM void matmul(PARAMETERS) {
     EPILOGUE_INIT
     FIND_BLOCK
     global const U *restrict a = (global const U *)BATCH(FIRST, a) + top * a_line;
@@ -309,7 +308,7 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul(PARAMETERS) {
 
 #else
 // Matrix by vector, where columns of the matrix have stride 1: a work-item makes `rows` elements.
-kernel __attribute__((reqd_work_group_size(1, 1, 1))) void matmul(PARAMETERS) {
+kernel ONE_ITEM void matmul(PARAMETERS) {
     EPILOGUE_INIT
     const long blocks = (m + rows - 1) / rows;
     const long batch = get_global_id(0) / blocks, top = get_global_id(0) % blocks * rows;

@@ -1,0 +1,242 @@
+"""Launches of a tape made one, on CPUs.
+
+When a launch ends, a driver's threads go to sleep, and the next one wakes them: with PoCL each
+launch takes 60 us more than its work. So neighbouring launches become a *chain*, a single launch of
+a work-item for each core, which all take tasks from the same list, the work-items of the launches
+in their order (`kernels/chain.cl`). What depends on nothing unfinished is done side by side.
+
+A chain's program has the text of each kernel as a function. Names that the texts give to functions,
+types and macros get a number, so that they stay apart. Numbers that stay the same from replay to
+replay are in a table, which the functions get them from: the program is the same for other shapes.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from math import prod
+from typing import Any
+
+import numpy as np
+from pyopencl.tools import dtype_to_ctype
+
+from tinynet.backends.opencl.ctypes import PRELUDE
+from tinynet.backends.opencl.device import HEAD, Device, Kernel
+from tinynet.backends.opencl.programs import KERNELS
+
+COUNTERS = 16  # of a chain's state, before those of phases: a line of the cache
+WORD = 8  # bytes
+KERNEL = re.compile(r"\b(?:__)?kernel\s+(?:ONE_ITEM\s+)?void\s+(\w+)\(")
+# What a text names at the beginning of a line: functions, types, functions made by macros; macros.
+FUNCTION = re.compile(r"^(?:static|OUTLINED|inline)\b[^;{(]*?(\w+)\(", re.MULTILINE)
+ATTRIBUTE = re.compile(r"__attribute__\(\(\w+\)\)")
+TYPE = re.compile(r"^(?:typedef [\w ]+?|\}) (\w+)(?: __attribute__.*)?;", re.MULTILINE)
+MADE = re.compile(r"^[A-Z]+\(((?:[a-z_]+, )+)", re.MULTILINE)
+MACRO = re.compile(r"^\s*#define (\w+)", re.MULTILINE)
+FUNCTIONS = (KERNELS / "functions.cl").read_text(encoding="utf-8")
+WORDS = {"global", "private"}  # of the language
+PLACE = "const long id_0, const long id_1, const long size_0, const long size_1"
+ITEM = """\
+#define get_global_id(dim) ((dim) ? id_1 : id_0)
+#define get_global_size(dim) ((dim) ? size_1 : size_0)
+"""
+
+Launches = list[Any]  # tape.Launch: `kernel`, `size`, `group`, `args`, `numbers`, `nbytes`, `flops`
+
+
+def chained(device: Device, launches: Launches, places: list[Any], make: Any) -> Launches:
+    """The launches, neighbours made one where that can be.
+
+    `places` (tape.Place) are told which arguments of a chain are theirs; `make` is tape.Launch.
+    """
+    where = {(id(launch), i): place for place in places for launch, i in place.uses}
+    most = device.cl_device.max_parameter_size // WORD
+    result: Launches = []
+    chain = Chain(where)
+    for launch in launches:
+        if not can_join(device, launch):
+            result += [*chain.made(device, make), launch]
+            chain = Chain(where)
+            continue
+        if chain.length_with(launch) > most:
+            result += chain.made(device, make)
+            chain = Chain(where)
+        chain.add(launch)
+    return result + chain.made(device, make)
+
+
+def can_join(device: Device, launch: Any) -> bool:
+    """Whether a launch's kernel is one of ours that works by itself: for CPUs, without groups."""
+    is_ours = launch.kernel.text.startswith(PRELUDE)
+    return device.is_cpu and prod(launch.group) == 1 and len(launch.size) <= 2 and is_ours
+
+
+class Chain:
+    """Launches that follow one another, and the arguments that the kernel of them all has.
+
+    `where`: the place (tape.Place) that an argument of a launch is, if it is one.
+    """
+
+    def __init__(self, where: dict[tuple[int, int], Any]) -> None:
+        self.where = where
+        self.launches: Launches = []
+        self.arguments: dict[Any, tuple[Any, Any]] = {}  # by what they are: value and type
+        self.table = Table()
+
+    def key(self, launch: Any, i: int) -> Any:
+        """What an argument is; None for a number that stays as it is."""
+        x = launch.args[i]
+        if (place := self.where.get((id(launch), i))) is not None:
+            return "place", id(place)
+        if hasattr(x, "int_ptr"):
+            return "buffer", x.int_ptr
+        slot = dict(launch.numbers).get(i)
+        return None if slot is None else ("number", slot, np.dtype(launch.kernel.types[i]).name)
+
+    def keys(self, launch: Any) -> list[Any]:
+        return [self.key(launch, i) for i in range(len(launch.args))]
+
+    def length_with(self, launch: Any) -> int:
+        """How many arguments there are with one more launch."""
+        return 2 + len({*self.arguments, *self.keys(launch)} - {None})
+
+    def add(self, launch: Any) -> None:
+        for i, key in enumerate(self.keys(launch)):
+            if key is not None and key not in self.arguments:
+                self.arguments[key] = launch.args[i], launch.kernel.types[i]
+        self.launches.append(launch)
+
+    def made(self, device: Device, make: Any) -> Launches:
+        """The launches as one, if they are several."""
+        if len(self.launches) < 2:
+            return self.launches
+        texts = tuple(dict.fromkeys([launch.kernel.text for launch in self.launches]))
+        cases = [self.case(i, launch, texts) for i, launch in enumerate(self.launches)]
+        sizes = [prod(launch.size) for launch in self.launches]
+        first = self.table.add(np.cumsum([0, *sizes]), np.int64)
+        after = self.table.add(np.array(after_which(self.launches)), np.int64)
+        kinds = [kind for _, kind in self.arguments.values()]
+        program = write(texts, tuple(cases), tuple(kinds), (first, after))
+        kernel = _build(device, program, (None, None, *kinds))
+        state = device.upload(np.zeros(COUNTERS + len(sizes), np.int32))
+        table = device.upload(np.frombuffer(bytes(self.table.content), np.uint8))
+        args = [state.buffer, table.buffer, *[value for value, _ in self.arguments.values()]]
+        nbytes, flops = sum(x.nbytes for x in self.launches), sum(x.flops for x in self.launches)
+        chain = make(kernel, (min(device.cores, max(sizes)),), (1,), args, nbytes, flops)
+        chain.held = state, table
+        self.tell(chain)
+        return [chain]
+
+    def case(self, phase: int, launch: Any, texts: tuple[str, ...]) -> str:
+        """The line that does a task of a launch."""
+        names = {key: f"x{i}" for i, key in enumerate(self.arguments)}
+        across, down = (*launch.size, 1)[:2]
+        size = [self.table.word(n, np.int64) for n in (across, down)]
+        given = [
+            names[key] if key is not None else self.table.word(launch.args[i], kind)
+            for i, (key, kind) in enumerate(zip(self.keys(launch), launch.kernel.types))
+        ]
+        name = f"{launch.kernel.name}_{texts.index(launch.kernel.text)}"
+        at = [f"task % {size[0]}", f"task / {size[0]}"]
+        return f"case {phase}: {name}({', '.join([*at, *size, *given])}); break;"
+
+    def tell(self, chain: Any) -> None:
+        """Note which of its arguments are numbers, and tell places which ones they are."""
+        index = {key: i for i, key in enumerate(self.arguments, 2)}
+        chain.numbers = [(i, key[1]) for key, i in index.items() if key[0] == "number"]
+        for place in {id(place): place for place in self.where.values()}.values():
+            if (i := index.get(("place", id(place)))) is not None:
+                place.uses.append((chain, i))
+
+
+class Table:
+    """Bytes of numbers, each where its type wants it."""
+
+    def __init__(self) -> None:
+        self.content = bytearray()
+
+    def add(self, value: Any, kind: Any) -> int:
+        """Where a value, or an array, is from now on."""
+        values = np.array(value, kind)
+        self.content += bytes(-len(self.content) % max(WORD, values.dtype.itemsize))
+        at = len(self.content)
+        self.content += values.tobytes()
+        return at
+
+    def word(self, value: Any, kind: Any) -> str:
+        """An expression for a value."""
+        return f"AT({dtype_to_ctype(np.dtype(kind))}, {self.add(value, kind)})"
+
+
+def after_which(launches: Launches) -> list[int]:
+    """For each launch the last one before it whose work it needs, or would spoil; or -1."""
+    result: list[int] = []
+    touched = [launch.touched() for launch in launches]
+    for i, (reads, writes) in enumerate(touched):
+        needs = [
+            j
+            for j, (read, written) in enumerate(touched[:i])
+            if not (written.isdisjoint(reads | writes) and read.isdisjoint(writes))
+        ]
+        result.append(needs[-1] if needs else -1)
+    return result
+
+
+@functools.cache
+def _build(device: Device, program: str, types: tuple[Any, ...]) -> Kernel:
+    return device.build_generated(program, "chain", types)
+
+
+def write(
+    texts: tuple[str, ...], cases: tuple[str, ...], kinds: tuple[Any, ...], lists: tuple[int, int]
+) -> str:
+    """The program of a chain, but for the head that all generated programs have."""
+    names = [
+        "global void *" if kind is None else f"const {dtype_to_ctype(np.dtype(kind))} "
+        for kind in kinds
+    ]
+    defines = {
+        "PHASES": len(cases),
+        "COUNTERS": COUNTERS,
+        "FIRST": lists[0],
+        "AFTER": lists[1],
+        "PARAMETERS": "".join([f", {name}x{i}" for i, name in enumerate(names)]),
+        "DO_TASK": " ".join(cases),
+    }
+    return "".join(
+        [
+            ITEM,
+            *[part(text, i) for i, text in enumerate(texts)],
+            *[f"#define {key} {value}\n" for key, value in defines.items()],
+            (KERNELS / "chain.cl").read_text(encoding="utf-8"),
+        ]
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def part(text: str, number: int) -> str:
+    """The text of a program whose kernel is a function of a chain's. `number` tells parts apart.
+
+    >>> print(part("kernel void f(int a) { ... }", 1))
+    #pragma OPENCL FP_CONTRACT DEFAULT
+    #define f f_1
+    static __attribute__((noinline)) void f(const long id_0, const long id_1, const long size_0, \
+const long size_1, int a) { ... }
+    #undef f
+    <BLANKLINE>
+    """
+    text = text.removeprefix(HEAD).replace(FUNCTIONS, "").replace(PRELUDE, "")
+    macros = set(MACRO.findall(text))
+    names = set(KERNEL.findall(text)) | set(TYPE.findall(text))
+    names |= set(FUNCTION.findall(ATTRIBUTE.sub("", text)))
+    names |= {name for found in MADE.findall(text) for name in found.split(", ")} - WORDS - {""}
+    body = KERNEL.sub(rf"static __attribute__((noinline)) void \1({PLACE}, ", text)
+    return "\n".join(
+        [
+            "#pragma OPENCL FP_CONTRACT DEFAULT",  # a text before may have changed it
+            *[f"#define {name} {name}_{number}" for name in sorted(names)],
+            body.rstrip("\n"),
+            *[f"#undef {name}" for name in sorted(names | macros)],
+            "",
+        ]
+    )
