@@ -84,7 +84,7 @@ class Chain:
         self.table = Table()
 
     def key(self, launch: Any, i: int) -> Any:
-        """What an argument is; None for a number that stays as it is."""
+        """What an argument is; None for what stays as it is."""
         x = launch.args[i]
         if (place := self.where.get((id(launch), i))) is not None:
             return "place", id(place)
@@ -164,7 +164,9 @@ class Table:
         return at
 
     def word(self, value: Any, kind: Any) -> str:
-        """An expression for a value."""
+        """An expression for a value; None is no buffer."""
+        if value is None:
+            return "0"
         return f"AT({dtype_to_ctype(np.dtype(kind))}, {self.add(value, kind)})"
 
 
