@@ -42,6 +42,7 @@ from tinynet.shape import Shape
 
 SMALL = 8192  # elements that one work-item of a CPU computes sooner than two
 RUN = 4096  # elements that are worth a work-item of a CPU
+ROW = 64  # elements that take a CPU as long as the rest of what it does for a row
 FEW_ROWS = 2  # for each core of a CPU: with fewer, rows are cut
 # Of accelerators: work-items for each core that hide how long memory takes; elements that are worth
 # one of them; those of a row that one reads sooner than many; those of a row that is long; columns
@@ -500,7 +501,8 @@ class Planner:
         rows = prod(sizes[:first]) * parts
         if self.device.is_cpu:
             items = self.columns_of(space) * parts if kind == "columns" else rows
-            return (max(1, min(self.share(prod(sizes)), items)),), (1,)
+            work = max(prod(sizes), 0 if kind == "columns" else rows * ROW)
+            return (max(1, min(self.share(work), items)),), (1,)
         items = self.items_of(kind, space, parts)
         if items == 1:
             return (min(-(-rows // GROUP), 65535) * GROUP,), (GROUP,)
