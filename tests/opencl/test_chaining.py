@@ -8,8 +8,8 @@ import pytest
 import tinynet as tn
 from tests.opencl.test_tape import needs_a_cpu
 from tinynet import nn
-from tinynet.backends.opencl import tape
-from tinynet.backends.opencl.chaining import after_which, chained
+from tinynet.backends.opencl import chaining, tape
+from tinynet.backends.opencl.chaining import after_which, chained, usable_cores
 from tinynet.backends.opencl.ctypes import PRELUDE
 from tinynet.backends.opencl.tape import Launch, Place
 
@@ -62,6 +62,28 @@ def test_what_is_not_known_may_be_written():
     assert after_which(launches) == [-1, 0]
 
 
+@pytest.fixture(autouse=True)
+def many_cores(monkeypatch):
+    monkeypatch.setattr(chaining, "usable_cores", lambda: 100)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"), [("150000 100000", 2), ("50000 100000", 1), ("max 100000", 7), ("", 7)]
+)
+def test_cores_are_those_that_may_be_used(content, expected, monkeypatch, tmp_path):
+    quota = tmp_path / "cpu.max"
+    quota.write_text(content, encoding="utf-8")
+    monkeypatch.setattr(chaining, "QUOTA", quota)
+    monkeypatch.setattr(chaining.os, "sched_getaffinity", lambda _: range(7), raising=False)
+    assert usable_cores.__wrapped__() == expected
+
+
+def test_cores_without_a_quota(monkeypatch, tmp_path):
+    monkeypatch.setattr(chaining, "QUOTA", tmp_path / "none")
+    monkeypatch.setattr(chaining.os, "sched_getaffinity", lambda _: {3}, raising=False)
+    assert usable_cores.__wrapped__() == 1
+
+
 def lengths(*launches, device=None):
     """How many work-items and arguments each launch has that is left."""
     left = chained(device or CPU(), list(launches), [], Launch)
@@ -72,6 +94,11 @@ def test_a_work_item_for_each_core_that_has_a_task():
     assert lengths(launch("a", 9, [1], [2]), launch("b", 1, [2], [3])) == [(4, 2 + 3)]
     assert lengths(launch("a", 2, [1], [2]), launch("b", 1, [2], [3])) == [(2, 2 + 3)]
     assert lengths(launch("a", 1, [1], [2]), launch("b", 1, [2], [3])) == [(1, 2 + 3)]
+
+
+def test_no_more_work_items_than_cores_to_be_used(monkeypatch):
+    monkeypatch.setattr(chaining, "usable_cores", lambda: 3)
+    assert lengths(launch("a", 9, [1], [2]), launch("b", 1, [2], [3])) == [(3, 2 + 3)]
 
 
 def test_no_more_arguments_than_a_kernel_can_have():

@@ -13,8 +13,11 @@ replay are in a table, which the functions get them from: the program is the sam
 from __future__ import annotations
 
 import functools
+import math
+import os
 import re
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +36,7 @@ ATTRIBUTE = re.compile(r"__attribute__\(\(\w+\)\)")
 TYPE = re.compile(r"^(?:typedef [\w ]+?|\}) (\w+)(?: __attribute__.*)?;", re.MULTILINE)
 MADE = re.compile(r"^[A-Z]+\(((?:[a-z_]+, )+)", re.MULTILINE)
 MACRO = re.compile(r"^\s*#define (\w+)", re.MULTILINE)
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
 FUNCTIONS = (KERNELS / "functions.cl").read_text(encoding="utf-8")
 WORDS = {"global", "private"}  # of the language
 PLACE = "const long id_0, const long id_1, const long size_0, const long size_1"
@@ -122,7 +126,9 @@ class Chain:
         table = device.upload(np.frombuffer(bytes(self.table.content), np.uint8))
         args = [state.buffer, table.buffer, *[value for value, _ in self.arguments.values()]]
         nbytes, flops = sum(x.nbytes for x in self.launches), sum(x.flops for x in self.launches)
-        chain = make(kernel, (min(device.cores, max(sizes)),), (1,), args, nbytes, flops)
+        chain = make(
+            kernel, (min(device.cores, usable_cores(), max(sizes)),), (1,), args, nbytes, flops
+        )
         chain.held = state, table
         self.tell(chain)
         return [chain]
@@ -182,6 +188,22 @@ def after_which(launches: Launches) -> list[int]:
         ]
         result.append(needs[-1] if needs else -1)
     return result
+
+
+@functools.cache
+def usable_cores() -> int:
+    """Cores that this process may use: those of its affinity, or as many as its quota is worth.
+
+    Work-items of a chain that have no core of their own would wait for one another in vain.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    try:  # control groups (version 2): microseconds of so many
+        quota, period = QUOTA.read_text().split()
+        cores = min(cores, math.ceil(int(quota) / int(period)))
+    except (OSError, ValueError):  # there are none, or it is "max"
+        pass
+    return max(1, cores)
 
 
 @functools.cache

@@ -7,7 +7,7 @@
 //   each phase are; all 0 before and after.
 // `table`: bytes of numbers, among them FIRST, where each phase's tasks begin and all end, and AFTER,
 //   the last phase that each needs, or -1.
-// Work size: a group of one item for each core.
+// Work size: a group of one item for each core that this process may use.
 // Macros: PHASES, COUNTERS, PARAMETERS of all phases, DO_TASK: a case for each phase.
 
 #define AT(T, place) (*(global const T *)(table + (place)))
@@ -15,6 +15,11 @@
 #define FENCE __sync_synchronize();
 #else
 #define FENCE mem_fence(CLK_GLOBAL_MEM_FENCE);
+#endif
+#if defined(IS_POCL) && defined(__x86_64__)
+#define PAUSE __builtin_ia32_pause();  // leaves the core to its other thread
+#else
+#define PAUSE
 #endif
 
 kernel __attribute__((reqd_work_group_size(1, 1, 1)))
@@ -26,7 +31,7 @@ void chain(volatile global int *restrict state, global const char *restrict tabl
         if (next >= first[PHASES]) break;
         while (next >= first[phase + 1]) phase++;
         for (; complete <= after[phase]; complete++)
-            while (state[COUNTERS + complete] < first[complete + 1] - first[complete]) {}
+            while (state[COUNTERS + complete] < first[complete + 1] - first[complete]) { PAUSE }
         FENCE
         const long task = next - first[phase];
         switch (phase) { DO_TASK }
