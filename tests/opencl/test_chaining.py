@@ -9,7 +9,12 @@ import tinynet as tn
 from tests.opencl.test_tape import needs_a_cpu
 from tinynet import nn
 from tinynet.backends.opencl import chaining, tape
-from tinynet.backends.opencl.chaining import after_which, chained, usable_cores
+from tinynet.backends.opencl.chaining import (
+    Whereabouts,
+    after_which,
+    chained,
+    usable_cores,
+)
 from tinynet.backends.opencl.ctypes import PRELUDE
 from tinynet.backends.opencl.tape import Launch, Place
 
@@ -54,12 +59,33 @@ def test_one_waits_for_what_it_depends_on():
         launch("a", 2, [1], [2]), launch("c", 2, [3], [4]), launch("b", 1, [2], [5]),
         launch("d", 1, [1], [2]), launch("e", 1, [1], [3]), launch("f", 1, [1], [9]),
     ]  # fmt: skip
-    assert after_which(launches) == [-1, -1, 0, 2, 1, -1]
+    assert waits(*launches) == [-1, -1, 0, 2, 1, -1]
 
 
 def test_what_is_not_known_may_be_written():
-    launches = [launch("a", 2, [1], [2], False), launch("b", 2, [1], [3])]
-    assert after_which(launches) == [-1, 0]
+    assert waits(launch("a", 2, [1], [2], False), launch("b", 2, [1], [3])) == [-1, 0]
+    assert waits(launch("a", 2, [1], [2], False), launch("b", 2, [3], [4], False)) == [-1, -1]
+
+
+def test_a_place_is_the_same_whatever_memory_it_has_now():
+    """`a` writes a place and `b` reads it; one is known by old addresses, one by its arguments.
+
+    The place had two addresses, since somebody had yet to read the old memory.
+    """
+    for first, second in [(1, 1), (1, 2), (2, 1)]:
+        launches = [launch("a", 2, [5], [first]), launch("b", 2, [second], [6], False)]
+        place = Place(SimpleNamespace(buffer=launches[0].args[1]))
+        place.uses, place.addresses = [(launches[0], 1), (launches[1], 0)], [1, 2]
+        place.use(SimpleNamespace(buffer=Buffer(77)))
+        assert waits(*launches, places=[place]) == [-1, 0]
+        launches[1].is_planned = True
+        assert waits(*launches, places=[place]) == [-1, 0]
+
+
+def waits(*launches, places=()):
+    """Which launch each waits for."""
+    where = Whereabouts([*places])
+    return after_which([where.touched(x) for x in launches])
 
 
 @pytest.fixture(autouse=True)

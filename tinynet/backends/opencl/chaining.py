@@ -53,7 +53,7 @@ def chained(device: Device, launches: Launches, places: list[Any], make: Any) ->
 
     `places` (tape.Place) are told which arguments of a chain are theirs; `make` is tape.Launch.
     """
-    where = {(id(launch), i): place for place in places for launch, i in place.uses}
+    where = Whereabouts(places)
     most = device.cl_device.max_parameter_size // WORD
     result: Launches = []
     chain = Chain(where)
@@ -75,13 +75,42 @@ def can_join(device: Device, launch: Any) -> bool:
     return device.is_cpu and prod(launch.group) == 1 and len(launch.size) <= 2 and is_ours
 
 
-class Chain:
-    """Launches that follow one another, and the arguments that the kernel of them all has.
-
-    `where`: the place (tape.Place) that an argument of a launch is, if it is one.
+class Whereabouts:
+    """What arguments of launches are: places (tape.Place), which may be other memory in each replay
+    and have been other memory when addresses were noted; or memory of the tape's own.
     """
 
-    def __init__(self, where: dict[tuple[int, int], Any]) -> None:
+    def __init__(self, places: list[Any]) -> None:
+        self.places = places
+        self.arguments = {(id(launch), i): place for place in places for launch, i in place.uses}
+        self.addresses = {address: place for place in places for address in place.addresses}
+
+    def of_argument(self, launch: Any, i: int) -> Any:
+        """A key for what argument `i` is; None if it is no buffer."""
+        place = self.arguments.get((id(launch), i))
+        if place is not None:
+            return "place", id(place)
+        buffer = launch.args[i]
+        return ("buffer", buffer.int_ptr) if hasattr(buffer, "int_ptr") else None
+
+    def of_address(self, address: int) -> Any:
+        """The key of what had an address when the launches were recorded."""
+        place = self.addresses.get(address)
+        return ("buffer", address) if place is None else ("place", id(place))
+
+    def touched(self, launch: Any) -> tuple[set[Any], set[Any]]:
+        """What a launch may read, and write; where nobody knows, all that it has is both."""
+        if launch.is_planned:
+            reads, writes = launch.uses
+            return set(map(self.of_address, reads)), set(map(self.of_address, writes))
+        every = {self.of_argument(launch, i) for i in range(len(launch.args))} - {None}
+        return every, every
+
+
+class Chain:
+    """Launches that follow one another, and the arguments that the kernel of them all has."""
+
+    def __init__(self, where: Whereabouts) -> None:
         self.where = where
         self.launches: Launches = []
         self.arguments: dict[Any, tuple[Any, Any]] = {}  # by what they are: value and type
@@ -89,13 +118,11 @@ class Chain:
 
     def key(self, launch: Any, i: int) -> Any:
         """What an argument is; None for what stays as it is."""
-        x = launch.args[i]
-        if (place := self.where.get((id(launch), i))) is not None:
-            return "place", id(place)
-        if hasattr(x, "int_ptr"):
-            return "buffer", x.int_ptr
+        key = self.where.of_argument(launch, i)
         slot = dict(launch.numbers).get(i)
-        return None if slot is None else ("number", slot, np.dtype(launch.kernel.types[i]).name)
+        if key is not None or slot is None:
+            return key
+        return "number", slot, np.dtype(launch.kernel.types[i]).name
 
     def keys(self, launch: Any) -> list[Any]:
         return [self.key(launch, i) for i in range(len(launch.args))]
@@ -118,7 +145,8 @@ class Chain:
         cases = [self.case(i, launch, texts) for i, launch in enumerate(self.launches)]
         sizes = [prod(launch.size) for launch in self.launches]
         first = self.table.add(np.cumsum([0, *sizes]), np.int64)
-        after = self.table.add(np.array(after_which(self.launches)), np.int64)
+        touched = [self.where.touched(launch) for launch in self.launches]
+        after = self.table.add(np.array(after_which(touched)), np.int64)
         kinds = [kind for _, kind in self.arguments.values()]
         program = write(texts, tuple(cases), tuple(kinds), (first, after))
         kernel = _build(device, program, (None, None, *kinds))
@@ -126,9 +154,8 @@ class Chain:
         table = device.upload(np.frombuffer(bytes(self.table.content), np.uint8))
         args = [state.buffer, table.buffer, *[value for value, _ in self.arguments.values()]]
         nbytes, flops = sum(x.nbytes for x in self.launches), sum(x.flops for x in self.launches)
-        chain = make(
-            kernel, (min(device.cores, usable_cores(), max(sizes)),), (1,), args, nbytes, flops
-        )
+        items = min(device.cores, usable_cores(), max(sizes))
+        chain = make(kernel, (items,), (1,), args, nbytes, flops)
         chain.held = state, table
         self.tell(chain)
         return [chain]
@@ -150,7 +177,7 @@ class Chain:
         """Note which of its arguments are numbers, and tell places which ones they are."""
         index = {key: i for i, key in enumerate(self.arguments, 2)}
         chain.numbers = [(i, key[1]) for key, i in index.items() if key[0] == "number"]
-        for place in {id(place): place for place in self.where.values()}.values():
+        for place in self.where.places:
             if (i := index.get(("place", id(place)))) is not None:
                 place.uses.append((chain, i))
 
@@ -176,10 +203,11 @@ class Table:
         return f"AT({dtype_to_ctype(np.dtype(kind))}, {self.add(value, kind)})"
 
 
-def after_which(launches: Launches) -> list[int]:
-    """For each launch the last one before it whose work it needs, or would spoil; or -1."""
+def after_which(touched: list[tuple[set[Any], set[Any]]]) -> list[int]:
+    """For each launch, given by what it reads and writes, the last one before it whose work it
+    needs, or would spoil; or -1.
+    """
     result: list[int] = []
-    touched = [launch.touched() for launch in launches]
     for i, (reads, writes) in enumerate(touched):
         needs = [
             j

@@ -56,14 +56,6 @@ class Launch:
         if self.own is not None:
             self.own.set_arg(i, buffer)
 
-    def touched(self) -> tuple[set[int], set[int]]:
-        """The addresses that it may have read, and written, when it was recorded."""
-        if self.is_planned:
-            reads, writes = self.uses
-            return set(reads), set(writes)
-        every = {x.int_ptr for x in self.args if hasattr(x, "int_ptr")}
-        return every, every
-
     def noted(self, device: str) -> KernelRun:
         """The launch as profiles note it; with times of the last replay that one saw."""
         reads, writes = self.uses
@@ -80,20 +72,22 @@ class Launch:
 class Place:
     """Memory that launches use and that may be another one in each replay.
 
-    `uses`: the arguments of each launch that are it; `written`: whether a replay changes it, and
-    then `bounds` are those of what it leaves there.
+    `uses`: the arguments of each launch that are it; `addresses` that it had when it was recorded;
+    `written`: whether a replay changes it, and then `bounds` are those of what it leaves there.
     """
 
     def __init__(self, block: Block) -> None:
         self.block = block  # as recorded, then the last one used
         self.moved: Block | None = None  # where it was written to, while others read the old one
         self.uses: list[tuple[Launch, int]] = []
+        self.addresses: list[int] = []
         self.written = False
         self.bounds: Bounds = None
 
     def find_uses(self, launches: list[Launch]) -> None:
         """Note where the launches use the recorded buffers."""
         buffers = [block.buffer for block in (self.block, self.moved) if block is not None]
+        self.addresses = [buffer.int_ptr for buffer in buffers]
         self.uses = [
             (launch, i)
             for launch in launches
@@ -326,7 +320,7 @@ class Tape:
         places = [source.place for source in self.inputs if source is not None]
         places += [state.place for state in self.states]
         places += [*[place for place, _ in self.fresh], *self.kept_places]
-        self.chains = chained(self.device, self.launches, places, Launch)
+        self.chains = chained(self.device, self.launches, [*dict.fromkeys(places)], Launch)
         self.chain_numbers = _numbers_of(self.chains)
         self.unbound = _without_numbers(self.chains)
         for launch in self.launches:
