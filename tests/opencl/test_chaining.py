@@ -1,5 +1,6 @@
 """Which launches become one, what each waits for, and that all kernels for CPUs can be in one."""
 
+from contextlib import nullcontext as noted
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,6 +18,7 @@ from tinynet.backends.opencl.chaining import (
 )
 from tinynet.backends.opencl.ctypes import PRELUDE
 from tinynet.backends.opencl.tape import Launch, Place
+from tinynet.errors import KernelError
 
 
 class Buffer:
@@ -276,3 +278,19 @@ def test_who_watches_sees_each_launch(at_once):
     assert profile.counters.launches == n
     assert "matmul" in str(profile)
     assert str(f.tape).count(" us") == n
+
+
+def test_a_driver_that_does_not_compile_it(at_once, monkeypatch):
+    """There is a warning, and replays go on."""
+    x = tn.rand(30, 30, device="opencl")
+    f = tn.jit(lambda x: (x @ x).exp().cumsum(0).sum(1))
+    expected = f(x).tolist()
+
+    def refuse(*_):
+        raise KernelError("kernel chain: does not compile: too long")
+
+    monkeypatch.setattr(chaining, "_build", refuse)
+    for i in range(5):
+        with pytest.warns(UserWarning, match="one by one: kernel chain") if i == 2 else noted():
+            np.testing.assert_allclose(f(x).tolist(), expected, rtol=1e-5)
+    assert len(f.tape.chains) == len(f.tape.launches) > 1

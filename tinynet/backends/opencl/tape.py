@@ -7,6 +7,7 @@ gradients. A place knows which arguments of which launches are its buffer.
 from __future__ import annotations
 
 import sys
+import warnings
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -20,6 +21,7 @@ from tinynet.backends.opencl.device import Kernel
 from tinynet.backends.opencl.memory import Block, Pool
 from tinynet.backends.opencl.scheduler import fitted
 from tinynet.backends.runs import KernelRun
+from tinynet.errors import KernelError
 from tinynet.numbers import Number
 
 PATIENCE = 4  # replays before launches get kernel objects of their own
@@ -316,11 +318,18 @@ class Tape:
             launch.own = launch.kernel.cl_kernel.clone()
 
     def chain(self) -> None:
-        """Make as few launches as can be of all, from the next replay on."""
+        """Make as few launches as can be of all.
+
+        Where a driver does not compile what it compiled in parts, a warning says so.
+        """
         places = [source.place for source in self.inputs if source is not None]
         places += [state.place for state in self.states]
         places += [*[place for place, _ in self.fresh], *self.kept_places]
-        self.chains = chained(self.device, self.launches, [*dict.fromkeys(places)], Launch)
+        try:
+            self.chains = chained(self.device, self.launches, [*dict.fromkeys(places)], Launch)
+        except KernelError as error:
+            warnings.warn(f"jit: kernels are launched one by one: {error}", stacklevel=6)
+            return
         self.chain_numbers = _numbers_of(self.chains)
         self.unbound = _without_numbers(self.chains)
         for launch in self.launches:
