@@ -45,7 +45,7 @@ ITEM = """\
 #define get_global_size(dim) ((dim) ? size_1 : size_0)
 """
 
-Launches = list[Any]  # tape.Launch: `kernel`, `size`, `group`, `args`, `numbers`, `nbytes`, `flops`
+Launches = list[Any]  # tape.Launch: `kernel`, `size`, `group`, `args`, `numbers`, `uses`
 
 
 def chained(device: Device, launches: Launches, places: list[Any], make: Any) -> Launches:
@@ -58,14 +58,15 @@ def chained(device: Device, launches: Launches, places: list[Any], make: Any) ->
     result: Launches = []
     chain = Chain(where)
     for launch in launches:
-        if not can_join(device, launch):
-            result += [*chain.made(device, make), launch]
-            chain = Chain(where)
-            continue
-        if chain.length_with(launch) > most:
+        joins = can_join(device, launch)
+        keys = where.keys(launch) if joins else []
+        if not joins or chain.length_with(keys) > most:
             result += chain.made(device, make)
             chain = Chain(where)
-        chain.add(launch)
+        if joins:
+            chain.add(launch, keys)
+        else:
+            result.append(launch)
     return result + chain.made(device, make)
 
 
@@ -93,6 +94,13 @@ class Whereabouts:
         buffer = launch.args[i]
         return ("buffer", buffer.int_ptr) if hasattr(buffer, "int_ptr") else None
 
+    def keys(self, launch: Any) -> list[Any]:
+        """A key for what each argument is; None for what stays as it is."""
+        keys = [self.of_argument(launch, i) for i in range(len(launch.args))]
+        for i, slot in launch.numbers:
+            keys[i] = "number", slot, np.dtype(launch.kernel.types[i]).name
+        return keys
+
     def of_address(self, address: int) -> Any:
         """The key of what had an address when the launches were recorded."""
         place = self.addresses.get(address)
@@ -113,36 +121,28 @@ class Chain:
     def __init__(self, where: Whereabouts) -> None:
         self.where = where
         self.launches: Launches = []
+        self.keys: list[list[Any]] = []  # what the arguments of each launch are
         self.arguments: dict[Any, tuple[Any, Any]] = {}  # by what they are: value and type
         self.table = Table()
 
-    def key(self, launch: Any, i: int) -> Any:
-        """What an argument is; None for what stays as it is."""
-        key = self.where.of_argument(launch, i)
-        slot = dict(launch.numbers).get(i)
-        if key is not None or slot is None:
-            return key
-        return "number", slot, np.dtype(launch.kernel.types[i]).name
-
-    def keys(self, launch: Any) -> list[Any]:
-        return [self.key(launch, i) for i in range(len(launch.args))]
-
-    def length_with(self, launch: Any) -> int:
+    def length_with(self, keys: list[Any]) -> int:
         """How many arguments there are with one more launch."""
-        return 2 + len({*self.arguments, *self.keys(launch)} - {None})
+        return 2 + len({*self.arguments, *keys} - {None})
 
-    def add(self, launch: Any) -> None:
-        for i, key in enumerate(self.keys(launch)):
+    def add(self, launch: Any, keys: list[Any]) -> None:
+        for key, value, kind in zip(keys, launch.args, launch.kernel.types):
             if key is not None and key not in self.arguments:
-                self.arguments[key] = launch.args[i], launch.kernel.types[i]
+                self.arguments[key] = value, kind
         self.launches.append(launch)
+        self.keys.append(keys)
 
     def made(self, device: Device, make: Any) -> Launches:
         """The launches as one, if they are several."""
         if len(self.launches) < 2:
             return self.launches
         texts = tuple(dict.fromkeys([launch.kernel.text for launch in self.launches]))
-        cases = [self.case(i, launch, texts) for i, launch in enumerate(self.launches)]
+        names = {key: f"x{i}" for i, key in enumerate(self.arguments)}
+        cases = [self.case(i, names, texts) for i in range(len(self.launches))]
         sizes = [prod(launch.size) for launch in self.launches]
         first = self.table.add(np.cumsum([0, *sizes]), np.int64)
         touched = [self.where.touched(launch) for launch in self.launches]
@@ -153,21 +153,19 @@ class Chain:
         state = device.upload(np.zeros(COUNTERS + len(sizes), np.int32))
         table = device.upload(np.frombuffer(bytes(self.table.content), np.uint8))
         args = [state.buffer, table.buffer, *[value for value, _ in self.arguments.values()]]
-        nbytes, flops = sum(x.nbytes for x in self.launches), sum(x.flops for x in self.launches)
         items = min(device.cores, usable_cores(), max(sizes))
-        chain = make(kernel, (items,), (1,), args, nbytes, flops)
+        chain = make(kernel, (items,), (1,), args, 0, 0)
         chain.held = state, table
         self.tell(chain)
         return [chain]
 
-    def case(self, phase: int, launch: Any, texts: tuple[str, ...]) -> str:
-        """The line that does a task of a launch."""
-        names = {key: f"x{i}" for i, key in enumerate(self.arguments)}
-        across, down = (*launch.size, 1)[:2]
-        size = [self.table.word(n, np.int64) for n in (across, down)]
+    def case(self, phase: int, names: dict[Any, str], texts: tuple[str, ...]) -> str:
+        """The line that does a task of a launch; `names` of the arguments, by what they are."""
+        launch = self.launches[phase]
+        size = [self.table.word(n, np.int64) for n in (*launch.size, 1)[:2]]
         given = [
-            names[key] if key is not None else self.table.word(launch.args[i], kind)
-            for i, (key, kind) in enumerate(zip(self.keys(launch), launch.kernel.types))
+            names[key] if key is not None else self.table.word(value, kind)
+            for key, value, kind in zip(self.keys[phase], launch.args, launch.kernel.types)
         ]
         name = f"{launch.kernel.name}_{texts.index(launch.kernel.text)}"
         at = [f"task % {size[0]}", f"task / {size[0]}"]
@@ -243,7 +241,7 @@ def write(
     texts: tuple[str, ...], cases: tuple[str, ...], kinds: tuple[Any, ...], lists: tuple[int, int]
 ) -> str:
     """The program of a chain, but for the head that all generated programs have."""
-    names = [
+    types = [
         "global void *" if kind is None else f"const {dtype_to_ctype(np.dtype(kind))} "
         for kind in kinds
     ]
@@ -252,7 +250,7 @@ def write(
         "COUNTERS": COUNTERS,
         "FIRST": lists[0],
         "AFTER": lists[1],
-        "PARAMETERS": "".join([f", {name}x{i}" for i, name in enumerate(names)]),
+        "PARAMETERS": "".join([f", {kind}x{i}" for i, kind in enumerate(types)]),
         "DO_TASK": " ".join(cases),
     }
     return "".join(
