@@ -33,6 +33,14 @@ kernel void grid(global int *restrict y, const long8 steps, const char by) {
     y[at] = get_global_id(0) * steps.s1 + get_global_id(1) * steps.s7 + by;
 }
 """
+SLOW = """
+kernel void slow(global const float *restrict x, global float *restrict y, const int rounds) {
+    const int at = get_global_id(0);
+    volatile int done = 0;
+    while (at == 0 && done < rounds) done++;
+    y[at] = x[at] + 1;
+}
+"""
 FUSED = """
 kernel void fused(global const float *restrict x, global float *restrict y) {
     y[0] = x[0] * x[0] + x[1];
@@ -88,6 +96,21 @@ def test_each_waits_for_what_it_needs(device, tasks):
             np.testing.assert_allclose(found, total, rtol=1e-6)
 
 
+def test_nobody_goes_on_while_a_task_is_not_done(device):
+    """The first of two tasks takes long; whoever is done with the other one needs both."""
+    slow = kernel(device, "slow", SLOW, (None, None, np.int32))
+    add_up = kernel(device, "add_up", SUM, (None, None, np.int32, np.float32))
+    rounds = sizes(device, [10], [5_000_000])[-1]
+    x = upload(device, np.array([5, 6], np.float32))
+    y, sums = (upload(device, np.zeros(2, np.float32)) for _ in range(2))
+    run(
+        device,
+        launch(slow, (2,), x, y, rounds, reads=[x], writes=[y]),
+        launch(add_up, (2,), y, sums, 2, 1.0, reads=[y], writes=[sums]),
+    )
+    assert download(device, sums, (2,), np.float32).tolist() == [13, 14]
+
+
 def test_two_dims_and_vectors_of_numbers(device):
     grid = kernel(device, "grid", GRID, (None, cltypes.long8, np.int8))
     for size in [(3, 5), (1, 4), (6, 1)]:
@@ -108,7 +131,7 @@ def test_rounding_of_a_text_is_its_own(device):
     """A pragma of one text does not reach the next: both round as they do alone."""
     values = np.array([1 + 2**-12, -1], np.float32)
     x = upload(device, values)
-    texts = [FUSED, "\n#pragma OPENCL FP_CONTRACT OFF\n" + FUSED, FUSED]
+    texts = ["\n#pragma OPENCL FP_CONTRACT OFF\n" + FUSED, FUSED]
     kernels = [kernel(device, "fused", text, (None, None)) for text in texts]
     alone, together = [], [upload(device, np.zeros(1, np.float32)) for _ in texts]
     for each in kernels:
