@@ -61,11 +61,9 @@ class Recording:
             for x, array, _ in capture.tensors.values()
             if id(x) not in positions
         ]
-        self.written: list[Any] = [
-            positions.get(id(x), weakref.ref(x))
-            for x, _, before in capture.tensors.values()
-            if version(x) != before
-        ]
+        written = [x for x, _, before in capture.tensors.values() if version(x) != before]
+        self.written_inputs = [positions[id(x)] for x in written if id(x) in positions]
+        self.written = [weakref.ref(x) for x in written if id(x) not in positions]
         kept = self.note_grads(capture, positions)
         self.made: dict[int, tuple[int, Any, Any]] = {}
         self.structure = _map(result, lambda y: self.note_output(y, capture, positions))
@@ -96,9 +94,10 @@ class Recording:
         kept: list[Tensor] = []
         self.expected_grads: list[tuple[Any, Any]] = []
         self.new_grads: list[tuple[Any, str, Any]] = []  # tensor, kind, what it gets
+        self.kept_grads: list[tuple[weakref.ref[Tensor], int]] = []  # tensor, which one it gets
         for change in capture.grads.values():
             x, before = change.tensor, change.before
-            who = positions.get(id(x), weakref.ref(x))
+            who: Any = positions.get(id(x), weakref.ref(x))
             after = x.__dict__.get("grad")
             if change.was_read:
                 self.expected_grads.append((who, None if before is None else weakref.ref(before)))
@@ -114,7 +113,7 @@ class Recording:
                 self.new_grads.append((who, "output", len(self.outputs)))
                 self.outputs.append(after.array)
             else:
-                self.new_grads.append((who, "kept", len(kept)))
+                self.kept_grads.append((who, len(kept)))
                 kept.append(after)
         return kept
 
@@ -126,9 +125,9 @@ class Recording:
             return y
         if id(y) in positions:
             return _Result("input", positions[id(y)])
-        for who, kind, place in self.new_grads:
-            owner = None if type(who) is int else who()
-            if kind == "kept" and owner is not None and owner.grad is y:
+        for who, place in self.kept_grads:
+            owner = who()
+            if owner is not None and owner.grad is y:
                 return _Result("kept", place)
         if not capture.has_made(y):  # type: ignore[arg-type]
             return _Result("tensor", weakref.ref(y))
@@ -159,12 +158,12 @@ class Recording:
         """Whether everything that the recording relied on holds."""
         for state, array, needs_grad in self.states:
             x = state()
-            if x is not None and x.array is array and x.needs_grad is not needs_grad:
-                self.failed = "whether a tensor requires grad"
-                return False
             if x is None or x.array is not array:
                 self.is_alive = False
                 self.failed = "a tensor that it uses"
+                return False
+            if x.needs_grad is not needs_grad:
+                self.failed = "whether a tensor requires grad"
                 return False
         if not self.guards.holds():
             self.failed = f"the value of {self.guards.failed!r}"
@@ -189,15 +188,19 @@ class Recording:
         values = self.script.values
         self.script.commit()
         arrays = self.tape.replay([leaves[i].array for i in self.first], values)
-        for who in self.written:
-            note_write(leaves[who] if type(who) is int else who())
+        for i in self.written_inputs:
+            note_write(leaves[i])
+        for state in self.written:
+            note_write(state())  # type: ignore[arg-type]  # it is there: `fits` said so
+        for owner, what in self.kept_grads:
+            x = owner()
+            if x is not None:  # somebody has it still
+                x.grad = self.kept[what]
         for who, kind, what in self.new_grads:
             x = leaves[who] if type(who) is int else who()
-            if x is None:  # nobody has it any more
+            if x is None:
                 continue
-            if kind == "kept":
-                x.grad = self.kept[what]
-            elif kind == "input":
+            if kind == "input":
                 x.grad = leaves[what]
             elif kind == "output":
                 x.grad = wrap(arrays[what], x.dtype, self.backend)
@@ -240,10 +243,10 @@ class Recording:
     def count_holders(self) -> list[int]:
         """For each kept gradient how many refer to it, but for `.grad` of its tensor."""
         counts = [sys.getrefcount(x) for x in self.kept]
-        for who, kind, what in self.new_grads:
-            if kind == "kept":
-                x = who()
-                counts[what] -= x is not None and x.__dict__.get("grad") is self.kept[what]
+        for who, what in self.kept_grads:
+            x = who()
+            if x is not None and x.__dict__.get("grad") is self.kept[what]:
+                counts[what] -= 1
         return counts
 
     def settle(self) -> None:

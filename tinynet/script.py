@@ -27,7 +27,8 @@ class Script:
         self.expected: dict[Any, tuple[weakref.ref[Numbers], Callable[..., Any], Any, Any]] = {}
         self.known: dict[Any, Number] = {}
         self.failed = ""
-        self.last: list[tuple[weakref.ref[Numbers], tuple[str, ...], list[Any]]] = []
+        # what places held: the values, so that they live on, and their ids
+        self.last: list[tuple[weakref.ref[Numbers], tuple[str, ...], list[Any], list[int]]] = []
 
     # while recording
     def slot(self, value: Any) -> int:
@@ -156,11 +157,11 @@ class Script:
         """Whether all places hold what they held when this ran last, which saves the rest."""
         if self.writes:
             return False
-        for owner, keys, values in self.last:
+        for owner, keys, _, ids in self.last:
             place = owner()
             if place is None or keys_of(place) != keys:
                 break
-            if [*map(id, dict.values(place))] != [*map(id, values)]:
+            if [*map(id, dict.values(place))] != ids:
                 break
         else:
             if self.last:
@@ -172,7 +173,7 @@ class Script:
         """Note what the places hold."""
         owners = {id(owner()): owner for owner, *_ in (*self.reads, *self.expected.values())}
         self.last = [
-            (owner, keys_of(place), [*dict.values(place)])
+            (owner, keys_of(place), [*dict.values(place)], [*map(id, dict.values(place))])
             for owner in owners.values()
             if (place := owner()) is not None
         ]

@@ -144,11 +144,12 @@ def _matmul(call: Call, given: Any, out: Any) -> list[Step] | None:
         return None
     x, y = given
     if len(b.shape) == 2 and len(a.shape) == 2:
-        return [(np.dot, (x, y, out))]
+        return [(np.ndarray.dot, (x, y, out))]  # np.dot's dispatch takes 0.2 us more
     if len(b.shape) == 2 and len(a.shape) > 2:
         if not (isinstance(x, np.ndarray) and a.is_contiguous and x.size):
             return None
-        return [(np.dot, (x.reshape(-1, x.shape[-1]), y, out.reshape(-1, b.shape[1])))]
+        rows, result = x.reshape(-1, x.shape[-1]), out.reshape(-1, b.shape[1])
+        return [(np.ndarray.dot, (rows, y, result))]
     return [(np.matmul, (x, y, out))]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,10 @@ from tinynet.backends.numpy_places import Place, address_of
 from tinynet.backends.numpy_plan import ALIGNMENT, Plan
 from tinynet.backends.runs import KernelRun, Listener, flops_of
 from tinynet.numbers import Number
+
+LISTS = (tuple, list)
+
+Filler = Callable[[list[Array], list[Any]], Any]  # of slots and numbers
 
 
 class Slot(int):
@@ -58,15 +62,16 @@ class Tape:
         self.arrays: dict[int, Array] = {}
         self.steps: list[Step] = []
         self.lines: list[int] = []  # for each step the call that it belongs to
-        self.patches: list[tuple[int, Step]] = []  # steps whose arguments each replay brings
+        self.patches: list[tuple[int, Step, Filler]] = []  # steps to whose arguments replays add
         self.cells: dict[tuple[int, Any], Array] = {}  # numbers as 0-d arrays, for ufuncs
         for i, call in enumerate(self.calls):
             for step in lowering.lower(call, self.backend, self.resolve, self.cell):
                 if _is_open(step[1]):
-                    self.patches.append((len(self.steps), step))
+                    self.patches.append((len(self.steps), step, _filler(step[1])))
                 self.steps.append(step)
                 self.lines.append(i)
         self.kept = [self.resolve(place) for place in self.kept_places]
+        self.results = [(self.resolve(place), place, is_whole) for place, is_whole in self.outputs]
         blocks: list[Any] = [buffer.base for buffer in self.own]
         self.watched = [*blocks, *self.kept]  # what views of the kept arrays refer to
         self.alone: list[int] = []
@@ -98,7 +103,7 @@ class Tape:
     # replays
     def fits(self, inputs: list[Array]) -> bool:
         """Memory may overlap as it likes, and indices are checked on the way."""
-        return all(inputs[i] is array for i, array in self.fixed.items())
+        return not self.fixed or all(inputs[i] is array for i, array in self.fixed.items())
 
     def settle(self) -> None:
         """Note who holds the kept arrays now: nobody else may when a replay begins."""
@@ -114,12 +119,12 @@ class Tape:
         for function, x, rest in self.moves:
             slots.append(function(self.backend, slots[x], *rest))
         steps = self.steps
-        for i, (function, args) in self.patches:
-            steps[i] = function, _filled(args, slots, numbers)
+        for i, (function, _), filled in self.patches:
+            steps[i] = function, filled(slots, numbers)
         try:
             _context.run(self.run_timed if timing.listeners else self.run_steps, numbers)
         finally:
-            for i, step in self.patches:  # nothing of the caller's stays here
+            for i, step, _ in self.patches:  # nothing of the caller's stays here
                 steps[i] = step
         return self.give(slots)
 
@@ -171,9 +176,8 @@ class Tape:
         """The outputs. Those that share memory go on to do so."""
         copies: dict[int, Array] = {}
         given = []
-        for place, is_whole in self.outputs:
-            array = self.resolve(place)
-            if place.kind == "slot":
+        for array, place, is_whole in self.results:
+            if type(array) is Slot:
                 array = slots[array]
             elif is_whole or place.kind == "constant":
                 array = array.copy("K")
@@ -219,22 +223,29 @@ _context = QuietContext()
 
 def _is_open(item: Any) -> bool:
     """Whether arguments have parts that each replay brings."""
-    if type(item) in (tuple, list):
+    if type(item) in LISTS:
         return any(_is_open(part) for part in item)
     return type(item) in (Slot, Number)
 
 
-def _filled(items: Any, slots: list[Array], numbers: list[Any]) -> Any:
-    """Arguments with what this replay brings."""
-    return type(items)(
-        [
-            slots[x] if type(x) is Slot
-            else numbers[x.slot] if type(x) is Number
-            else _filled(x, slots, numbers) if type(x) in (tuple, list)
-            else x
-            for x in items
-        ]
-    )  # fmt: skip
+def _filler(items: Any) -> Filler:
+    """What gives these arguments with what a replay brings, once it brings it."""
+    kind = type(items)
+    places = [(i, x) for i, x in enumerate(items) if type(x) is Slot]
+    values = [(i, x.slot) for i, x in enumerate(items) if type(x) is Number]
+    parts = [(i, _filler(x)) for i, x in enumerate(items) if type(x) in LISTS and _is_open(x)]
+
+    def filled(slots: list[Array], numbers: list[Any]) -> Any:
+        result = list(items)
+        for i, place in places:
+            result[i] = slots[place]
+        for i, value in values:
+            result[i] = numbers[value]
+        for i, part in parts:
+            result[i] = part(slots, numbers)
+        return kind(result)
+
+    return filled
 
 
 def _empty(nbytes: int) -> Array:
