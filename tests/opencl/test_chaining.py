@@ -225,8 +225,8 @@ def losses(steps):
     return values, step.tape
 
 
-def test_all_kernels_in_one(at_once):
-    """The same bits as one by one."""
+def test_all_kernels_in_one(at_once, compiled):
+    """The same bits as one by one, where nothing is interpreted at first."""
     found, chained_tape = losses(8)
     tape.LONG_PATIENCE = 100
     expected, plain_tape = losses(8)
