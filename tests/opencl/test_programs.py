@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tinynet.backends.opencl.programs import Builder
+from tinynet.backends.opencl.ctypes import PRELUDE
+from tinynet.backends.opencl.programs import Builder, outlined
 from tinynet.errors import DeviceError, KernelError
 
 TEXT = "kernel void twice(global float *x) { x[get_global_id(0)] *= 2; }"
@@ -30,6 +31,35 @@ def test_a_launch_that_is_refused_names_the_kernel(backend):
         KernelError, match=r"^kernel twice: opencl refused .*INVALID_WORK_GROUP_SIZE"
     ):
         backend.device.launch(kernel, (8,), (7,), block.buffer)
+
+
+PLACES = """\
+kernel ONE_ITEM void places(global int *restrict x, const int factor) {
+x[get_global_id(0) + get_global_size(0) * get_global_id(1)] = factor * get_global_size(1);
+}
+"""
+
+
+def test_a_kernel_s_body_becomes_a_function(backend):
+    assert "places_item(get_global_id(0)" in outlined(PLACES)
+    kernel = backend.device.build(PRELUDE + PLACES, "places", (None, np.int32))
+    block = backend.device.upload(np.zeros(7, np.int32))
+    backend.device.launch(kernel, (3, 2), (1, 1), block.buffer, 5)
+    found = np.empty(7, np.int32)
+    backend.device.read(block.buffer, found)
+    assert found.tolist() == [10] * 6 + [0]
+    text = PRELUDE + PLACES.replace("get_global_id", "oops")
+    with pytest.raises(KernelError, match=r"^kernel places: line \d+: .*\n    x\[oops\(0\)"):
+        backend.device.build(text, "places", (None, np.int32))
+
+
+@pytest.mark.parametrize(
+    "parameters", ["PARAMETERS", "global int *x OTHERS", "global int *x, MORE"]
+)
+def test_a_kernel_whose_parameters_are_hidden_stays_as_it_is(parameters):
+    for start in ("kernel ONE_ITEM void", "kernel void"):
+        text = f"{start} f({parameters}) {{\n}}\n"
+        assert outlined(text) == text
 
 
 def test_programs_are_kept(backend, folder):

@@ -25,7 +25,7 @@ from pyopencl.tools import dtype_to_ctype
 
 from tinynet.backends.opencl.ctypes import PRELUDE
 from tinynet.backends.opencl.device import HEAD, Device, Kernel
-from tinynet.backends.opencl.programs import KERNELS
+from tinynet.backends.opencl.programs import KERNELS, PLACE
 
 COUNTERS = 16  # of a chain's state, before those of phases: a line of the cache
 WORD = 8  # bytes
@@ -39,7 +39,6 @@ MACRO = re.compile(r"^\s*#define (\w+)", re.MULTILINE)
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 FUNCTIONS = (KERNELS / "functions.cl").read_text(encoding="utf-8")
 WORDS = {"global", "private"}  # of the language
-PLACE = "const long id_0, const long id_1, const long size_0, const long size_1"
 ITEM = """\
 #define get_global_id(dim) ((dim) ? id_1 : id_0)
 #define get_global_size(dim) ((dim) ? size_1 : size_0)

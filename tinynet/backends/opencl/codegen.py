@@ -45,7 +45,8 @@ class _KernelWriter(Writer):
         body = {"map": self.write_map, "rows": self.write_rows, "columns": self.write_columns}
         parameters, types = self.parameters()
         name = self.name()
-        self.add(f"kernel void {name}({', '.join(parameters)}) {{")
+        one_item = "ONE_ITEM " if self.spec.is_cpu else ""
+        self.add(f"kernel {one_item}void {name}({', '.join(parameters)}) {{")
         if self.is_shared:
             for n, node in enumerate(self.nodes):
                 if node[0] == "reduce":
@@ -230,7 +231,8 @@ class _KernelWriter(Writer):
             kind = self.lane_type(n)
             for name in ("a", "b") if n in sums else ("a",):
                 if size:
-                    self.add(f"{kind} {name}{n}[{size}];")
+                    aligned = "ALIGNED" if size <= LANES else "PAGED"
+                    self.add(f"{aligned} {kind} {name}{n}[{size}];")
                     self.add(f"for (int u = 0; u < {count}; u++) {name}{n}[u] = {start};")
                 else:
                     self.add(f"{kind} {name}{n} = {start};")
@@ -264,7 +266,7 @@ class _KernelWriter(Writer):
         if self.spec.is_cpu:
             half = LANES // 2
             both = step.format(a=f"a{n}[u]", b=f"a{n}[u + {half}]")
-            self.add(f"{self.lane_type(n)} f{n}[{half}];")
+            self.add(f"ALIGNED {self.lane_type(n)} f{n}[{half}];")
             self.add(f"for (int u = 0; u < {half}; u++) f{n}[u] = {both};")
             while half > 1:  # loops of known lengths become vector code
                 half //= 2

@@ -278,7 +278,7 @@ class Block:
         add, writer = self.writer.add, self.writer
         for n in sorted(self.kept):
             kind = result_type(writer.nodes[n])
-            add(f"{kind} w{n}[{self.size}] __attribute__((aligned({BYTES})));")
+            add(f"ALIGNED {kind} w{n}[{self.size}];")
         for phase in range(self.last + 1):
             add("for (int u = 0; u < m; u++) { const I k = k0 + u;")
             self.write_phase(phase)

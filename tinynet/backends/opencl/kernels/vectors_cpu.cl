@@ -2,9 +2,6 @@
 
 typedef VECTOR loose __attribute__((aligned(sizeof(U))));  // a vector anywhere in memory
 
-#define ONE_ITEM __attribute__((reqd_work_group_size(1, 1, 1)))  // in each group
-#define OUTLINED __attribute__((noinline))  // functions are compiled once, a kernel's body thrice
-
 // Rows of vectors, `count` of them (a power of 2), become columns, which lie one after the other as
 // rows did: log2(count) perfect shuffles.
 static inline __attribute__((always_inline)) void transpose(VECTOR *x, const int count) {
