@@ -15,13 +15,15 @@ class Script:
 
     `run` does it again. A step computes a slot from one or two others, or is a condition: what a
     slot must hold for the recording to be of use. `reads` and `writes` are places in `Numbers`,
-    held weakly.
+    held weakly. Of equal counts of one name, such as all parameters' `step`, only one is read; the
+    others are its `twins`, on condition that they stay so, and what is made of them is made once.
     """
 
     def __init__(self) -> None:
         self.values: list[Any] = []
         self.steps: list[tuple[Callable[..., Any] | None, int, Any, int]] = []
         self.reads: list[tuple[weakref.ref[Numbers], str, int, type]] = []
+        self.twins: list[tuple[weakref.ref[Numbers], str, int]] = []  # each with the slot it equals
         self.writes: dict[tuple[int, str], tuple[weakref.ref[Numbers], str, int]] = {}
         self.demanded: set[int] = set()  # slots with conditions
         self.expected: dict[Any, tuple[weakref.ref[Numbers], Callable[..., Any], Any, Any]] = {}
@@ -45,8 +47,15 @@ class Script:
             if not hasattr(value, "shape"):  # tensors are watched by themselves
                 self.expect(owner, dict.get, key)
             return value
+        twin = self.known.get(("count", key, value)) if type(value) is int else None
+        if twin is not None:
+            self.twins.append((weakref.ref(owner), key, twin.slot))
+            self.known[place] = twin
+            return twin
         number = self.known[place] = Number(self, self.slot(value), value)
         self.reads.append((weakref.ref(owner), key, number.slot, type(value)))
+        if type(value) is int:
+            self.known["count", key, value] = number
         return self.seen(number, value)
 
     def seen(self, number: Number, value: Any) -> Any:
@@ -138,6 +147,11 @@ class Script:
             if type(value) is not kind:
                 return self.fail(key)
             values[slot] = value
+        for owner, key, slot in self.twins:
+            place = owner()
+            value = None if place is None else dict.get(place, key)
+            if type(value) is not int or value != values[slot]:
+                return self.fail(key)
         for owner, question, args, answer in self.expected.values():
             place = owner()
             if place is None or not _is_same(question(place, *args), answer):
@@ -171,7 +185,8 @@ class Script:
 
     def remember(self) -> None:
         """Note what the places hold."""
-        owners = {id(owner()): owner for owner, *_ in (*self.reads, *self.expected.values())}
+        places: tuple[tuple[Any, ...], ...] = (*self.reads, *self.twins, *self.expected.values())
+        owners: dict[int, weakref.ref[Numbers]] = {id(owner()): owner for owner, *_ in places}
         self.last = [
             (owner, keys_of(place), [*dict.values(place)], [*map(id, dict.values(place))])
             for owner in owners.values()

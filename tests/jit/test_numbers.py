@@ -6,6 +6,7 @@ are `script.run()`, which computes, and `script.commit()`, which stores.
 
 import functools
 import math
+import operator
 import threading
 import types
 import weakref
@@ -401,6 +402,56 @@ def test_two_dicts_with_the_same_key():
     state, script, result = recorded(lambda n: n["a"] + other["a"], a=1)
     other["a"] = 20
     assert replayed(state, script, result, a=2) == 22
+
+
+def test_equal_counts_of_one_name_are_counted_once():
+    """As long as they stay equal, as the steps of all parameters do."""
+    other = Numbers(step=3)
+
+    def body(state):
+        state["step"] = state["step"] + 1
+        other["step"] = other["step"] + 1
+        return 0.5 ** state["step"] + 0.5 ** other["step"]
+
+    state, script, result = recorded(body, step=3)
+    assert (state["step"], other["step"], result.value) == (4, 4, 2 * 0.5**4)
+    assert len(script.reads) == 1
+    assert [function for function, *_ in script.steps].count(operator.pow) == 1
+    assert replayed(state, script, result) == 2 * 0.5**5
+    assert (state["step"], other["step"]) == (5, 5)
+    for differs in (6, 5.0, True, None):
+        other["step"] = differs
+        assert replayed(state, script, result) is None
+        assert script.failed == "step"
+        assert (state["step"], other["step"]) == (5, differs)
+    other["step"] = 5
+    assert replayed(state, script, result) == 2 * 0.5**6
+
+
+def test_other_numbers_may_part():
+    other = Numbers(lr=0.5, count=3)
+    state, script, result = recorded(
+        lambda state: state["lr"] + other["lr"] + state["step"] + other["count"], lr=0.5, step=3
+    )
+    other["lr"], other["count"] = 0.25, 4
+    assert replayed(state, script, result, step=5) == 9.75
+
+
+def test_a_twin_that_changes_alone_is_noticed_without_writes():
+    other = Numbers(step=3)
+    state, script, result = recorded(lambda state: state["step"] + other["step"], step=3)
+    assert replayed(state, script, result) == replayed(state, script, result) == 6
+    other["step"] = 4
+    assert replayed(state, script, result) is None
+    assert replayed(state, script, result, step=4) == 8
+
+
+def test_a_twin_that_is_gone():
+    others = [Numbers(step=3)]
+    state, script, result = recorded(lambda state: state["step"] + others[0]["step"], step=3)
+    assert replayed(state, script, result) == 6
+    others.clear()
+    assert replayed(state, script, result) is None
 
 
 def test_other_threads_see_plain_numbers():
