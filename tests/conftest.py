@@ -8,12 +8,20 @@ Tests of operations run on every device: those of the backends registered in
 import gc
 import os
 
+import hypothesis
 import pytest
 
 import tinynet as tn
 from tinynet import settings
 from tinynet.backends import MODULES, open_backend
 from tinynet.errors import DeviceError, MissingDependencyError
+
+# The same examples in every run, on slow machines too; with --hypothesis-profile=default others.
+hypothesis.settings.register_profile(
+    "repeatable", deadline=None, derandomize=True, database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)  # fmt: skip
+hypothesis.settings.load_profile("repeatable")
 
 NAMED = [name for name in os.environ.get("TINYNET_TEST_DEVICES", "").split(",") if name]
 

@@ -65,7 +65,7 @@ def run(steps, *inputs):
     return values[-1]
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150)
 @given(programs())
 def test_random_expressions(steps):
     check_gradient(lambda a, b: run(steps, a, b), (3, 3), (3, 3), low=-1, high=1, rtol=1e-4)

@@ -153,7 +153,7 @@ def test_every_kind_of_loader_goes_on(name, transform, tmp_path):
         assert resumed(make_loader, 3, stop, tmp_path / "state") == expected, stop
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_any_loader_goes_on_from_anywhere(data, tmp_path_factory):
     names = [name for name in MAKERS if "batches" not in name]

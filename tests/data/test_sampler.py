@@ -62,7 +62,7 @@ def test_sequential():
     assert len(SequentialSampler("abc")) == 3
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(n=st.integers(1, 40), count=st.integers(1, 130))
 def test_random_without_replacement_visits_all_before_any_again(n, count):
     order = list(RandomSampler(range(n), num_samples=count))
@@ -171,7 +171,7 @@ def test_weighted_of_what_are_no_weights():
         WeightedRandomSampler(["a"], 1)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     sizes=st.lists(st.integers(1, 30), min_size=1, max_size=6),
     batch_size=st.integers(1, 40),
@@ -238,7 +238,7 @@ def test_stratified_of_wrong_arguments(labels, batch_size, error, message):
     assert str(caught.value) == f"StratifiedSampler: {message}"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(n=st.integers(0, 20), batch_size=st.integers(1, 22), drop_last=st.booleans())
 def test_batch_sampler(n, batch_size, drop_last):
     sampler = BatchSampler(range(n), batch_size, drop_last)

@@ -73,7 +73,7 @@ def test_seed_repeats_the_split():
     assert splits[0][0] != sorted(splits[0][0])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     sizes=st.lists(st.integers(2, 20), min_size=1, max_size=5),
     share=st.floats(0.1, 0.9),
@@ -166,7 +166,7 @@ def test_too_few_labels_to_stratify_by():
 
 
 # KFold
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(n=st.integers(2, 40), n_splits=st.integers(2, 40), shuffle=st.booleans())
 def test_folds_are_a_partition(n, n_splits, shuffle):
     if n_splits > n:
@@ -245,7 +245,7 @@ def folds_of_scikit_learn(labels, n_splits):
     return [left[label].pop(0) for label in labels]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     labels=st.lists(st.sampled_from("abcd"), min_size=3, max_size=40),
     n_splits=st.integers(2, 5),

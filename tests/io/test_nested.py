@@ -65,7 +65,7 @@ tensors = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.dictionaries(st.text(max_size=4) | st.integers(), nested | tensors, max_size=4))
 def test_any_values(tmp_path_factory, value):
     path = tmp_path_factory.mktemp("any") / "file"

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinynet as tn
@@ -187,10 +187,7 @@ def calls_with(events):
 def check(device, strategy, *, with_calls):
     """Run examples of a strategy, as many as the device can do in a while."""
 
-    @settings(
-        max_examples=EXAMPLES.get(device, 20), deadline=None, derandomize=True, database=None,
-        suppress_health_check=[HealthCheck.too_slow],
-    )  # fmt: skip
+    @settings(max_examples=EXAMPLES.get(device, 20))
     @given(strategy, with_calls, st.booleans())
     def same(example, calls, is_watched):
         tn.manual_seed(0)

@@ -111,16 +111,16 @@ def same(program):
         np.testing.assert_allclose(x, y, rtol=2e-3, atol=2e-3)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300)
 @given(programs())
 def test_random_programs(program):
     same(program)
 
 
 @settings(
-    max_examples=40, deadline=None, derandomize=True,
+    max_examples=40,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)  # fmt: skip
+)
 @given(programs())
 def test_random_programs_compiled(compiled, program):
     same(program)
