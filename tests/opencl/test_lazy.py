@@ -1,5 +1,6 @@
 """What is computed when, and by how many kernels."""
 
+import itertools
 import threading
 
 import numpy as np
@@ -136,6 +137,86 @@ def test_a_convolution_takes_bias_and_activation_along(backend, style, transpose
     assert alone == 1 if style == "accelerator" else alone <= 3  # CPUs pack both operands before
     wanted = np.maximum(plain + np.asarray(bias)[:, None, None], 0)
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+def window(x, i):
+    """A window of a matrix that begins at row i and column 2 * i."""
+    return x[i : i + 20, 2 * i : 2 * i + 30]
+
+
+def written(x, i, value):
+    y = x * 1
+    y[i : i + 9, i + 1 : i + 8] = value
+    return y
+
+
+def convolved(function, x, i):
+    return function(window(x, i)[None, None], x[None, None, i : i + 3, i + 1 : i + 4])
+
+
+WINDOWS = {
+    "elementwise": lambda x, i: window(x, i) * 2 - window(x, 3),
+    "the same twice": lambda x, i: window(x, i) * window(x, i) + window(x, 2 * i),
+    "rows": lambda x, i: window(x, i).sum(1),
+    "columns": lambda x, i: window(x, i).sum(0),
+    "all": lambda x, i: window(x, i).sum(),
+    "backwards": lambda x, i: window(x, i).flip(0) * 2,
+    "products": lambda x, i: window(x, i) @ window(x, 2 * i).T,
+    "few columns": lambda x, i: window(x, i) @ x[i + 1 : i + 3, :30].T,
+    "vector": lambda x, i: window(x, i) @ x[i, i : i + 30],
+    "taken": lambda x, i: window(x, i)[x[i, i : i + 9].argsort()],
+    "written": lambda x, i: written(x, i, 3.5),
+    "written from": lambda x, i: written(x, i, x[2 * i : 2 * i + 9, i : i + 7]),
+    "convolution": lambda x, i: convolved(tn.conv2d, x, i),
+    "its transpose": lambda x, i: convolved(tn.conv_transpose2d, x, i),
+}
+
+
+@pytest.mark.parametrize("kind", ["interpreted", "compiled"])
+@pytest.mark.parametrize("style", ["cpu", "accelerator"])
+@pytest.mark.parametrize("name", WINDOWS)
+def test_a_plan_serves_windows_wherever_they_begin(backend, name, style, kind, monkeypatch):
+    function, scheduler = WINDOWS[name], backend.scheduler
+    monkeypatch.setattr(backend.device, "is_cpu", style == "cpu")
+    monkeypatch.setattr(scheduler.planner, "patience", 0 if kind == "compiled" else 100)
+    scheduler.plans.clear()
+    x = values(60, 90)
+    other = x.cpu()
+    plans = []
+    try:
+        for i in (7, 10, 4, 11):
+            found = np.asarray(function(x, i))
+            np.testing.assert_allclose(found, np.asarray(function(other, i)), rtol=1e-4, atol=1e-5)
+            plans.append(len(scheduler.plans))
+        assert len({*plans}) == 1
+    finally:
+        scheduler.plans.clear()
+
+
+def test_windows_that_begin_together_and_apart(compiled):
+    """Which offsets are 0, and which are the same, makes another plan."""
+    x = values(60, 90)
+    numbers = np.asarray(x)
+    for i, j in itertools.permutations((0, 0, 3, 3, 5), 2):
+        found = np.asarray(window(x, i) * window(x, j) + window(x, 2))
+        wanted = window(numbers, i) * window(numbers, j) + window(numbers, 2)
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+        y, copy = x * 1, numbers.copy()
+        y[i : i + 9], copy[i : i + 9] = x[j : j + 9] * 2, numbers[j : j + 9] * 2
+        np.testing.assert_array_equal(np.asarray(y), copy)
+        found = np.asarray(window(x, i).T @ window(x, j))
+        wanted = window(numbers, i).T @ window(numbers, j)
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-4)
+
+
+def test_a_large_product_of_windows():
+    """One that packs its factors."""
+    x = values(600, 600)
+    numbers = np.asarray(x)
+    for i, j in ((3, 5), (80, 41), (0, 77)):
+        found = np.asarray(x[i : i + 510, j : j + 500] @ x[j : j + 500, i : i + 490])
+        wanted = numbers[i : i + 510, j : j + 500] @ numbers[j : j + 500, i : i + 490]
+        np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-3)
 
 
 def test_another_rate_and_a_smaller_batch_compile_nothing():

@@ -200,8 +200,10 @@ class _Work:
         self, number: int, task: str, nbytes: int, items: int, scalars: tuple[int, ...], tile: Tile
     ) -> Pack:
         types = (None, None, *[np.int64] * len(scalars))
-        text = self.text(task, tile)
-        return Pack((number,), number, nbytes, text, "pack", (items,), (1,), scalars, types)
+        return Pack(
+            (number,), number, nbytes, self.text(task, tile), "pack", (items,), (1,), scalars,
+            types, ((0, number),),
+        )  # fmt: skip
 
     def weights(self) -> Plan:
         """`convolve_weight`: sums of lanes, then of what they hold."""
@@ -236,6 +238,7 @@ class _Work:
             Pack(
                 (0, 1), 0, parts * units * size, self.text("WEIGHTS", tile), "weights",
                 (parts * splits,), (1,), scalars, (None, None, None, *[np.int64] * len(scalars)),
+                (),
             ),
         )  # fmt: skip
         total = groups * rows * pairs

@@ -61,6 +61,9 @@ class Digits(NamedTuple):
         return self.outer * prod(self.sizes)
 
 
+OFFSETS = ((2, 0), (10, 1))  # where `Product.scalars` has those of both operands
+
+
 class Product(NamedTuple):
     """A convolution as a matrix product for each group of channels.
 
@@ -84,7 +87,7 @@ class Product(NamedTuple):
     kind: str
 
     def scalars(self, share: int) -> tuple[int, ...]:
-        """The kernel's GEOMETRY; `share`: the steps that a part has."""
+        """The kernel's GEOMETRY; `share`: the steps that a part has. `OFFSETS` depends on it."""
         x, w, columns, steps = self.x, self.w, self.columns, self.steps
         return (
             self.groups, self.rows, x.offset, self.x_group, *x.shape[2:], *x.strides[2:],
@@ -210,11 +213,14 @@ def _plan_tiles(device: Device, dtype: DType, product: Product, tile: Tile) -> P
     scalars = product.scalars(share)
     types = (*[np.int64] * len(scalars),)
     if parts == 1:
-        return Plan(text, "convolve", size, tile.group, scalars, (None, None, *types))
+        return Plan(
+            text, "convolve", size, tile.group, scalars, (None, None, *types), offsets=OFFSETS
+        )
     nbytes = product.elements * parts * max(4, dtype.itemsize)
     pack = Pack(
-        (0, 1), 0, nbytes, text, "convolve", size, tile.group, scalars, (None, None, None, *types)
-    )
+        (0, 1), 0, nbytes, text, "convolve", size, tile.group, scalars,
+        (None, None, None, *types), OFFSETS,
+    )  # fmt: skip
     return _plan_sum(device, dtype, product, parts, pack)
 
 
@@ -249,7 +255,7 @@ def _plan_direct(device: Device, dtype: DType, product: Product) -> Plan:
     scalars = product.scalars(product.steps.total)
     return Plan(
         _text(dtype, product, Tile(1, 1, 1, 1, items), "DIRECT", 1), "convolve", (size,), (items,),
-        scalars, (None, None, *[np.int64] * len(scalars)),
+        scalars, (None, None, *[np.int64] * len(scalars)), offsets=OFFSETS,
     )  # fmt: skip
 
 

@@ -30,27 +30,34 @@ Dims = tuple[int, ...]  # for each dim of an operand the iteration dim it runs a
 class Graph:
     """What a value is made of: all values below it, each once, the value itself first.
 
-    `numbers` are the Python scalars among them, `owners` say whose operand each is; `key` is the
-    structure without the numbers; `held` says of each value whether somebody outside of this graph
-    refers to it.
+    `numbers` are the Python scalars among them, `owners` say whose operand each is; `offsets` are
+    those of views, each once, 0 first; `key` is the structure without numbers and offsets; `held`
+    says of each value whether somebody outside of this graph refers to it.
     """
 
-    __slots__ = ("held", "key", "numbers", "owners", "places", "values")
+    __slots__ = ("held", "key", "numbers", "offsets", "owners", "places", "values")
 
     def __init__(
         self, values: list[Value], places: dict[int, int], numbers: list[Any],
-        owners: list[tuple[int, int]], key: Hashable, held: tuple[bool, ...],
+        owners: list[tuple[int, int]], offsets: list[int], key: Hashable, held: tuple[bool, ...],
     ) -> None:  # fmt: skip
         self.values = values
         self.places = places
         self.numbers = numbers
         self.owners = owners
+        self.offsets = offsets
         self.key = key
         self.held = held
 
     def is_held(self, value: Value) -> bool:
         """Whether somebody outside this graph refers to `value`."""
         return self.held[self.places[id(value)]]
+
+    def place_of_offset(self, offset: int) -> int:
+        """Where in `offsets` this one is, from now on if it was not there."""
+        if offset not in self.offsets:
+            self.offsets.append(offset)
+        return self.offsets.index(offset)
 
 
 def survey(root: Value) -> Graph:
@@ -59,6 +66,7 @@ def survey(root: Value) -> Graph:
     places = {id(root): 0}
     numbers: list[Any] = []
     owners: list[tuple[int, int]] = []
+    offsets = [0]
     structure: list[Any] = []
     note = structure.append
     value: Any
@@ -78,7 +86,10 @@ def survey(root: Value) -> Graph:
         for i, operand in enumerate(value.args):
             kind = type(operand)
             if kind is View:
-                note((operand.shape, operand.strides, operand.offset))
+                offset = operand.offset
+                if offset not in offsets:
+                    offsets.append(offset)
+                note((operand.shape, operand.strides, offsets.index(offset)))
                 operand = operand.value
             elif kind is not Value:
                 note(None)
@@ -95,7 +106,7 @@ def survey(root: Value) -> Graph:
             note(place)
     value = operand = None  # or these two would count as holding what they stand for
     held = held_by_others(values, counts)
-    return Graph(values, places, numbers, owners, (tuple(structure), held), held)
+    return Graph(values, places, numbers, owners, offsets, (tuple(structure), held), held)
 
 
 def held_by_others(values: list[Value], counts: list[int]) -> tuple[bool, ...]:

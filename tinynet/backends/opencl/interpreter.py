@@ -9,6 +9,7 @@ test suite need not wait for kernels that run once.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -134,7 +135,7 @@ class Program:
         low, high = limits(dtype) or (0, 1)
         return _bits(low if op == "max" else high, False)
 
-    def numbers(self, scalars: list[Any], layout: tuple[int, ...], picks: tuple[int, ...]) -> Any:
+    def numbers(self, scalars: list[Any], layout: Sequence[int], picks: tuple[int, ...]) -> Any:
         """All numbers of one run, as the kernel reads them; `layout`: sizes and accesses."""
         is_float = [ctype in ("float", "double") for ctype in self.spec.scalars]
         bits = [_bits(number, kind) for number, kind in zip(scalars, is_float)]

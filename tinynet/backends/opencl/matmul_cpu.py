@@ -67,6 +67,7 @@ def plan(problem: Problem, cores: int) -> Plan:
         (*scalars, rows, columns, deep),
         types,
         tuple(packs),
+        problem.offsets(not is_packed or a_lies, not is_packed),
     )
 
 
@@ -120,6 +121,7 @@ def _pack(
         (1,),
         (count, k, inner, *factor, block, deep),
         (None, None, *[np.int64] * 8, np.int32, np.int32),
+        ((3, operand),),
     )
     return pack, packed
 

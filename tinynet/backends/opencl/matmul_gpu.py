@@ -40,6 +40,7 @@ def plan(problem: Problem) -> Plan:
         group,
         scalars,
         (None, None, *[np.int64] * len(scalars)),
+        offsets=problem.offsets(),
     )
 
 

@@ -1,13 +1,13 @@
 """Plans: how a value is computed, made once for each structure.
 
 A plan names values and numbers by their place in the graph, so that it serves every graph of the
-same structure: another batch, another learning rate. It is one of three: compute another value
+same structure: another batch, window or learning rate. It is one of three: compute another value
 `First`; `Launch` a kernel; or launch one that leaves parts of a reduction (`Launch.parts`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
@@ -71,6 +71,36 @@ class Stored(NamedTuple):
     donor: int
 
 
+class Offset(NamedTuple):
+    """A view's, among numbers that are the same for all graphs of a structure; not so this one."""
+
+    number: int
+
+
+class Layout(NamedTuple):
+    """Numbers that say where things are; `offsets`: which are offsets of which place of a graph."""
+
+    numbers: tuple[int, ...]
+    offsets: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, numbers: list[int | Offset], graph: Graph) -> Layout:
+        found = [
+            (i, graph.place_of_offset(x.number)) for i, x in enumerate(numbers) if type(x) is Offset
+        ]
+        plain = tuple([x if isinstance(x, int) else 0 for x in numbers])
+        return cls(plain, tuple(found))
+
+    def at(self, offsets: list[int]) -> Sequence[int]:
+        """The numbers for a graph with these offsets."""
+        if not self.offsets:
+            return self.numbers
+        numbers = [*self.numbers]
+        for i, place in self.offsets:
+            numbers[i] = offsets[place]
+        return numbers
+
+
 class Cold(NamedTuple):
     """What the interpreter needs in place of a kernel that is not compiled yet.
 
@@ -79,7 +109,7 @@ class Cold(NamedTuple):
 
     spec: Spec
     program: Program
-    layout: tuple[int, ...]
+    layout: Layout
     picks: tuple[int, ...]
     points: int
 
@@ -93,10 +123,11 @@ class Launch(NamedTuple):
     group: Size
     factors: tuple[int, ...]  # of a matrix product, which `product` describes
     product: products.Plan | None
+    begins: tuple[int, ...]  # places of the factors' offsets
     leaves: tuple[int, ...]
     stored: tuple[Stored, ...]
     numbers: tuple[tuple[int, str], ...]
-    tail: tuple[Any, ...]
+    tail: Layout
     parts: tuple[DType, Shape] | None
     nbytes: int
     flops: int
@@ -203,10 +234,10 @@ class Planner:
     def spec(
         self, kind: str, formula: Formula, results: list[Result], space: Space, donors: list[int],
         splits: bool = False, group: int = 1,
-    ) -> tuple[Spec, list[int]]:  # fmt: skip
+    ) -> tuple[Spec, list[int | Offset]]:  # fmt: skip
         """The structure of a kernel, and its arguments behind the numbers of the graph."""
         leaves = []
-        positions: list[int] = []
+        positions: list[int | Offset] = []
         n_leaves = len(formula.leaves)
         iotas: list[str] = []
         for leaf, strides in zip(formula.leaves, space.strides):
@@ -231,7 +262,7 @@ class Planner:
         return spec, [*sizes, *positions, *picks]
 
     def launch(
-        self, formula: Formula, results: list[Result], spec: Spec, tail: list[int],
+        self, formula: Formula, results: list[Result], spec: Spec, tail: list[int | Offset],
         kernel: Kernel | Cold, size: Size, group: Size, **more: Any,
     ) -> Launch:  # fmt: skip
         """The plan of a launch, in terms of the graph's places."""
@@ -252,13 +283,14 @@ class Planner:
             else:
                 leaves.append(places[id(value)])
                 read += prod(value.shape) * value.dtype.itemsize
-        options = {"factors": (), "product": None, "parts": None, "flops": 0, **more}
+        options = {"factors": (), "product": None, "begins": (), "parts": None, "flops": 0, **more}
         options["flops"] += prod(formula.shape) * _count_operations(formula.nodes)
         nbytes = read + sum([item.nbytes for item in stored]) + options.pop("read", 0)
         ready, cold = (None, kernel) if isinstance(kernel, Cold) else (kernel, None)
         return Launch(
-            ready, cold, size, group, options["factors"], options["product"], tuple(leaves),
-            tuple(stored), tuple(numbers), tuple(tail), options["parts"], nbytes, options["flops"],
+            ready, cold, size, group, options["factors"], options["product"], options["begins"],
+            tuple(leaves), tuple(stored), tuple(numbers), Layout.of(tail, formula.graph),
+            options["parts"], nbytes, options["flops"],
         )  # fmt: skip
 
     def index_type(self, formula: Formula, results: list[Result]) -> str:
@@ -326,14 +358,14 @@ class Planner:
         program = self.programs.get(spec)
         if program is None:
             program = self.programs[spec] = interpreter.Program(self.device, spec)
-        layout = [*space.sizes]
+        layout: list[int | Offset] = [*space.sizes]
         accesses: list[Leaf | Result] = [*formula.leaves, *results]
         for access, strides in zip(accesses, space.strides):
-            layout += [access.offset, *strides]
+            layout += [Offset(access.offset), *strides]
         picks = [number for pick in formula.picks for number in pick]
         n_outer = len(space.sizes) if spec.kind == "map" else space.n_outer
         outer = prod(space.sizes[:n_outer])
-        return Cold(spec, program, tuple(layout), tuple(picks), outer)
+        return Cold(spec, program, Layout.of(layout, formula.graph), tuple(picks), outer)
 
     def is_built(self, spec: Spec) -> bool:
         """Whether an earlier process has compiled this kernel."""
@@ -523,9 +555,10 @@ class Planner:
         planned, work = self.product_plan(product)
         kernel = matmul.kernel(self.device, HEAD + epilogue.program, planned, epilogue.types)
         factors = tuple([formula.graph.places[id(factor.value)] for factor in product.args])
+        begins = tuple([formula.graph.place_of_offset(factor.offset) for factor in product.args])
         return self.launch(
             formula, results, spec, tail, kernel, planned.size, planned.group, factors=factors,
-            product=planned, flops=work,
+            product=planned, begins=begins, flops=work,
             read=sum([prod(factor.shape) for factor in product.args]) * product.dtype.itemsize,
         )  # fmt: skip
 
@@ -557,11 +590,14 @@ class Planner:
         return self.device.is_cpu and (is_called or is_long) and prod(formula.shape) > SMALL // 4
 
     def product_plan(self, product: Value) -> tuple[products.Plan, int]:
-        """The kernel of a product, but for its epilogue, and how many operations it takes."""
+        """The kernel of a product, but for its epilogue, and how many operations it takes.
+
+        It is that of factors without offsets, which each launch has its own of.
+        """
         a, b = product.args
         if product.op == "matmul":
             return self.matrix_plan(product), 2 * prod(product.shape) * a.shape[-1]
-        operands = [convolution.Operand(x.shape, x.strides, x.offset) for x in (a, b)]
+        operands = [convolution.Operand(x.shape, x.strides, 0) for x in (a, b)]
         planner = convolution_cpu if self.device.is_cpu else convolution_gpu
         planned = planner.plan(self.device, product.dtype, product.params, *operands)
         return planned, convolution.flops(product.params, a.shape, b.shape)
@@ -580,7 +616,8 @@ class Planner:
         ]
         shape = (sizes[0], sizes[1], m, n, a.shape[-1])
         tile = self.tile(product, shape, factors)
-        return matmul.plan(self.device, product.dtype, shape, *factors, tile, True)
+        unmoved = [factor._replace(offset=0) for factor in factors]
+        return matmul.plan(self.device, product.dtype, shape, *unmoved, tile, True)
 
     def tile(self, product: Value, shape: tuple[int, ...], factors: list[products.Factor]) -> Any:
         """How a product of this class of shapes is best divided: known, measured or guessed."""
@@ -643,9 +680,9 @@ def _access(dtype: DType, op: str, strides: Strides, offset: int) -> Access:
     return Access(dtype.name, "iota" if op == "iota" else "memory", classes, offset != 0)
 
 
-def _positions(access: Access, strides: Strides, offset: int) -> list[int]:
+def _positions(access: Access, strides: Strides, offset: int) -> list[int | Offset]:
     """The numbers that an access needs as arguments."""
-    numbers = [offset] if offset else []
+    numbers: list[int | Offset] = [Offset(offset)] if offset else []
     return numbers + [s for s, kind in zip(strides, access.strides) if kind == "x"]
 
 

@@ -34,6 +34,9 @@ class Tile(NamedTuple):
     block_columns: int
 
 
+Offsets = tuple[tuple[int, int], ...]  # places of scalars, and the operands whose offsets they are
+
+
 class Pack(NamedTuple):
     """A kernel that makes `nbytes` of scratch memory of operands, which then stands for one."""
 
@@ -46,6 +49,7 @@ class Pack(NamedTuple):
     group: tuple[int, ...]
     scalars: tuple[int, ...]  # arguments behind the operands and the scratch memory
     types: tuple[Any, ...]
+    offsets: Offsets
 
 
 class Plan(NamedTuple):
@@ -58,6 +62,14 @@ class Plan(NamedTuple):
     scalars: tuple[int, ...]  # arguments behind the two operands
     types: tuple[Any, ...]  # of operands (None) and scalars
     packs: tuple[Pack, ...] = ()  # to be run before
+    offsets: Offsets = ()
+
+    def moved(self, by: tuple[int, ...]) -> Plan:
+        """The plan for operands that begin so many elements later."""
+        packs = tuple([
+            pack._replace(scalars=_moved(pack.scalars, pack.offsets, by)) for pack in self.packs
+        ])  # fmt: skip
+        return self._replace(scalars=_moved(self.scalars, self.offsets, by), packs=packs)
 
 
 class Lines(NamedTuple):
@@ -87,6 +99,11 @@ class Problem(NamedTuple):
         """Arguments that all kernels have."""
         return (self.m, self.n, self.k, self.batches[1], *first, *second)
 
+    def offsets(self, first: bool = True, second: bool = True) -> Offsets:
+        """Where among these are the offsets of the factors, if they are operands."""
+        both = ((4, int(self.swap), first), (9, int(not self.swap), second))
+        return tuple([(place, operand) for place, operand, is_operand in both if is_operand])
+
     def defines(self) -> dict[str, Any]:
         """Macros that every kernel knows."""
         sizes = {key.upper(): size for key, size in self.tile._asdict().items() if key != "kind"}
@@ -104,6 +121,13 @@ class Problem(NamedTuple):
         place = "column, row" if self.swap else "row, column"
         emit = {"EMIT(value, batch, row, column)": f"EPILOGUE(value, batch, {place})"}
         return {"FIRST": first, "SECOND": second} | emit
+
+
+def _moved(scalars: tuple[int, ...], offsets: Offsets, by: tuple[int, ...]) -> tuple[int, ...]:
+    changed = [*scalars]
+    for place, operand in offsets:
+        changed[place] += by[operand]
+    return tuple(changed)
 
 
 @functools.cache

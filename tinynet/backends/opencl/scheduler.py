@@ -39,7 +39,8 @@ class Scheduler:
         graph = survey(value)
         key = graph.key
         if target is not None:
-            key = (key, target.shape, target.strides, target.offset)
+            place = graph.place_of_offset(target.offset)
+            key = (key, target.shape, target.strides, place)
         recorder = self.device.recorder
         is_recorded = recorder is not None and recorder.is_here()
         plan = None if is_recorded else self.plans.get(key)
@@ -63,11 +64,15 @@ class Scheduler:
     def launch(self, plan: Launch, graph: Graph, target: View | None) -> None:
         """Launch a planned kernel and settle its results."""
         values = graph.values
+        offsets = graph.offsets
         head: list[Any] = [values[i].block.buffer for i in plan.factors]  # type: ignore[union-attr]
-        if plan.product is not None:
-            if plan.product.packs:
-                head, _scratch = matmul.pack(self.device, plan.product, *head)
-            head += plan.product.scalars
+        product = plan.product
+        if product is not None:
+            if plan.begins != (0, 0):
+                product = product.moved(tuple([offsets[place] for place in plan.begins]))
+            if product.packs:
+                head, _scratch = matmul.pack(self.device, product, *head)
+            head += product.scalars
         arguments = [values[i].block.buffer for i in plan.leaves]  # type: ignore[union-attr]
         blocks: list[Any] = []
         for item in plan.stored:
@@ -85,12 +90,12 @@ class Scheduler:
             device.making = self.making(plan, values, blocks, head)
         try:
             if plan.cold is not None:
-                self.interpret(plan, arguments, numbers)
+                self.interpret(plan, arguments, numbers, offsets)
             else:
                 assert plan.kernel is not None
                 device.launch(
                     plan.kernel, plan.size, plan.group, *head, *arguments, *numbers,
-                    *plan.tail, nbytes=plan.nbytes, flops=plan.flops,
+                    *plan.tail.at(offsets), nbytes=plan.nbytes, flops=plan.flops,
                 )  # fmt: skip
         finally:
             device.making = None
@@ -107,13 +112,15 @@ class Scheduler:
         sources += [values[item.donor].block for item in plan.stored if item.donor >= 0]
         return Making(values, [*head, *(x.buffer for x in sources)], [x.buffer for x in blocks])
 
-    def interpret(self, plan: Launch, buffers: list[Any], numbers: list[Any]) -> None:
+    def interpret(
+        self, plan: Launch, buffers: list[Any], numbers: list[Any], offsets: list[int]
+    ) -> None:
         """Run a formula that is not compiled yet."""
         cold = plan.cold
         assert cold is not None
         device = self.device
         kernel = interpreter.kernel(device, cold.program.needs_all)
-        table = device.upload(cold.program.numbers(numbers, cold.layout, cold.picks))
+        table = device.upload(cold.program.numbers(numbers, cold.layout.at(offsets), cold.picks))
         code = cold.program.block.buffer
         unused = [code] * (interpreter.BUFFERS - len(buffers))
         size, group = (1, 1) if device.is_cpu else (-(-cold.points // GROUP) * GROUP, GROUP)
