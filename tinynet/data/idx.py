@@ -23,7 +23,8 @@ GZIP_MAGIC = b"\x1f\x8b"
 
 def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
     """The array in an IDX file, plain or gzip. Raises `DataError` where the file is not whole."""
-    return parse_idx(unpack(read_file(path), path), path)
+    values = parse_idx(unpack(read_file(path), path), path)
+    return values if values.flags.writeable else values.copy()
 
 
 def read_file(path: str | os.PathLike[str], op: str = "read_idx") -> bytes:
@@ -45,7 +46,10 @@ def unpack(content: bytes, path: str | os.PathLike[str], op: str = "read_idx") -
 
 
 def parse_idx(content: bytes, path: str | os.PathLike[str]) -> NDArray[Any]:
-    """The array that `content` describes; `path` names it in errors."""
+    """The array that `content` describes; `path` names it in errors.
+
+    Of bytes it is `content` itself, which cannot be written.
+    """
     if len(content) < 4 or content[:2] != b"\0\0":
         came = f"starts with 0x{content[:4].hex()}" if content else "is empty"
         raise DataError(
@@ -70,4 +74,4 @@ def parse_idx(content: bytes, path: str | os.PathLike[str]) -> NDArray[Any]:
             f" expected {n_bytes} for {dtype.name} of shape {shape}"
         )
     values = np.frombuffer(content, dtype.newbyteorder(">"), offset=start)
-    return values.reshape(shape).astype(dtype)
+    return values.reshape(shape).astype(dtype, copy=False)

@@ -212,7 +212,9 @@ def make_datasets(
             mean, std = (from_numpy(each).to(device) for each in scale)
             pixels = pixels.sub_(mean).div_(std)
         pixels = pixels.flatten(1) if flatten else pixels
-        datasets.append(ImageDataset(pixels, from_numpy(labels).to(device).long(), source.classes))
+        classes = from_numpy(labels).to(device).long()
+        # now, while the caller goes on, not when the first batch is taken
+        datasets.append(ImageDataset(pixels.realize(), classes.realize(), source.classes))
     return datasets[0], datasets[1]
 
 

@@ -47,7 +47,6 @@ class Recorder:
         self.before: dict[int, Source] = {}  # by id of the value that they had
         self.inputs: list[Array] = []
         self.products: list[weakref.ref[Value]] = []
-        self.device.queue.finish()  # no kernel needs any more what the pool is about to free
         self.device.pool.empty()
         self.pool = Pool(self.device.context, self.device.name, self.device.pool.largest)
         self.originals: list[Array] = []  # of the inputs
