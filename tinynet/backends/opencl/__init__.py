@@ -4,7 +4,8 @@ To read it, begin with what an array is and go on to how it is computed:
 
 * `array`: values, storages, arrays; `bounds`: what is known of integers beforehand;
 * `backend`: the protocol, mostly by writing formulas down; `indexing`: putting at indices;
-* `fusion`: what becomes one kernel; `planner`: which kernel; `scheduler`: launching it;
+* `fusion`: what becomes one kernel; `planner`: which kernel, made of `plans` and `spaces`;
+  `scheduler`: launching it;
 * `spec`, `codegen`, `writer`, `primitives`: its text; `interpreter`: doing without one;
 * `matmul`, `convolution`, each with its ways on CPUs and on GPUs, made of `products`; `ordering`,
   `scattering`, `pooling`, `philox`: whole kernels, with text in `kernels/*.cl`;

@@ -35,10 +35,10 @@ from tinynet.backends.opencl.bounds import bounds_of, limits, union
 from tinynet.backends.opencl.convolution import Task
 from tinynet.backends.opencl.device import Device
 from tinynet.backends.opencl.memory import Block
-from tinynet.backends.opencl.planner import merged_batch
 from tinynet.backends.opencl.primitives import QUESTIONS
 from tinynet.backends.opencl.recorder import Recorder
 from tinynet.backends.opencl.scheduler import Scheduler
+from tinynet.backends.opencl.spaces import merged_batch
 from tinynet.dtype import (
     BY_NAME,
     DType,

@@ -1,15 +1,10 @@
-"""Plans: how a value is computed, made once for each structure.
-
-A plan names values and numbers by their place in the graph, so that it serves every graph of the
-same structure: another batch, window or learning rate. It is one of three: compute another value
-`First`; `Launch` a kernel; or launch one that leaves parts of a reduction (`Launch.parts`).
-"""
+"""How a value is computed: by which kernel, of what size, with which arguments (see `plans`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 from tinynet import determinism
 from tinynet.backends.opencl import (
@@ -21,11 +16,21 @@ from tinynet.backends.opencl import (
     matmul,
     products,
 )
-from tinynet.backends.opencl.array import Value, View, row_major
+from tinynet.backends.opencl.array import Value, View
 from tinynet.backends.opencl.device import HEAD, Device, Kernel
 from tinynet.backends.opencl.fusion import Formula, Graph, Leaf
 from tinynet.backends.opencl.interpreter import Program
+from tinynet.backends.opencl.plans import Cold, First, Launch, Layout, Offset, Plan, Size, Stored
 from tinynet.backends.opencl.primitives import VECTOR
+from tinynet.backends.opencl.spaces import (
+    Result,
+    Space,
+    Strides,
+    merge,
+    merge_product,
+    merged_batch,
+    results_of,
+)
 from tinynet.backends.opencl.spec import (
     GROUP,
     LARGE_GROUP,
@@ -38,7 +43,6 @@ from tinynet.backends.opencl.spec import (
 )
 from tinynet.backends.opencl.tuner import open_tuner
 from tinynet.dtype import DType, bfloat16, float16, float32
-from tinynet.shape import Shape
 
 SMALL = 8192  # elements that one work-item of a CPU computes sooner than two
 RUN = 4096  # elements that are worth a work-item of a CPU
@@ -50,110 +54,6 @@ FEW_ROWS = 2  # for each core of a CPU: with fewer, rows are cut
 ITEMS, ITEM_RUN, SHORT_ROW, LONG_ROW, MANY_COLUMNS, LARGE = 1024, 32, 32, 1024, 32, 1 << 20
 MOST_LEAVES = 32
 LONGEST_EPILOGUE = 4  # operations on each element of a product
-
-Strides = list[int]
-Size = tuple[int, ...]
-
-
-class First(NamedTuple):
-    """Compute the value at this place of the graph before anything else."""
-
-    place: int
-
-
-class Stored(NamedTuple):
-    """A result: its place (-1: the target, or a part), its bytes, and the place of the value whose
-    memory it takes over, or -1.
-    """
-
-    place: int
-    nbytes: int
-    donor: int
-
-
-class Offset(NamedTuple):
-    """A view's, among numbers that are the same for all graphs of a structure; not so this one."""
-
-    number: int
-
-
-class Layout(NamedTuple):
-    """Numbers that say where things are; `offsets`: which are offsets of which place of a graph."""
-
-    numbers: tuple[int, ...]
-    offsets: tuple[tuple[int, int], ...]
-
-    @classmethod
-    def of(cls, numbers: list[int | Offset], graph: Graph) -> Layout:
-        found = [
-            (i, graph.place_of_offset(x.number)) for i, x in enumerate(numbers) if type(x) is Offset
-        ]
-        plain = tuple([x if isinstance(x, int) else 0 for x in numbers])
-        return cls(plain, tuple(found))
-
-    def at(self, offsets: list[int]) -> Sequence[int]:
-        """The numbers for a graph with these offsets."""
-        if not self.offsets:
-            return self.numbers
-        numbers = [*self.numbers]
-        for i, place in self.offsets:
-            numbers[i] = offsets[place]
-        return numbers
-
-
-class Cold(NamedTuple):
-    """What the interpreter needs in place of a kernel that is not compiled yet.
-
-    `layout`: sizes of all dims, offset and strides of all accesses; `points`: how many outer ones.
-    """
-
-    spec: Spec
-    program: Program
-    layout: Layout
-    picks: tuple[int, ...]
-    points: int
-
-
-class Launch(NamedTuple):
-    """A kernel and its arguments: buffers of values, of results, numbers, and constants."""
-
-    kernel: Kernel | None
-    cold: Cold | None
-    size: Size
-    group: Size
-    factors: tuple[int, ...]  # of a matrix product, which `product` describes
-    product: products.Plan | None
-    begins: tuple[int, ...]  # places of the factors' offsets
-    leaves: tuple[int, ...]
-    stored: tuple[Stored, ...]
-    numbers: tuple[tuple[int, str], ...]
-    tail: Layout
-    parts: tuple[DType, Shape] | None
-    nbytes: int
-    flops: int
-
-
-Plan = First | Launch
-
-
-class Result(NamedTuple):
-    """A value to be stored: its node, and its strides along the iteration dims."""
-
-    value: Value
-    node: int
-    strides: tuple[int, ...]
-    offset: int = 0
-
-
-class Space(NamedTuple):
-    """An iteration space with neighbouring dims merged where every access allows it.
-
-    `strides[a]` are those of access `a` (leaves, then results) along the merged dims.
-    """
-
-    sizes: list[int]
-    n_outer: int
-    strides: list[Strides]
 
 
 class Planner:
@@ -199,36 +99,6 @@ class Planner:
         """An operand of a formula of too many parts that can be computed by itself."""
         operands = [x.value if type(x) is View else x for x in root.args]
         return max((x for x in operands if type(x) is Value), key=lambda operand: operand.weight)
-
-    # what is stored
-    def results(self, formula: Formula) -> list[Result]:
-        """The values that a formula's kernel stores."""
-        found = []
-        for value, node, dims in formula.outputs():
-            access = formula.access(value, value.shape, row_major(value.shape), 0, dims)
-            found.append(Result(value, node, access.strides))
-        return found
-
-    def space(self, formula: Formula, results: list[Result], groups: list[list[int]]) -> Space:
-        """Merge the dims of each group: outer ones, then inner ones; or all, the last is inner."""
-        shape = formula.shape
-        accesses: list[Leaf | Result] = [*formula.leaves, *results]
-        padded = [[*a.strides, *[0] * (len(shape) - len(a.strides))] for a in accesses]
-        sizes: list[int] = []
-        strides: list[Strides] = [[] for _ in accesses]
-        n_outer = 0
-        for i, dims in enumerate(groups):
-            first = len(sizes)
-            for d in dims:
-                append_dim(sizes, strides, padded, d, shape[d], first)
-            if i == 0 and len(groups) > 1:
-                n_outer = len(sizes)
-        if not sizes:
-            sizes = [1]
-            strides = [[0] for _ in accesses]
-        if len(groups) == 1:
-            n_outer = len(sizes) - 1
-        return Space(sizes, n_outer, strides)
 
     # kernels
     def spec(
@@ -384,14 +254,14 @@ class Planner:
     # maps
     def plan_map(self, formula: Formula, target: View | None) -> Launch:
         """An elementwise kernel; with a target, the root is written there."""
-        results = self.results(formula)
+        results = results_of(formula)
         if target is None:
             donors = self.donors(formula, results)
         else:
             node = next(r.node for r in results if r.value is formula.root)
             results = [Result(target.value, node, target.strides, target.offset)]
             donors = [-1]
-        space = self.space(formula, results, [list(range(len(formula.shape)))])
+        space = merge(formula, results, [list(range(len(formula.shape)))])
         spec, tail = self.spec("map", formula, results, space, donors)
         size, group = self.map_size(space)
         kernel = self.kernel_or_cold(spec, formula, results, space)
@@ -416,11 +286,11 @@ class Planner:
     # reductions
     def plan_reduction(self, formula: Formula) -> Plan:
         """A reduction with what leads to it and what follows from it."""
-        results = self.results(formula)
+        results = results_of(formula)
         assert formula.inner is not None
         inner = formula.inner
         outer = [d for d in range(len(formula.shape)) if d not in inner]
-        space = self.space(formula, results, [outer, inner])
+        space = merge(formula, results, [outer, inner])
         is_plain = (
             formula.root.op == "reduce" and len(results) == 1
             and sum([node[0] == "reduce" for node in formula.nodes]) == 1
@@ -543,8 +413,8 @@ class Planner:
     # matrix products
     def plan_product(self, formula: Formula, product: Value) -> Plan:
         """A matrix product, and what is made of its elements."""
-        results = self.results(formula)
-        space = self.product_space(formula, results)
+        results = results_of(formula)
+        space = merge_product(formula, results)
         is_alone = formula.root is product
         if space is None or (not is_alone and self.is_slow_epilogue(formula)):
             return self.compute_first(formula, product)
@@ -561,25 +431,6 @@ class Planner:
             product=planned, begins=begins, flops=work,
             read=sum([prod(factor.shape) for factor in product.args]) * product.dtype.itemsize,
         )  # fmt: skip
-
-    def product_space(self, formula: Formula, results: list[Result]) -> Space | None:
-        """The space of a product as batch, row and column; None if dims of one cannot be merged."""
-        ndim = len(formula.shape)
-        accesses: list[Leaf | Result] = [*formula.leaves, *results]
-        padded = [[*a.strides, *[0] * (ndim - len(a.strides))] for a in accesses]
-        space = Space([], 2, [[] for _ in accesses])
-        assert formula.product is not None
-        for dims in _product_dims(formula.product):
-            sizes: list[int] = []
-            strides: list[Strides] = [[] for _ in accesses]
-            for d in dims:
-                append_dim(sizes, strides, padded, d, formula.shape[d], 0)
-            if len(sizes) > 1:
-                return None
-            space.sizes.append(prod(sizes))
-            for merged, own in zip(space.strides, strides):
-                merged += own or [0]
-        return space
 
     def is_slow_epilogue(self, formula: Formula) -> bool:
         """Whether a CPU is quicker with a map afterwards: its loops become vector code, an epilogue
@@ -633,42 +484,6 @@ class Planner:
             return matmul.measure(device, dtype, shape, factors, product.args, tile)
 
         return self.tuner.choose(key, candidates, measure)
-
-
-def _product_dims(product: Value) -> tuple[range, range, range]:
-    """The dims of a product that are its kernel's batch, rows and columns."""
-    ndim = len(product.shape)
-    if product.op == "matmul":
-        return range(ndim - 2), range(ndim - 2, ndim - 1), range(ndim - 1, ndim)
-    is_weight = product.params.kind == "convolve_weight"
-    first = 0 if is_weight else 1
-    return range(first), range(first, first + 1), range(first + 1, ndim)
-
-
-def append_dim(
-    sizes: list[int], strides: list[Strides], padded: list[Strides], d: int, n: int, first: int
-) -> None:
-    """Add dim `d` to a space, merged with the one before it where that makes no difference."""
-    if n == 1:
-        return
-    if len(sizes) > first and all(s[-1] == p[d] * n for s, p in zip(strides, padded)):
-        sizes[-1] *= n
-        for s, p in zip(strides, padded):
-            s[-1] = p[d]
-    else:
-        sizes.append(n)
-        for s, p in zip(strides, padded):
-            s.append(p[d])
-
-
-def merged_batch(batch: Any, a: View, b: View) -> tuple[list[int], list[Strides]]:
-    """The batch dims of two factors, merged where they can be, and both factors' strides."""
-    sizes: list[int] = []
-    strides: list[Strides] = [[], []]
-    padded = [list(a.strides), list(b.strides)]
-    for d, n in enumerate(batch):
-        append_dim(sizes, strides, padded, d, n, 0)
-    return sizes, strides
 
 
 def _count_operations(nodes: list[tuple[Any, ...]]) -> int:

@@ -9,7 +9,8 @@ from tinynet.backends.opencl import interpreter, matmul
 from tinynet.backends.opencl.array import Value, View
 from tinynet.backends.opencl.device import Device
 from tinynet.backends.opencl.fusion import Graph, survey
-from tinynet.backends.opencl.planner import First, Launch, Plan, Planner
+from tinynet.backends.opencl.planner import Planner
+from tinynet.backends.opencl.plans import First, Launch, Plan
 from tinynet.backends.opencl.profiler import Making
 from tinynet.backends.opencl.spec import GROUP
 from tinynet.numbers import Number
