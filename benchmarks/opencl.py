@@ -1,6 +1,6 @@
 """How quick the OpenCL backend is, beside NumPy and, where it is installed, PyTorch.
 
-    python benchmarks/opencl.py [--device opencl] [products streams steps start epoch memory]
+    python benchmarks/opencl.py [--device opencl] [products streams steps start memory]
 
 Both systems run in turn and the median of the ratios is printed (clocks drift). Run it on a quiet
 machine. Times are of whole calls, from the host's side, on arrays that are on the device.
@@ -201,73 +201,6 @@ def start(device: str) -> None:
     )
 
 
-def epoch(device: str) -> None:
-    """The first epoch of a process: of 784-128-10 on MNIST, batch 128, Adam, with its test."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    code = f"import sys; sys.path[:0] = [{here!r}, {here + '/../examples'!r}]\n"
-    code += "import opencl; opencl.{}"
-    runs = (f"first_epoch({device!r})", "first_epoch_of_pytorch()")
-    times = []
-    for _ in range(7):
-        texts = [
-            subprocess.check_output([sys.executable, "-c", code.format(run)], text=True)
-            for run in runs
-        ]
-        times.append([[float(x) for x in text.split()] for text in texts])
-    ours, theirs = zip(*times[2:], strict=True)
-    for i, what in enumerate(("loading", "epoch and test", "both")):
-        mine, other = (statistics.median(run[i] for run in runs) for runs in (ours, theirs))
-        print(f"MNIST, {what:15} {mine:5.2f} s, PyTorch {other:5.2f} s, {mine / other:5.2f} of it")
-
-
-def first_epoch(device: str) -> None:
-    """Print seconds of loading, of an epoch with its test, and of both, for `examples/mnist.py`."""
-    import mnist
-
-    model = mnist.make_model("784-128-10").to(device)
-    step = mnist.make_step(model, tn.optim.Adam(model.parameters(), lr=1e-3))
-    begin = time.perf_counter()
-    train, test = tn.data.mnist(flatten=True, normalize=True, device=device)
-    loaded = time.perf_counter()
-    mnist.train_epoch(model, tn.data.DataLoader(train, 128, shuffle=True), step, "")
-    accuracy = mnist.measure_accuracy(model, test)
-    end = time.perf_counter()
-    assert accuracy > 0.93, accuracy
-    print(loaded - begin, end - loaded, end - begin)
-
-
-def first_epoch_of_pytorch() -> None:
-    """The same for PyTorch, which takes the images as tinynet loads them to the CPU."""
-    import torch
-    from torch.utils.data import DataLoader, TensorDataset
-
-    layers = torch.nn.Linear(784, 128), torch.nn.ReLU(), torch.nn.Linear(128, 10)
-    model = torch.nn.Sequential(*layers)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)  # which imports for a second
-    begin = time.perf_counter()
-    train, test = (
-        TensorDataset(torch.from_numpy(x.images.numpy()), torch.from_numpy(x.labels.numpy()))
-        for x in tn.data.mnist(flatten=True, normalize=True, device="cpu")
-    )
-    loaded = time.perf_counter()
-    losses = []
-    for images, labels in DataLoader(train, 128, shuffle=True):
-        loss = torch.nn.functional.cross_entropy(model(images), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.detach())
-    torch.stack(losses).mean().item()
-    with torch.no_grad():
-        n_right = sum(
-            (model(images).argmax(1) == labels).sum().item()
-            for images, labels in DataLoader(test, 1000)
-        )
-    end = time.perf_counter()
-    assert n_right > 0.93 * len(test), n_right
-    print(loaded - begin, end - loaded, end - begin)
-
-
 def memory(device: str) -> None:
     """Memory of 784-512-512-10, batch 128, Adam."""
     random = np.random.default_rng(0)
@@ -298,10 +231,7 @@ def memory(device: str) -> None:
           f" pool after 100, 1000 steps: {used[0]:,} {used[-1]:,}")  # fmt: skip
 
 
-PARTS = {
-    "products": products, "streams": streams, "steps": steps, "start": start, "epoch": epoch,
-    "memory": memory,
-}  # fmt: skip
+PARTS = {"products": products, "streams": streams, "steps": steps, "start": start, "memory": memory}
 
 
 def main() -> None:
