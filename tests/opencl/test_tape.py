@@ -2,6 +2,7 @@
 
 import gc
 
+import numpy as np
 import pytest
 
 import tinynet as tn
@@ -71,6 +72,21 @@ def test_memory_of_tapes_is_counted_and_given_back():
     del f, x
     gc.collect()
     assert tn.memory("opencl").used <= before
+
+
+def test_what_is_queued_keeps_its_memory():
+    """A recording frees what the pool holds, also of kernels that have yet to run."""
+    x = tn.arange(1_000_000, dtype=tn.float32, device="opencl").reshape(1000, 1000) / 1e6
+    f = tn.jit(lambda a: (a * 0 - 7) @ a)
+    f(x)
+    y = (x + 1).realize()
+    product, sums = (y @ x).realize(), y.sum(1).realize()
+    del y
+    f(x)
+    assert f.tape is not None
+    other = np.asarray(x)
+    np.testing.assert_allclose(np.asarray(product), (other + 1) @ other, rtol=1e-4)
+    np.testing.assert_allclose(np.asarray(sums), (other + 1).sum(1), rtol=1e-5)
 
 
 def test_memory_stays_flat():
