@@ -1,5 +1,7 @@
 """Code generation, looked at as text: no device is asked."""
 
+import re
+
 import pytest
 
 from tinynet import dtype as dtypes
@@ -51,6 +53,27 @@ def test_functions_are_called_on_vectors_on_cpus_alone():
     text = write(spec("map", nodes, [Output(1, ROWS, -1)], is_cpu=False)).program
     assert "const float v1 = exp(v0);" in text
     assert "float8" not in text
+
+
+@pytest.mark.parametrize("is_cpu", [True, False])
+@pytest.mark.parametrize("splits", [False, True])
+@pytest.mark.parametrize("kind", ["rows", "columns"])
+def test_nothing_hides_a_parameter(kind, splits, is_cpu):
+    """Nodes and accesses are numbered alike, and each has names of its own."""
+    nodes = [
+        LEAF, ("reduce", "sum", "float32", "float32", 0), ("leaf", "float32", 1),
+        ("reduce", "max", "float32", "float32", 2), ("mul", "float32", "float32", 1, 3),
+    ]  # fmt: skip
+    end = Access("float32", "memory", ("x", "0"), True)
+    given = spec(
+        kind, nodes[:2] if splits else nodes, [Output(1 if splits else 4, end, -1)],
+        [TURNED._replace(strides=("x", "x"))] * 4, is_cpu, splits=splits,
+    )  # fmt: skip
+    declared, body = re.search(r"kernel .*?\((.*?)\) \{(.*)", write(given).program, re.S).groups()
+    names = re.findall(r"(\w+)(?:,|$)", declared)
+    assert {"f0", "f1", "f2", "f3", "fo0", "t3_1", "n1"} <= {*names}
+    for name in names:
+        assert not re.search(rf"\w \*?{name}(\[\w+\])?( = |;)", body), name
 
 
 def softmax(**more):

@@ -160,6 +160,8 @@ WINDOWS = {
     "rows": lambda x, i: window(x, i).sum(1),
     "columns": lambda x, i: window(x, i).sum(0),
     "all": lambda x, i: window(x, i).sum(),
+    "rows beside others": lambda x, i: window(x, i).sum(1, keepdim=True) * window(x, 2 * i),
+    "columns beside others": lambda x, i: window(x, i).sum(0) * window(x, 2 * i),
     "backwards": lambda x, i: window(x, i).flip(0) * 2,
     "products": lambda x, i: window(x, i) @ window(x, 2 * i).T,
     "few columns": lambda x, i: window(x, i) @ x[i + 1 : i + 3, :30].T,

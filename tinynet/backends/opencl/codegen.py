@@ -266,13 +266,13 @@ class _KernelWriter(Writer):
         if self.spec.is_cpu:
             half = LANES // 2
             both = step.format(a=f"a{n}[u]", b=f"a{n}[u + {half}]")
-            self.add(f"ALIGNED {self.lane_type(n)} f{n}[{half}];")
-            self.add(f"for (int u = 0; u < {half}; u++) f{n}[u] = {both};")
+            self.add(f"ALIGNED {self.lane_type(n)} h{n}[{half}];")
+            self.add(f"for (int u = 0; u < {half}; u++) h{n}[u] = {both};")
             while half > 1:  # loops of known lengths become vector code
                 half //= 2
-                both = step.format(a=f"f{n}[u]", b=f"f{n}[u + {half}]")
-                self.add(f"for (int u = 0; u < {half}; u++) f{n}[u] = {both};")
-            self.finish_reduction(n, f"f{n}[0]")
+                both = step.format(a=f"h{n}[u]", b=f"h{n}[u + {half}]")
+                self.add(f"for (int u = 0; u < {half}; u++) h{n}[u] = {both};")
+            self.finish_reduction(n, f"h{n}[0]")
             return
         if not self.is_shared:
             self.finish_reduction(n, f"a{n}")
