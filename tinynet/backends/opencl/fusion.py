@@ -55,9 +55,7 @@ class Graph:
 
     def place_of_offset(self, offset: int) -> int:
         """Where in `offsets` this one is, from now on if it was not there."""
-        if offset not in self.offsets:
-            self.offsets.append(offset)
-        return self.offsets.index(offset)
+        return place_in(self.offsets, offset)
 
 
 def survey(root: Value) -> Graph:
@@ -86,10 +84,7 @@ def survey(root: Value) -> Graph:
         for i, operand in enumerate(value.args):
             kind = type(operand)
             if kind is View:
-                offset = operand.offset
-                if offset not in offsets:
-                    offsets.append(offset)
-                note((operand.shape, operand.strides, offsets.index(offset)))
+                note((operand.shape, operand.strides, place_in(offsets, operand.offset)))
                 operand = operand.value
             elif kind is not Value:
                 note(None)
@@ -107,6 +102,13 @@ def survey(root: Value) -> Graph:
     value = operand = None  # or these two would count as holding what they stand for
     held = held_by_others(values, counts)
     return Graph(values, places, numbers, owners, offsets, (tuple(structure), held), held)
+
+
+def place_in(offsets: list[int], offset: int) -> int:
+    """Where an offset is among those met so far, to which it is added if it is new."""
+    if offset not in offsets:
+        offsets.append(offset)
+    return offsets.index(offset)
 
 
 def held_by_others(values: list[Value], counts: list[int]) -> tuple[bool, ...]:
