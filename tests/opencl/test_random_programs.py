@@ -17,7 +17,8 @@ SHAPES = [(3, 4), (4,), (3, 1), (1, 4), (), (2, 3, 4)]
 UNARY = ["neg", "abs", "square", "tanh", "sigmoid", "floor", "sign"]
 BINARY = ["add", "sub", "mul", "maximum", "minimum"]
 STEPS = ["unary", "binary", "number", "where", "reduce", "permute", "slice", "expand", "flatten",
-         "cast", "matmul", "assign", "put", "in place", "scan", "copy", "arg"]  # fmt: skip
+         "cast", "matmul", "assign", "put", "in place", "scan", "copy", "arg",
+         "beside"]  # fmt: skip
 
 
 @st.composite
@@ -40,6 +41,14 @@ def fits(a, b):
         return None
 
 
+def cut(n, j, k):
+    """Start, step and count of a slice: backwards, or from some place on, all or each second."""
+    if k % 3 == 0 and n:
+        return n - 1, -1, n
+    start, pace = j % max(n, 1), 1 + k % 2
+    return start, pace, -(-(n - start) // pace)
+
+
 def step(backend, values, kind, i, j, k):
     """Apply one step; nothing where it does not fit."""
     a, b = values[i % len(values)], values[j % len(values)]
@@ -56,12 +65,17 @@ def step(backend, values, kind, i, j, k):
     if kind == "reduce" and ndim:
         dims = [(0,), (ndim - 1,), tuple(range(ndim))][k % 3]
         return backend.reduce(["sum", "max", "min"][j % 3], a, dims, bool(k % 2))
+    if kind == "beside" and ndim and a.shape[0] > 1:  # rows of a window beside another window
+        first, last = (
+            backend.slice(a, ((start, 1, a.shape[0] - 1), *((0, 1, n) for n in a.shape[1:])))
+            for start in ((0, 1) if k % 2 else (1, 0))
+        )
+        row = backend.reduce(["sum", "max", "min"][j % 3], first, (ndim - 1,), True)
+        return backend.elementwise(BINARY[k % len(BINARY)], row, last)
     if kind == "permute" and ndim:
         return backend.permute(a, tuple(reversed(range(ndim))))
     if kind == "slice":
-        ranges = [(n - 1, -1, n) if k % 3 == 0 and n else (0, 1 + k % 2, -(-n // (1 + k % 2)))
-                  for n in a.shape]  # fmt: skip
-        return backend.slice(a, tuple(ranges))
+        return backend.slice(a, tuple([cut(n, j, k) for n in a.shape]))
     if kind == "expand":
         return backend.expand(a, (2, *a.shape)) if ndim < 3 else None
     if kind == "flatten":
