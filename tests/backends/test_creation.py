@@ -1,5 +1,6 @@
 """Conformance: arrays from and to the host, filled, counted, random; casts, copies, assignment."""
 
+import platform
 import threading
 
 import numpy as np
@@ -148,6 +149,17 @@ def test_cast_truncates_toward_zero(backend, dtype):
 def test_cast_of_integers_wraps_around(backend, dtype):
     x = np.array([-1, 0, 127, 128, 255, 256, 2**31, 2**32 + 5, 2**62, -(2**63)])
     same(backend, backend.cast(backend.from_numpy(x), dtype), x.astype(NUMPY[dtype]))
+
+
+@each(INTEGERS)
+@pytest.mark.parametrize("source", [dtypes.float32, dtypes.float64], ids=lambda dtype: dtype.name)
+def test_cast_of_floats_out_of_range_wraps_around(backend, source, dtype):
+    x = np.array([-1.5, 127.9, 128, 256.5, -129, 32768, -70_000, 1e6], NUMPY[source])
+    if dtype is dtypes.uint64:
+        x = np.abs(x)
+    expected = x.astype(np.int64).astype(NUMPY[dtype])
+    if backend.name != "cpu" or platform.machine() in ("x86_64", "AMD64"):  # C leaves it open
+        same(backend, backend.cast(backend.from_numpy(x), dtype), expected)
 
 
 def test_cast_to_bool_asks_for_anything_but_zero(backend):

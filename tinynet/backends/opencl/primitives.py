@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import cache
 
 from tinynet.backends.opencl.ctypes import UNSIGNED, computed
-from tinynet.dtype import DType, bfloat16, float16
+from tinynet.dtype import DType, bfloat16, float16, uint32
 
 ANY = {
     "load": "{a}", "square": "{a} * {a}",
@@ -128,7 +128,10 @@ def cast(source: DType, target: DType) -> str:
         return "round_float16({a})" if source.itemsize < 8 else "round_float16_once({a})"
     if target is bfloat16:
         return "round_bfloat16((float){a})"
-    return f"({computed(target)}){{a}}"
+    through = ""
+    if source.rank == 2 and target.rank == 1:  # C leaves open what floats out of range become
+        through = "(long)" if target is uint32 else "(int)" if target.itemsize < 4 else ""
+    return f"({computed(target)}){through}{{a}}"
 
 
 def _with_types(text: str, kind: str, dtype: DType) -> str:

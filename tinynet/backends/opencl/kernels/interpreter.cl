@@ -209,7 +209,10 @@ static inline ulong converted(ulong x, int from, int to) {
         if (to == T_BOOL) return value != 0;
         if (is_float_type(to)) return as_ulong(to == T_FLOAT16 && from == T_FLOAT64
                 ? (double)round_float16_once(value) : rounded(value, to));
-        return (ulong)wrapped(to == T_UINT64 && value >= 0 ? (long)(ulong)value : (long)value, to);
+        // out of range as in `primitives.cast`
+        const bool is_wide = to == T_UINT32 || to == T_UINT64 || to == T_INT64;
+        return (ulong)wrapped(to == T_UINT64 && value >= 0 ? (long)(ulong)value
+                : is_wide ? (long)value : (long)(int)value, to);
     }
     if (to == T_BOOL) return x != 0;
     if (!is_float_type(to)) return (ulong)wrapped((long)x, to);
