@@ -125,6 +125,11 @@ def test_topk(dim, k, largest):
     check_gradient(lambda x: tn.topk(x, k, dim, largest).values, (4, 5))
 
 
+def test_topk_of_none_is_a_copy():
+    x = tn.ones(3, requires_grad=True)
+    tn.topk(x, 0).values.fill_(5)  # a view of a leaf could not be written
+
+
 def test_topk_of_a_number():
     assert tn.tensor(3.0).topk(1).values.item() == 3
     assert tn.tensor(3.0).topk(0).values.shape == (0,)

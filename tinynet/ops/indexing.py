@@ -297,7 +297,7 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     place = shapes.as_dim("gather", dim, x.ndim)
     _check_grid("gather", x, place, places, None)
     if not places.numel():
-        return x.reshape(-1)[:0].reshape(places.shape)
+        return x.reshape(-1)[:0].reshape(places.shape).clone()
     if not places.shape:
         return take_at(x.reshape(1), (places.reshape(1).to(int64),)).reshape(())
     flat = x.reshape(1) if not x.shape else x

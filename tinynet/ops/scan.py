@@ -45,7 +45,7 @@ def cumprod(input: Tensor, dim: int, *, dtype: DType | None = None) -> Tensor:
     x = require_tensor("cumprod", input)
     x = cast_to(x, dtype or (x.dtype if x.dtype.rank == 2 else int64))
     place = shapes.as_dim("cumprod", dim, x.ndim)
-    if not x.shape:
+    if not x.shape or x.shape[place] <= 1:
         return x.clone()
     if x.requires_grad and mode.enabled:  # multiplications alone have the right rule at zeros
         return scanned(x, place)
