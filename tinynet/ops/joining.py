@@ -47,16 +47,17 @@ def _items(op: str, tensors: Any) -> list[Tensor]:
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors joined along an existing dim; dtypes are promoted."""
     items = _items("cat", tensors)
-    kept = [x for x in items if x.shape != (0,)] or items[:1]  # PyTorch ignores empty vectors
-    if not all(x.shape for x in kept):
+    like = next((x for x in items if x.shape != (0,)), items[0])
+    if not all(x.shape for x in items):
         raise ShapeError("cat: 0-d tensors cannot be joined, use stack")
-    place_ = shapes.as_dim("cat", dim, kept[0].ndim)
+    place_ = shapes.as_dim("cat", dim, like.ndim)
     _, dtype = join_operands("cat", *items)
-    kept = [cast_to(x, dtype) for x in kept]
-    shapes.concatenated("cat", [x.shape for x in kept], place_)
-    array = kept[0].backend.concatenate([x.array for x in kept], place_)
-    sizes = tuple(x.shape[place_] for x in kept)
-    return result(Concatenate, array, dtype, tuple(kept), (), (place_, sizes))
+    none = (*like.shape[:place_], 0, *like.shape[place_ + 1 :])  # empty vectors fit anything
+    parts = [cast_to(reshape_to(x, none) if x.shape == (0,) else x, dtype) for x in items]
+    shapes.concatenated("cat", [x.shape for x in parts], place_)
+    array = parts[0].backend.concatenate([x.array for x in parts], place_)
+    sizes = tuple(x.shape[place_] for x in parts)
+    return result(Concatenate, array, dtype, tuple(parts), (), (place_, sizes))
 
 
 def _with_dim(x: Tensor, dim: int) -> Tensor:
