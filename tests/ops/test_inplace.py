@@ -76,6 +76,15 @@ def test_the_tensor_keeps_its_dtype():
     assert y.tolist() == [3, 3]
 
 
+def test_integers_take_values_without_their_gradient():
+    value = tn.tensor(1.7, requires_grad=True)
+    x = tn.zeros(2, dtype=tn.int64)
+    x.copy_(value)
+    x.split(1)[0].copy_(value * 2)
+    assert x.tolist() == [3, 1]
+    assert not x.requires_grad
+
+
 def test_scaled_in_place():
     x = tn.ones(2)
     x.add_(tn.ones(2), alpha=3).sub_(1, alpha=2)

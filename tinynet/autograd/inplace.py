@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 def needs_recording(x: Tensor, operands: Iterable[Any]) -> bool:
     """Whether a write into `x` of something made from `operands` belongs in the graph."""
-    if not mode.enabled:
+    if not mode.enabled or x.dtype.rank != 2:
         return False
     if x.needs_grad or (x.origin is not None and base_of(x)[0].needs_grad):
         return True

@@ -620,7 +620,7 @@ class OpenCLBackend:
 
     def is_writable(self, x: Array) -> bool:
         steps = x.steps
-        if steps is None or 0 not in steps:
+        if steps is None or 0 not in steps or 0 in x.shape:
             return True
         return all(n <= 1 or stride != 0 for n, stride in zip(x.shape, steps))
 
