@@ -103,6 +103,16 @@ def test_a_mask_of_a_0_d_tensor():
     assert x.item() == 1
 
 
+@pytest.mark.parametrize("dim", [0, 1, 2])
+def test_what_is_selected_lies_row_by_row(dim):
+    x = tn.arange(24.0).reshape(2, 3, 4)
+    places = tn.tensor([[1, 0], [1, 1]])
+    y = x[(slice(None),) * dim + (places,)]
+    assert y.is_contiguous()
+    assert y.view(-1).shape == (y.numel(),)
+    assert x.mT[(slice(None),) * dim + (places,)].is_contiguous()
+
+
 def test_writing_at_a_mask():
     x = tn.tensor([1.0, -2.0, 3.0, -4.0])
     x[x < 0] = 0

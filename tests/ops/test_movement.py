@@ -150,7 +150,9 @@ COPIES = [lambda x: x.clone(), lambda x: x.flip(0), lambda x: x.repeat(1, 1), la
           lambda x: x.tril(), lambda x: tn.diag(x), lambda x: tn.cat([x]),
           lambda x: x.T.reshape(-1),
           lambda x: x.T.contiguous(), lambda x: x[tn.tensor([0, 1])], lambda x: x.to(tn.float64),
-          lambda x: x.to(tn.float32, copy=True), lambda x: x.rot90(4)]  # fmt: skip
+          lambda x: x.to(tn.float32, copy=True), lambda x: x.rot90(4),
+          lambda x: tn.cat([x, x[:0]]), lambda x: x.sum((), True), lambda x: x**1,
+          lambda x: x.nan_to_num(), lambda x: tn.nn.functional.pad(x, (0, 0))]  # fmt: skip
 
 
 @pytest.mark.parametrize("copy", COPIES, ids=itertools.count())
@@ -158,6 +160,16 @@ def test_copies_do_not(copy):
     x = tn.ones(2, 2)
     copy(x).fill_(5)
     assert x.tolist() == [[1, 1], [1, 1]]
+
+
+@pytest.mark.parametrize("op", ["sum", "mean", "prod", "amax", "logsumexp", "cumsum", "cumprod",
+                                "logcumsumexp", "cummax", "sort", "max", "median"])  # fmt: skip
+@pytest.mark.parametrize("requires_grad", [False, True])
+def test_results_along_a_dim_of_one_element_are_copies(op, requires_grad):
+    x = tn.ones(1, 2, requires_grad=requires_grad)
+    y = getattr(tn, op)(x, dim=0)
+    (y[0] if isinstance(y, tuple) else y).fill_(5)
+    assert x.tolist() == [[1, 1]]
 
 
 def test_a_view_of_a_0_d_tensor_shares_memory():
@@ -173,6 +185,14 @@ def test_an_expanded_tensor_without_repeats_can_be_written():
     assert x.sum() == 6
 
 
+def test_an_empty_tensor_can_be_written():
+    x = tn.ones(2, 4)
+    x[:, 2:2].fill_(5)
+    x[:0].expand(3, 0, 4).copy_(tn.zeros(4))
+    x[2:][tn.tensor([], dtype=tn.int64)] = 5
+    assert x.sum() == 8
+
+
 def test_contiguous():
     x = tn.arange(6).reshape(2, 3)
     assert x.is_contiguous()
@@ -182,6 +202,7 @@ def test_contiguous():
     assert x[:, None].is_contiguous()
     assert not x[:, ::2].is_contiguous()
     assert tn.zeros(2, 0, 3).permute(2, 0, 1).is_contiguous()
+    assert tn.zeros(0, 3).is_contiguous()
     assert tn.zeros(1, 3).T.is_contiguous()
     assert x.stride() == (3, 1)
     assert x.T.stride() == (1, 3)
@@ -219,6 +240,9 @@ def test_cat_skips_empty_vectors_and_promotes():
     same(x, np.float32([[1, 1]]))
     assert tn.cat([tn.zeros(1, dtype=tn.uint8), tn.zeros(1, dtype=tn.int8)]).dtype is tn.int16
     assert tn.stack([tn.tensor(1), tn.tensor(2.0)]).dtype is tn.float32
+    empty = tn.zeros(0, requires_grad=True)
+    tn.cat([empty, tn.ones(2, 2)], 1).sum().backward()
+    assert empty.grad.shape == (0,)
 
 
 def test_hstack_and_vstack():

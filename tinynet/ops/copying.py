@@ -39,10 +39,10 @@ def contiguous(input: Tensor) -> Tensor:
 
 def is_contiguous(input: Tensor) -> bool:
     """Whether elements lie row by row in memory, without gaps."""
+    if 0 in input.shape:
+        return True
     step = 1
     for n, stride in zip(reversed(input.shape), reversed(stride_of(input)), strict=True):
-        if n == 0:
-            return True
         if n != 1 and stride != step:
             return False
         step *= n
