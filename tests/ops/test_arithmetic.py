@@ -110,6 +110,11 @@ def test_powers_to_a_number(exponent):
     check_gradient(lambda x: 1.5 ** (x * exponent), (3,))
 
 
+def test_powers_to_one_half_are_roots():
+    same(tn.tensor([-inf, inf, -0.0, nan]) ** 0.5, np.float32([nan, inf, -0.0, nan]))
+    same(tn.tensor([4, 9]) ** 0.5, np.float32([2, 3]))
+
+
 def test_power_of_zero_has_no_slope_at_exponent_zero():
     assert gradient_of(lambda x: x**0, 0.0) == [0.0]
     assert gradient_of(lambda x: x**2, 0.0) == [0.0]

@@ -22,6 +22,7 @@ from tinynet.ops.elementwise import (
     log,
     logical_not,
     sigmoid,
+    sqrt,
     square,
     trunc,
     unary,
@@ -256,6 +257,8 @@ def pow(input: Operand, exponent: Operand) -> Tensor:
     if isinstance(exponent, (int, float)):
         if exponent == 2 and isinstance(input, Variable) and input.dtype.rank > 0:
             return square(input)  # type: ignore[arg-type]
+        if exponent == 0.5 and isinstance(input, Variable):
+            return sqrt(input)  # type: ignore[arg-type]
         is_integral = isinstance(exponent, int) and getattr(input, "dtype", bool_).rank < 2
         if is_integral and exponent < 0:
             raise ArgumentError(
