@@ -10,8 +10,8 @@ what must be computed before, in kernels of its own; then the formula is looked 
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
+from sys import getrefcount
 from typing import Any, NamedTuple
 
 from tinynet.backends.opencl.array import PRODUCTS, READY, Value, View, row_major
@@ -30,40 +30,43 @@ Dims = tuple[int, ...]  # for each dim of an operand the iteration dim it runs a
 class Graph:
     """What a value is made of: all values below it, each once, the value itself first.
 
-    `numbers` are the Python scalars among them, `owners` say whose operand each is; `offsets` are
-    those of views, each once, 0 first; `key` is the structure without numbers and offsets; `held`
-    says of each value whether somebody outside of this graph refers to it.
+    `places` says where each is; `numbers` are the Python scalars among their operands, in order;
+    `offsets` are those of views, each once, 0 first; `key` is the structure without numbers and
+    offsets; `held` says of each value whether somebody outside of this graph refers to it.
     """
 
-    __slots__ = ("held", "key", "numbers", "offsets", "owners", "places", "values")
+    __slots__ = ("held", "key", "numbers", "offsets", "places", "values")
 
     def __init__(
-        self, values: list[Value], places: dict[int, int], numbers: list[Any],
-        owners: list[tuple[int, int]], offsets: list[int], key: Hashable, held: tuple[bool, ...],
+        self, values: list[Value], places: dict[Value, int], numbers: list[Any],
+        offsets: list[int], key: Hashable, held: tuple[bool, ...],
     ) -> None:  # fmt: skip
         self.values = values
         self.places = places
         self.numbers = numbers
-        self.owners = owners
         self.offsets = offsets
         self.key = key
         self.held = held
 
     def is_held(self, value: Value) -> bool:
         """Whether somebody outside this graph refers to `value`."""
-        return self.held[self.places[id(value)]]
+        return self.held[self.places[value]]
 
     def place_of_offset(self, offset: int) -> int:
         """Where in `offsets` this one is, from now on if it was not there."""
         return place_in(self.offsets, offset)
 
+    def places_of_numbers(self) -> dict[tuple[Value, int], int]:
+        """Where in `numbers` each is, by whose operand it is and which."""
+        owners = [(value, i) for value in self.values for i in _which_are_numbers(value)]
+        return {owner: place for place, owner in enumerate(owners)}
+
 
 def survey(root: Value) -> Graph:
     """Walk all that `root` is made of, breadth first. In every step, hence without detours."""
     values, counts = [root], [1]  # and how many operands in the graph are that value
-    places = {id(root): 0}
+    places = {root: 0}
     numbers: list[Any] = []
-    owners: list[tuple[int, int]] = []
     offsets = [0]
     structure: list[Any] = []
     note = structure.append
@@ -73,27 +76,24 @@ def survey(root: Value) -> Graph:
         if op == "memory":
             note((value.dtype, value.shape))
             continue
-        key = id(value)
         if op in PATTERNS:
-            given = (value.params,) if op == "full" else value.params
-            numbers.extend(given)
-            owners.extend([(key, i) for i in range(len(given))])
+            numbers.extend((value.params,) if op == "full" else value.params)
             note((op, value.dtype, value.shape))
             continue
         note((op, value.dtype, value.shape, value.params))
-        for i, operand in enumerate(value.args):
+        for operand in value.args:
             kind = type(operand)
             if kind is View:
-                note((operand.shape, operand.strides, place_in(offsets, operand.offset)))
+                offset = operand.offset
+                note((operand.shape, operand.strides, offset and place_in(offsets, offset)))
                 operand = operand.value
             elif kind is not Value:
                 note(None)
                 numbers.append(operand)
-                owners.append((key, i))
                 continue
-            place = places.get(id(operand))
+            place = places.get(operand)
             if place is None:
-                place = places[id(operand)] = len(values)
+                place = places[operand] = len(values)
                 values.append(operand)
                 counts.append(1)
             else:
@@ -101,7 +101,7 @@ def survey(root: Value) -> Graph:
             note(place)
     value = operand = None  # or these two would count as holding what they stand for
     held = held_by_others(values, counts)
-    return Graph(values, places, numbers, owners, offsets, (tuple(structure), held), held)
+    return Graph(values, places, numbers, offsets, (tuple(structure), held), held)
 
 
 def place_in(offsets: list[int], offset: int) -> int:
@@ -112,12 +112,20 @@ def place_in(offsets: list[int], offset: int) -> int:
 
 
 def held_by_others(values: list[Value], counts: list[int]) -> tuple[bool, ...]:
-    """Of each value whether more refer to it than the list itself and `counts` of the graph."""
-    return tuple([sys.getrefcount(v) - n > _ALONE for v, n in zip(values, counts)])
+    """Of each value whether more refer to it than list, dict and `counts` of the graph."""
+    return tuple([getrefcount(v) - n > _ALONE for v, n in zip(values, counts)])
 
 
-# what that finds of a value in nothing but a list
-_ALONE, *_ = [sys.getrefcount(v) - n for v, n in zip([Value("probe", float32, ())], [0])]
+_PROBE = {Value("probe", float32, ()): 0}
+# what that finds of a value in nothing but a dict and a list
+_ALONE, *_ = [getrefcount(v) - n for v, n in zip([*_PROBE], [0])]
+
+
+def _which_are_numbers(value: Value) -> Iterable[int]:
+    """Which operands are Python scalars: of a pattern, all that it consists of."""
+    if value.op in PATTERNS:
+        return range(1 if value.op == "full" else len(value.params))
+    return [i for i, operand in enumerate(value.args) if type(operand) not in OPERANDS]
 
 
 class Leaf(NamedTuple):
@@ -138,7 +146,7 @@ class Formula:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.root = root = graph.values[0]
-        self.number_places = {owner: place for place, owner in enumerate(graph.owners)}
+        self.number_places = graph.places_of_numbers()
         self.shape = list(root.shape)
         self.inner: list[int] | None = None
         self.outer: set[int] = set()
@@ -225,7 +233,7 @@ class Formula:
     def leaf(self, value: Value, shape: Shape, strides: Shape, offset: int, dims: Dims) -> int:
         """The node of something read."""
         if value.op == "full":
-            return self.scalar(self.number_places[id(value), 0], computed(value.dtype))
+            return self.scalar(self.number_places[value, 0], computed(value.dtype))
         access = self.access(value, shape, strides, offset, dims)
         key = (id(value), access.strides, offset)
         node = self.memo.get(key)
@@ -255,7 +263,7 @@ class Formula:
             if type(operand) in OPERANDS:
                 nodes.append(self.visit(operand, aligned(operand.shape, dims, ndim)))
             else:
-                nodes.append(self.scalar(self.number_places[id(value), i], computed(value.params)))
+                nodes.append(self.scalar(self.number_places[value, i], computed(value.params)))
         if self.first:
             self.take_along(value)
         self.nodes.append((value.op, value.params.name, value.dtype.name, *nodes))

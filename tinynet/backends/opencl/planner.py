@@ -92,7 +92,7 @@ class Planner:
 
     @staticmethod
     def compute_first(formula: Formula, value: Value) -> First:
-        return First(formula.graph.places[id(value)])
+        return First(formula.graph.places[value])
 
     @staticmethod
     def operand_of(root: Value) -> Value:
@@ -140,8 +140,8 @@ class Planner:
         stored = []
         for result, output in zip(results, spec.outputs):
             nbytes = prod(result.value.shape) * result.value.dtype.itemsize
-            donor = places[id(formula.leaves[output.donor].value)] if output.donor >= 0 else -1
-            stored.append(Stored(places.get(id(result.value), -1), nbytes, donor))
+            donor = places[formula.leaves[output.donor].value] if output.donor >= 0 else -1
+            stored.append(Stored(places.get(result.value, -1), nbytes, donor))
         numbers = [*formula.scalars]
         leaves = []
         read = 0
@@ -149,9 +149,9 @@ class Planner:
             value = leaf.value
             if value.op == "iota":
                 ctype = _iota_type(value.dtype, self.device)
-                numbers += [(formula.number_places[id(value), i], ctype) for i in (0, 1)]
+                numbers += [(formula.number_places[value, i], ctype) for i in (0, 1)]
             else:
-                leaves.append(places[id(value)])
+                leaves.append(places[value])
                 read += prod(value.shape) * value.dtype.itemsize
         options = {"factors": (), "product": None, "begins": (), "parts": None, "flops": 0, **more}
         options["flops"] += prod(formula.shape) * _count_operations(formula.nodes)
@@ -424,7 +424,7 @@ class Planner:
             epilogue = self.epilogues[spec] = codegen.write_epilogue(spec)
         planned, work = self.product_plan(product)
         kernel = matmul.kernel(self.device, HEAD + epilogue.program, planned, epilogue.types)
-        factors = tuple([formula.graph.places[id(factor.value)] for factor in product.args])
+        factors = tuple([formula.graph.places[factor.value] for factor in product.args])
         begins = tuple([formula.graph.place_of_offset(factor.offset) for factor in product.args])
         return self.launch(
             formula, results, spec, tail, kernel, planned.size, planned.group, factors=factors,
