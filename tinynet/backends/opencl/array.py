@@ -82,6 +82,9 @@ class View:
         self.offset = offset
 
 
+OPERANDS = (Value, View)  # of formulas; the others are Python numbers
+
+
 class Array:
     """A view of a storage. `steps` are its strides; None: all of the storage, in its order."""
 

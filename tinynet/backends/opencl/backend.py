@@ -19,6 +19,7 @@ from tinynet.backends.base import PutMode, Range
 from tinynet.backends.host import numpy_dtype
 from tinynet.backends.opencl import attention, indexing, ordering, philox, pooling, recurrence
 from tinynet.backends.opencl.array import (
+    OPERANDS,
     Array,
     Bounds,
     Value,
@@ -188,19 +189,24 @@ class OpenCLBackend:
     def elementwise(
         self, op: str, a: Any, b: Any = None, c: Any = None, out: Array | None = None
     ) -> Array:
-        given = (a,) if b is None else (a, b) if c is None else (a, b, c)
-        first: Any = None  # the last array: of `where`, the first is a condition
+        operands: Any = []
+        last: Any = None  # array: of `where`, the first is a condition
         weight = 1
-        for x in given:
+        for x in (a,) if b is None else (a, b) if c is None else (a, b, c):
             if type(x) is Array:
-                weight += x.storage.value.weight
-                if first is None:
+                value = x.storage.value
+                weight += value.weight
+                if last is None:
                     shape = x.shape
                 elif x.shape != shape:
                     shape = broadcast(shape, x.shape)
-                first = x
-        kind = first.dtype
-        operands = tuple([x.operand if type(x) is Array else rounded(x, kind) for x in given])
+                last = x
+                x = value if x.steps is None and value.shape == x.shape else x.operand
+            operands.append(x)
+        kind = last.dtype
+        if kind.itemsize == 2:
+            operands = [x if type(x) in OPERANDS else rounded(x, kind) for x in operands]
+        operands = tuple(operands)
         dtype = bool_ if op in QUESTIONS else kind
         if 0 in shape:
             value = Value("full", dtype, shape, params=0)

@@ -14,14 +14,13 @@ from collections.abc import Callable, Hashable, Iterable
 from sys import getrefcount
 from typing import Any, NamedTuple
 
-from tinynet.backends.opencl.array import PRODUCTS, READY, Value, View, row_major
+from tinynet.backends.opencl.array import OPERANDS, PRODUCTS, READY, Value, View, row_major
 from tinynet.backends.opencl.ctypes import computed
 from tinynet.dtype import float32
 from tinynet.shape import Shape
 
 CHEAP = 6  # operations that may be done again for each place they are broadcast to
 
-OPERANDS = (Value, View)
 PATTERNS = ("full", "iota")
 
 Dims = tuple[int, ...]  # for each dim of an operand the iteration dim it runs along, or -1
