@@ -223,10 +223,12 @@ class Planner:
         if spec in self.kernels or not interpreter.can_interpret(self.device, spec, points, inner):
             return self.kernel(spec)
         is_hot = self.uses.get(spec, 0) >= self.patience or determinism.choice.is_on
-        if is_hot or self.is_built(spec):
+        if is_hot:
             return self.kernel(spec)
         program = self.programs.get(spec)
         if program is None:
+            if self.is_built(spec):
+                return self.kernel(spec)
             program = self.programs[spec] = interpreter.Program(self.device, spec)
         layout: list[int | Offset] = [*space.sizes]
         accesses: list[Leaf | Result] = [*formula.leaves, *results]
