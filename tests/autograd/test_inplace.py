@@ -1,10 +1,12 @@
 """Writes in place and the graph. `tests/parity/test_inplace_views.py` compares programs of them."""
 
+import numpy as np
 import pytest
 
 import tinynet as tn
 from tinynet.autograd import check_gradient
 from tinynet.errors import ArgumentError, GradientError
+from tinynet.nn import functional
 
 
 def leaf(*values):
@@ -202,6 +204,78 @@ UNSAVED = {
 @pytest.mark.parametrize("name", UNSAVED)
 def test_changing_what_was_not_saved(name):
     changed_after(*UNSAVED[name])
+
+
+# Operations on a (3, 4) tensor and something else that they keep.
+GRID = [[0, 1, 2, 0], [2, 2, 1, 1], [0, 0, 0, 2]]
+ROWS = tn.tensor([0, 2, 2])
+MASK = tn.tensor(GRID) > 0
+KEEPING = {
+    **{name: (lambda y, _, name=name: getattr(tn, name)(y), ROWS)
+       for name in "abs acosh asin atan cos cosh erf exp exp2 expm1 log log10 log1p log2 logit neg"
+       " reciprocal relu rsqrt sigmoid sign sin sinh sqrt square tan tanh".split()},
+    **{name: (lambda y, _, name=name: getattr(tn, name)(y, 1), ROWS)
+       for name in "amax amin cumprod cumsum log_softmax logcumsumexp logsumexp mean prod softmax"
+       " std sum var".split()},
+    **{name: (lambda y, _, name=name: getattr(tn, name)(y, 1)[0], ROWS)
+       for name in "cummax cummin max median min sort".split()},
+    "norm": (lambda y, _: y.norm(3, 1), ROWS),
+    "layer norm": (lambda y, _: functional.layer_norm(y, (4,)), ROWS),
+    "max pool": (lambda y, _: functional.max_pool1d(y[None], 2), ROWS),
+    "convolution": (lambda y, _: functional.conv1d(y[None], y[:, None, :2], groups=3), ROWS),
+    "matmul": (lambda y, _: y @ y.mT, ROWS),
+    "mul": (lambda y, i: y * i, tn.tensor(GRID)),
+    "pow": (lambda y, i: y**i, tn.tensor(GRID)),
+    "where": (lambda y, i: tn.where(i, y, y * 2), MASK),
+    "masked_fill": (lambda y, i: y.masked_fill(i, 1.0), MASK),
+    "a mask": (lambda y, i: y[i], MASK),
+    "an index": (lambda y, i: y[i], ROWS),
+    "an index behind": (lambda y, i: y[:, i], ROWS),
+    "index_select": (lambda y, i: y.index_select(0, i), ROWS),
+    "index_add": (lambda y, i: (y * 1).index_add(0, i, y * y), ROWS),
+    "index_put": (lambda y, i: (y * 1).index_put((i,), y * y), ROWS),
+    "assignment": (lambda y, i: assigned(y * 1, i, y * y), ROWS),
+    "gather": (lambda y, i: y.gather(0, i), tn.tensor(GRID)),
+    "take": (lambda y, i: y.take(i), ROWS),
+    "scatter": (lambda y, i: y.scatter(0, i, y * y), tn.tensor(GRID)),
+    "scatter_add": (lambda y, i: y.scatter_add(0, i, y * y), tn.tensor(GRID)),
+    **{f"scatter_reduce {how}": (lambda y, i, how=how: y.scatter_reduce(0, i, y * y, how),
+                                 tn.tensor(GRID)) for how in ("prod", "amax", "mean")},
+    "repeat_interleave": (lambda y, i: y.repeat_interleave(i, 0), ROWS),
+    "embedding": (lambda y, i: functional.embedding(i, y), ROWS),
+    "embedding_bag": (lambda y, i: functional.embedding_bag(i[None], y, mode="max"), ROWS),
+    "cross_entropy": (lambda y, i: functional.cross_entropy(y, i), ROWS),
+    "multi_margin_loss": (lambda y, i: functional.multi_margin_loss(y, i), ROWS),
+    "attention": (lambda y, i: functional.scaled_dot_product_attention(y, y, y, i[:, :3]), MASK),
+}  # fmt: skip
+
+
+def assigned(y, index, value):
+    y[index] = value
+    return y
+
+
+@pytest.mark.parametrize("what", ["input", "output", "what is kept"])
+@pytest.mark.parametrize("name", KEEPING)
+def test_whatever_is_changed_the_gradient_is_right_or_an_error(name, what):
+    function, other = KEEPING[name]
+
+    def gradient(is_changed):
+        x = tn.arange(1, 13, dtype=tn.float64).reshape(3, 4).div(13).requires_grad_()
+        y, i = x * 1, other.clone()
+        z = function(y, i)
+        total = (z * tn.arange(z.numel()).reshape(z.shape)).sum()
+        if is_changed:
+            {"input": y, "output": z, "what is kept": i}[what].fill_(1)
+        total.backward()
+        return x.grad.tolist()
+
+    try:
+        changed = gradient(True)
+    except GradientError as error:
+        assert "changed in place" in str(error)  # noqa: PT017 (either is right)
+    else:
+        np.testing.assert_equal(changed, gradient(False))
 
 
 def test_message_of_a_changed_tensor():

@@ -37,33 +37,32 @@ Places = tuple[Any, ...]  # an int64 Tensor, or None for a whole dim, per dim
 
 
 class Take(Op):
-    """Selection by index tensors. `params`: places and the input's shape."""
+    """Selection by index tensors, which are saved. `params`: the input's shape."""
 
     op = "index"
 
     @staticmethod
     def backward(ctx: Node, grad: Tensor) -> Tensor:
-        places, shape = ctx.params
-        return put(grad.new_zeros(shape), places, grad, "add")
+        return put(grad.new_zeros(ctx.params), ctx.saved_tensors, grad, "add")
 
 
 def take_at(x: Tensor, places: Places) -> Tensor:
     """`x[places]`, by NumPy's rules for index arrays."""
     arrays = tuple(None if place is None else place.array for place in places)
-    return result(Take, x.backend.take(x.array, arrays), x.dtype, (x,), (), (places, x.shape))
+    return result(Take, x.backend.take(x.array, arrays), x.dtype, (x,), places, x.shape)
 
 
 class Put(Op):
-    """`x` with `values` set or added at places. `params`: places and the mode."""
+    """`x` with `values` set or added at places, which are saved. `params`: the mode."""
 
     op = "index_put"
 
     @staticmethod
     def backward(ctx: Node, grad: Tensor) -> Gradients:
-        places, mode = ctx.params
+        places = ctx.saved_tensors
         needs_x, needs_values = ctx.needs_input_grad
         x_grad: Tensor | None = grad
-        if needs_x and mode == "set":
+        if needs_x and ctx.params == "set":
             x_grad = put(grad, places, grad.new_zeros(()), "set")
         return x_grad, (take_at(grad, places) if needs_values else None)
 
@@ -73,7 +72,7 @@ def put(x: Tensor, places: Places, values: Tensor, mode: PutMode) -> Tensor:
     array = x.backend.copy(x.array)
     arrays = tuple(None if place is None else place.array for place in places)
     x.backend.put(array, arrays, values.array, mode)
-    return result(Put, array, x.dtype, (x, values), (), (places, mode))
+    return result(Put, array, x.dtype, (x, values), places, mode)
 
 
 # x[...]
@@ -457,14 +456,14 @@ def _limits(dtype: DType) -> tuple[Scalar, Scalar]:
 
 
 class ScatterCombine(Op):
-    """Scatter with "mul", "max" or "min". `params`: dim, index and the mode."""
+    """Scatter with "mul", "max" or "min". `params`: dim and the mode."""
 
     op = "scatter_reduce"
 
     @staticmethod
     def backward(ctx: Node, grad: Tensor) -> Gradients:
-        dim, index, mode = ctx.params
-        x, src = ctx.saved_tensors
+        dim, mode = ctx.params
+        x, src, index = ctx.saved_tensors
         best = _scatter_combined(x, dim, index, src, mode)
         if mode == "mul":
             return _gradients_of_products(x, dim, index, src, grad, best)
@@ -494,7 +493,7 @@ def _scatter_combined(x: Tensor, dim: int, index: Tensor, src: Tensor, mode: Put
     source = _as_source("scatter_reduce", x, dim, index, src)
     with no_grad():
         y = _scattered("scatter_reduce", x, dim, index, source, mode)
-    return result(ScatterCombine, y.array, x.dtype, (x, source), (x, source), (dim, index, mode))
+    return result(ScatterCombine, y.array, x.dtype, (x, source), (x, source, index), (dim, mode))
 
 
 # By masks

@@ -164,14 +164,15 @@ class Extreme(Op):
     """Maximum or minimum; elements that tie share the gradient equally. `params`: the dims."""
 
     op = "amax"
+    saves_output = True
 
     @staticmethod
     def backward(ctx: Node, grad: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        dims, best = ctx.params
+        x, dims = ctx.input, ctx.params
+        kept = shapes.reduced(x.shape, dims, keepdim=True)
+        best = wrap(x.backend.reshape(ctx.output_value(), kept), x.dtype, x.backend)
         is_best = (x == best) | (x.isnan() & best.isnan())
         count = sum(is_best, dims or None, keepdim=True).to(grad.dtype)
-        kept = shapes.reduced(x.shape, dims, keepdim=True)
         return kept_where(is_best, reshape_to(grad, kept) / count)
 
 
@@ -179,10 +180,8 @@ def _extreme(op: str, input: Tensor, dim: Dims, keepdim: bool) -> Tensor:
     x = require_tensor(op, input)
     dims = _dims(op, dim, x)
     _require_elements(op, x, dims)
-    array = x.backend.reduce(op[-3:], x.array, dims, True)  # "max" of "amax" and "max"
-    kept = x.backend.reshape(array, shapes.reduced(x.shape, dims, keepdim))
-    best = wrap(array, x.dtype, x.backend)
-    return result(Extreme, kept, x.dtype, (x,), (x,), (dims, best))
+    array = x.backend.reduce(op[-3:], x.array, dims, keepdim)  # "max" of "amax" and "max"
+    return result(Extreme, array, x.dtype, (x,), (x,), dims)
 
 
 def _require_elements(op: str, x: Tensor, dims: Shape) -> None:
