@@ -283,7 +283,8 @@ def result(
 ) -> Tensor:
     """The tensor an operation returns, with its node where an input needs a gradient.
 
-    `saved` and `params` are what the rule finds in `ctx.saved_tensors` and `ctx.params`.
+    `saved` and `params` are what the rule finds in `ctx.saved_tensors` and `ctx.params`. Tensors of
+    the user's belong in `saved`: only there it is noticed that they were changed in place.
     """
     output = _new(_tensor_class)
     output.array = array
