@@ -157,9 +157,10 @@ def test_cast_of_floats_out_of_range_wraps_around(backend, source, dtype):
     x = np.array([-1.5, 127.9, 128, 256.5, -129, 32768, -70_000, 1e6], NUMPY[source])
     if dtype is dtypes.uint64:
         x = np.abs(x)
+    if backend.name == "cpu" and platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip("C leaves it open, and so does NumPy")
     expected = x.astype(np.int64).astype(NUMPY[dtype])
-    if backend.name != "cpu" or platform.machine() in ("x86_64", "AMD64"):  # C leaves it open
-        same(backend, backend.cast(backend.from_numpy(x), dtype), expected)
+    same(backend, backend.cast(backend.from_numpy(x), dtype), expected)
 
 
 def test_cast_to_bool_asks_for_anything_but_zero(backend):

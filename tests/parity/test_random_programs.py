@@ -108,16 +108,14 @@ def run(library, seed, refused):
         details = random.Random(r.random())
         if number in refused:
             continue
-        names.append(name)
         try:
-            made = STATEMENTS[name](library, x, y, details)
+            tensors.append(STATEMENTS[name](library, x, y, details))
         except (RuntimeError, IndexError, TypeError, ValueError):
             if library is tn:
                 raise
             refused.add(number)
-            names.pop()
-            continue
-        tensors.append(made)
+        else:
+            names.append(name)
     return names, tensors, leaves
 
 
@@ -130,11 +128,10 @@ def gradients(library, tensors, leaves):
 
 
 def check(seed):
-    """Compare one program; how many statements it has."""
+    """Compare one program; how many statements it has, and whether PyTorch knew its gradients."""
     refused = set()
     names, expected, leaves = run(torch, seed, refused)
-    found_names, found, found_leaves = run(tn, seed, refused)
-    assert names == found_names
+    _, found, found_leaves = run(tn, seed, refused)
     assert [(DTYPES[x.dtype], tuple(x.shape), x.requires_grad) for x in expected] == [
         (x.dtype, x.shape, x.requires_grad) for x in found
     ]
@@ -142,17 +139,20 @@ def check(seed):
     bound = 1e-4 if is_single else 1e-9
     pairs = [*zip(expected, found, strict=True)]
     grads = gradients(tn, found, found_leaves)
+    has_gradients = True
     try:
         pairs += zip(gradients(torch, expected, leaves), grads, strict=True)
     except RuntimeError as error:  # of rules that subtract from what is a bool beside floats
         assert "bool" in str(error)  # noqa: PT017
+        has_gradients = False
     for place, (e, g) in enumerate(pairs):
         e, g = e.numpy(force=True), g.numpy(force=True)
         np.testing.assert_allclose(g, e, rtol=bound, atol=bound, err_msg=f"{place} of {names}")
-    return len(names)
+    return len(names), has_gradients
 
 
 @pytest.mark.parametrize("start", range(0, 800, 200))
 def test_programs(on_device, start):
-    lengths = [check(seed) for seed in range(start, start + 200)]
-    assert sum(lengths) > 800
+    checked = [check(seed) for seed in range(start, start + 200)]
+    assert sum(length for length, _ in checked) > 800
+    assert sum(has_gradients for _, has_gradients in checked) > 190
