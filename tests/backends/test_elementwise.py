@@ -297,6 +297,13 @@ def test_where(backend, dtype):
     same(backend, y, np.where(condition, a, b))
 
 
+@each(FLOATS)
+def test_scalars_are_rounded_to_the_array_s_dtype(backend, dtype):
+    x = backend.from_numpy(np.array([0.1], NUMPY[dtype]))
+    same(backend, backend.elementwise("eq", x, 0.1), np.array([True]))
+    same(backend, backend.elementwise("sub", 0.1, x), np.zeros(1, NUMPY[dtype]))
+
+
 @each(ALL)
 def test_where_with_a_scalar_has_the_array_s_dtype(backend, dtype):
     condition, x = numbers((5,), dtypes.bool_, 3), numbers((5,), dtype)

@@ -128,24 +128,24 @@ class Program:
     def start(op: str, source: str) -> int:
         """Where a reduction begins, as the bits of a register."""
         dtype = BY_NAME[source]
+        ctype = "double" if dtype.rank == 2 else "long"
         if op in STARTS:
-            return _bits(STARTS[op], dtype.rank == 2)
-        if dtype.rank == 2:
-            return _bits(-np.inf if op == "max" else np.inf, True)
-        low, high = limits(dtype) or (0, 1)
-        return _bits(low if op == "max" else high, False)
+            return _bits(STARTS[op], ctype)
+        low, high = (-np.inf, np.inf) if dtype.rank == 2 else limits(dtype) or (0, 1)
+        return _bits(low if op == "max" else high, ctype)
 
     def numbers(self, scalars: list[Any], layout: Sequence[int], picks: tuple[int, ...]) -> Any:
         """All numbers of one run, as the kernel reads them; `layout`: sizes and accesses."""
-        is_float = [ctype in ("float", "double") for ctype in self.spec.scalars]
-        bits = [_bits(number, kind) for number, kind in zip(scalars, is_float)]
+        bits = [_bits(number, ctype) for number, ctype in zip(scalars, self.spec.scalars)]
         return np.array([*layout, *bits, *picks, *self.starts], np.int64)
 
 
-def _bits(number: Any, is_float: bool) -> int:
-    """A number as 64 bits, read as a signed integer."""
-    if is_float:
-        return int(struct.unpack("q", struct.pack("d", float(number)))[0])
+def _bits(number: Any, ctype: str) -> int:
+    """A number of a C type as 64 bits, floats as a double's, read as a signed integer."""
+    if ctype == "float":
+        number = struct.unpack("f", struct.pack("f", number))[0]
+    if ctype in ("float", "double"):
+        return int(struct.unpack("q", struct.pack("d", number))[0])
     bits = int(number) & (1 << 64) - 1
     return bits - (1 << 64) if bits >> 63 else bits
 
