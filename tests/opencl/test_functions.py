@@ -28,6 +28,24 @@ FUNCTIONS = {
 }
 
 
+@pytest.mark.parametrize("name", ["int8", "uint8", "int16", "uint16", "int32"])
+def test_floats_that_no_integer_is_become_the_same_interpreted_and_compiled(backend, name):
+    x = tn.tensor([1e10, -1e10, math.nan, math.inf, -math.inf, -1.5, 70_000.7], device="opencl")
+    planner, plans = backend.scheduler.planner, backend.scheduler.plans
+    found = []
+    for patience in (12, 0):
+        plans.clear()
+        planner.programs.clear()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(planner, "patience", patience)
+            patch.setattr(planner, "kernels", {})
+            patch.setattr(planner, "is_built", lambda spec: False)
+            found.append(x.to(getattr(tn, name)).tolist())
+            assert [plan.cold is None for plan in plans.values()] == [patience == 0]
+    plans.clear()
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_float32_to_a_few_units_in_the_last_place(compiled, name):
     function, most = FUNCTIONS[name]

@@ -37,6 +37,14 @@ def test_parts_that_others_hold_are_stored_on_the_way(count):
     assert y.tolist() == pytest.approx([2 * v for v in x.tolist()])
 
 
+def test_what_nobody_holds_is_not_stored(compiled):
+    x, y = values(50, 7), values(50, 7, seed=1)
+    with tn.profile() as profile:
+        (((x * y + x).relu() - 0.5).exp() * y).realize()
+    [run] = profile.kernels
+    assert run.nbytes == 3 * 4 * 50 * 7
+
+
 def test_what_nobody_holds_is_not_computed(count):
     x = values(20)
 

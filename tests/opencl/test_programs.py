@@ -81,6 +81,25 @@ def test_programs_are_kept(backend, folder):
     assert again.load(file) is not None
 
 
+def test_what_is_kept_is_not_interpreted(compiled, folder):
+    planner, plans = compiled.scheduler.planner, compiled.scheduler.plans
+    if not planner.device.builder.is_pocl:
+        pytest.skip("this driver's programs are kept by pyopencl")
+
+    def compute():
+        backend = compiled
+        x = backend.elementwise("mul", backend.from_numpy(np.ones((3, 5), np.float32)), 0.25)
+        backend.realize(backend.elementwise("sub", x, 7.0))
+        return [plan.cold for plan in plans.values()]
+
+    compute()
+    planner.device.builder.save()
+    for known in (plans, planner.kernels, planner.programs, planner.uses):
+        known.clear()
+    planner.patience = 12
+    assert compute() == [None]
+
+
 def test_a_folder_that_cannot_be_written_does_no_harm(backend, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("TINYNET_CACHE", str(tmp_path / "file"))
