@@ -150,6 +150,7 @@ OUTLINED void multiply(U *restrict sum, A_PLACE a, const int count, const long a
 #pragma unroll
         for (int j = 0; j < VECTORS_ACROSS; j++)
             c[i][j] = is_first ? (VECTOR)(0) : *(VECTOR *)(sum + i * COLUMNS + j * WIDTH);
+#pragma unroll 4  // 1.05 times as quick
     for (int k = 0; k < depth; k++) {
         VECTOR y[VECTORS_ACROSS];
 #pragma unroll
