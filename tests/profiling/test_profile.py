@@ -59,6 +59,15 @@ def test_table():
     ]
 
 
+def test_a_peak_that_is_too_low_is_said_to_be():
+    low = {"opencl": Peaks(20.0, 10.0), "cpu": Peaks(50.0, 5.0)}
+    advice = " (too low; tinynet.measure_peaks('opencl', again=True) measures anew)"
+    feet = write(rows(RUNS, low), low).splitlines()[-2:]
+    assert [foot.partition(" GB/s")[2] for foot in feet] == [advice, ""]
+    in_caches = {"opencl": Peaks(100.0, 1.0), "cpu": Peaks(50.0, 5.0)}
+    assert "too low" not in write(rows(RUNS, in_caches), in_caches)
+
+
 def test_without_anything():
     with profile() as seen:
         np.ones(3)
