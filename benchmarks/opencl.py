@@ -60,7 +60,7 @@ def compare(ours: Run, theirs: Run, repeats: int = 21) -> tuple[float, float, fl
 def finished(tensor: tn.Tensor) -> None:
     """Compute a tensor and wait until the device is done."""
     tensor.realize()
-    tensor.backend.device.queue.finish()
+    tn.synchronize(tensor.device)
 
 
 def products(device: str) -> None:

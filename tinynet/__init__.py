@@ -94,12 +94,12 @@ __version__ = "0.1.0"
 # functions of modules that are imported when they are first used
 LATER = {
     "counters": "inspection", "devices": "inspection", "memory": "inspection",
-    "measure_peaks": "peaks", "profile": "profiling",
+    "synchronize": "inspection", "measure_peaks": "peaks", "profile": "profiling",
 }
 
 if TYPE_CHECKING:
     from tinynet import data, onnx, train, viz
-    from tinynet.inspection import counters, devices, memory
+    from tinynet.inspection import counters, devices, memory, synchronize
     from tinynet.peaks import measure_peaks
     from tinynet.profiling import profile
 
@@ -140,16 +140,17 @@ __all__ = [  # noqa: RUF022 (plain alphabetical order)
     "measure_peaks", "median", "memory", "meshgrid", "min", "minimum", "mm", "moveaxis", "movedim",
     "mul", "multinomial", "multiply", "mv", "nan_to_num", "narrow", "ne", "neg", "negative", "nn",
     "no_grad", "nonzero", "norm", "normal", "ones", "ones_like", "onnx", "optim", "outer",
-    "permute", "pixel_shuffle", "pixel_unshuffle", "pow", "prod", "profile", "rand",
-    "rand_like", "randint", "randn", "randn_like", "randperm", "ravel", "reciprocal", "relu",
-    "remainder", "repeat_interleave", "reshape", "rms_norm", "roll", "rot90", "round", "rsqrt",
-    "save", "save_model", "scatter", "scatter_add", "scatter_reduce", "select", "set_grad_enabled",
+    "permute", "pixel_shuffle", "pixel_unshuffle", "pow", "prod", "profile", "rand", "rand_like",
+    "randint", "randn", "randn_like", "randperm", "ravel", "reciprocal", "relu", "remainder",
+    "repeat_interleave", "reshape", "rms_norm", "roll", "rot90", "round", "rsqrt", "save",
+    "save_model", "scatter", "scatter_add", "scatter_reduce", "select", "set_grad_enabled",
     "set_rng_state", "sgn", "sigmoid", "sign", "sin", "sinh", "softmax", "sort", "split", "sqrt",
     "square", "squeeze", "stack", "std", "std_mean", "sub", "subtract", "sum", "swapaxes",
-    "swapdims", "t", "take", "take_along_dim", "tan", "tanh", "tensor", "tensor_split", "tensordot",
-    "tile", "topk", "trace", "train", "transpose", "tril", "tril_indices", "triu", "triu_indices",
-    "true_divide", "trunc", "uint16", "uint32", "uint64", "uint8", "unbind", "unflatten", "uniform",
-    "unique", "unsqueeze", "use_deterministic_algorithms", "var", "var_mean", "viz", "vstack",
-    "where", "zeros", "zeros_like",
+    "swapdims", "synchronize", "t", "take", "take_along_dim", "tan", "tanh", "tensor",
+    "tensor_split", "tensordot", "tile", "topk", "trace", "train", "transpose", "tril",
+    "tril_indices", "triu", "triu_indices", "true_divide", "trunc", "uint16", "uint32", "uint64",
+    "uint8", "unbind", "unflatten", "uniform", "unique", "unsqueeze",
+    "use_deterministic_algorithms", "var", "var_mean", "viz", "vstack", "where", "zeros",
+    "zeros_like",
 ]
 # fmt: on

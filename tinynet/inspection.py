@@ -1,4 +1,4 @@
-"""Seeing which devices there are, and what memory they use.
+"""Seeing which devices there are, what memory they use, and waiting for them.
 
 >>> import tinynet as tn
 >>> tn.devices()[0].name
@@ -24,6 +24,7 @@ __all__ = [
     "counters",
     "devices",
     "memory",
+    "synchronize",
 ]
 
 
@@ -73,6 +74,21 @@ def memory(
     if reset_peak:
         pool.peak = pool.used
     return report
+
+
+def synchronize(device: str | None = None) -> None:
+    """Wait until `device` (default: the default device) has done what it was told, to time it.
+
+    What waits for somebody to ask for it has not been told yet: `x.realize()` does that. On the
+    CPU everything is done when a call returns. Raises `DeviceError` where there is no such device.
+
+    >>> import tinynet as tn
+    >>> y = tn.ones(3, device="cpu").exp().realize()
+    >>> tn.synchronize("cpu")  # y is there
+    """
+    opened = getattr(open_backend(device), "device", None)
+    if opened is not None:
+        opened.queue.finish()
 
 
 def _host_memory() -> int:

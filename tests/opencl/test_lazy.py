@@ -4,11 +4,12 @@ import itertools
 import threading
 
 import numpy as np
+import pyopencl as cl
 import pytest
 
 import tinynet as tn
 from tinynet import nn
-from tinynet.errors import DimError
+from tinynet.errors import DeviceError, DimError
 
 DEVICE = "opencl"
 
@@ -262,6 +263,18 @@ def test_a_training_step_waits_for_nothing():
 
 
 # values and places
+def test_synchronize_waits_for_what_was_enqueued(backend):
+    opened = backend.device
+    gate = cl.UserEvent(opened.context)
+    marker = cl.enqueue_marker(opened.queue, wait_for=[gate])
+    threading.Timer(0.05, lambda: gate.set_status(cl.command_execution_status.COMPLETE)).start()
+    assert marker.command_execution_status != cl.command_execution_status.COMPLETE
+    tn.synchronize()
+    assert marker.command_execution_status == cl.command_execution_status.COMPLETE
+    with pytest.raises(DeviceError):
+        tn.synchronize("nowhere")
+
+
 def test_writing_leaves_older_formulas_alone():
     x = values(5)
     before = x.tolist()

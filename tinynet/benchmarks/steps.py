@@ -67,8 +67,7 @@ def tinynet_trainer(workload: Task, rate: float, device: str, is_recorded: bool)
     def wait(loss: Any) -> None:
         for x in (loss, *model.parameters()):
             x.realize()
-        if device != "cpu":
-            loss.backend.device.queue.finish()
+        tn.synchronize(device)
 
     eager = train if device == "cpu" else train_and_realize
     step = tn.jit(train) if is_recorded else eager
