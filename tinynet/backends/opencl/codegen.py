@@ -86,7 +86,8 @@ class _KernelWriter(Writer):
             self.run("k", f"n{loop}", 0)
             self.add("for (I row = row_begin; row < row_end; row++) {")
             bounds = "k_begin", "k_end"
-        else:
+        else:  # who has no point reads nothing either: others may write there by then
+            self.add(f"if (get_global_id(0) >= n{loop}) return;")
             self.add(f"for (I row = get_global_id(1); row < {rows}; row += get_global_size(1)) {{")
         self.coordinates("row", outer)
         self.bases(lambda access: True)
