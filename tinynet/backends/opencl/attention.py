@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tinynet.backends.opencl.array import Array, row_major
 from tinynet.backends.opencl.device import Device, Kernel
 from tinynet.backends.opencl.memory import Block
 from tinynet.dtype import DType, float32
 from tinynet.shape import Shape
 
+if TYPE_CHECKING:
+    from tinynet.backends.opencl.backend import OpenCLBackend
+
+TURNED = 0, 2, 1, 3  # results have the heads behind the rows
 LANES = 16  # queries side by side, as in kernels/attention_cpu.cl
 WIDTH = 8  # of a vector
 MOST_COLUMNS = 128  # of keys and values, which stand on the stack
@@ -66,6 +71,38 @@ def has_kernels(device: Device, dtype: DType, shape: Shape, keys: int, v_size: i
     return device.is_cpu and dtype is float32 and fits and pays
 
 
+def attend(
+    backend: OpenCLBackend, operands: tuple[Array, Array, Array], mask: Array | None, scale: float
+) -> tuple[Array, Array]:
+    """Results of queries, keys and values, and the logarithms of the weights' sums."""
+    q, _, v = operands
+    task, barred = _task(backend, q, v, mask, scale)
+    made = forward(backend.device, task, [_rows(backend, x) for x in operands], barred)
+    n, heads, queries, _ = q.shape
+    shapes = (n, queries, heads, v.shape[3]), (n, heads, queries)
+    out, logs = backend.held(made, shapes, q.dtype)
+    return backend.permute(out, TURNED), logs
+
+
+def attend_backward(
+    backend: OpenCLBackend,
+    operands: tuple[Array, Array, Array, Array],
+    mask: Array | None,
+    made: tuple[Array, Array],
+    scale: float,
+) -> tuple[Array, Array, Array]:
+    """Gradients of queries, keys and values, given that of the results before them."""
+    _, q, k, v = operands
+    task, barred = _task(backend, q, v, mask, scale)
+    out, logs = backend.blocks(backend.permute(made[0], TURNED), made[1])
+    rows = [_rows(backend, x) for x in operands]
+    found = backward(backend.device, task, rows, barred, (out, logs))
+    shapes = [(x.shape[0], x.shape[2], x.shape[1], x.shape[3]) for x in (q, k, v)]
+    grads = backend.held(found, shapes, q.dtype)
+    q_grad, k_grad, v_grad = [backend.permute(x, TURNED) for x in grads]
+    return q_grad, k_grad, v_grad
+
+
 def forward(
     device: Device, task: Attention, rows: list[Rows], mask: Rows | None
 ) -> tuple[Block, Block]:
@@ -105,6 +142,30 @@ def backward(
         nbytes=2 * _nbytes(task), flops=task.products * (3 * task.q_size + 2 * task.v_size),
     )  # fmt: skip
     return q, k, v
+
+
+def _task(
+    backend: OpenCLBackend, q: Array, v: Array, mask: Array | None, scale: float
+) -> tuple[Attention, Rows | None]:
+    """What the kernels are asked, and the mask as they read it: a row for each key."""
+    n, heads, queries, q_size = q.shape
+    kind = 0 if mask is None else 1 if mask.shape[2] > 1 else 2
+    task = Attention(n, heads, queries, v.shape[2], q_size, v.shape[3], kind, scale)
+    if mask is None:
+        return task, None
+    turned = backend.permute(mask, (0, 1, 3, 2))
+    [block] = backend.blocks(turned)
+    strides = [0 if n == 1 else s for n, s in zip(turned.shape, row_major(turned.shape))]
+    return task, Rows(block, 0, (*strides[:2], turned.shape[3]))
+
+
+def _rows(backend: OpenCLBackend, x: Array) -> Rows:
+    """Rows whose elements lie side by side."""
+    if x.strides[-1] != 1:
+        x = backend.copy(x)
+    value = backend.memory(x)
+    assert value.block is not None
+    return Rows(value.block, x.offset, x.strides[:3])
 
 
 def _all(rows: list[Rows], mask: Rows | None) -> list[Rows]:

@@ -17,11 +17,18 @@ from numpy.typing import NDArray
 from tinynet.backends import host
 from tinynet.backends.base import PutMode, Range
 from tinynet.backends.host import numpy_dtype
-from tinynet.backends.opencl import attention, indexing, ordering, philox, pooling, recurrence
+from tinynet.backends.opencl import (
+    attention,
+    checking,
+    indexing,
+    ordering,
+    philox,
+    pooling,
+    recurrence,
+)
 from tinynet.backends.opencl.array import (
     OPERANDS,
     Array,
-    Bounds,
     Value,
     View,
     as_array,
@@ -31,8 +38,7 @@ from tinynet.backends.opencl.array import (
     reshaped_strides,
     row_major,
 )
-from tinynet.backends.opencl.attention import Attention, Rows
-from tinynet.backends.opencl.bounds import bounds_of, limits, union
+from tinynet.backends.opencl.bounds import bounds_of, cast_bounds, limits, union
 from tinynet.backends.opencl.convolution import Task
 from tinynet.backends.opencl.device import Device
 from tinynet.backends.opencl.memory import Block
@@ -54,7 +60,7 @@ from tinynet.dtype import (
     uint32,
     uint64,
 )
-from tinynet.errors import DeviceError, DimError, RecordingError
+from tinynet.errors import DeviceError, RecordingError
 from tinynet.shape import Shape
 from tinynet.windows import Windows
 
@@ -225,7 +231,7 @@ class OpenCLBackend:
         if 0 in x.shape:
             return self.full(x.shape, 0, dtype)
         op = "load" if dtype is x.dtype else "cast"
-        bounds = _cast_bounds(value.bounds, x.dtype, dtype)
+        bounds = cast_bounds(value.bounds, x.dtype, dtype)
         made = Value(op, dtype, x.shape, (source,), x.dtype, value.weight + 1, bounds)
         return self.formula(made)
 
@@ -486,12 +492,7 @@ class OpenCLBackend:
     ) -> tuple[Array, Array] | None:
         if not attention.has_kernels(self.device, q.dtype, q.shape, k.shape[2], v.shape[3]):
             return None
-        task, barred = self.attention_task(q, v, mask, scale)
-        out, logs = attention.forward(self.device, task, [self.rows(x) for x in (q, k, v)], barred)
-        n, heads, queries, _ = q.shape
-        shapes = (n, queries, heads, v.shape[3]), (n, heads, queries)
-        made, sums = self.held((out, logs), shapes, q.dtype)
-        return self.permute(made, (0, 2, 1, 3)), sums
+        return attention.attend(self, (q, k, v), mask, scale)
 
     def attention_backward(
         self,
@@ -503,36 +504,7 @@ class OpenCLBackend:
         made: tuple[Array, Array],
         scale: float,
     ) -> tuple[Array, Array, Array]:
-        task, barred = self.attention_task(q, v, mask, scale)
-        out, logs = self.blocks(self.permute(made[0], (0, 2, 1, 3)), made[1])
-        rows = [self.rows(x) for x in (grad, q, k, v)]
-        found = attention.backward(self.device, task, rows, barred, (out, logs))
-        shapes = [(x.shape[0], x.shape[2], x.shape[1], x.shape[3]) for x in (q, k, v)]
-        grads = self.held(found, shapes, q.dtype)
-        q_grad, k_grad, v_grad = [self.permute(x, (0, 2, 1, 3)) for x in grads]
-        return q_grad, k_grad, v_grad
-
-    def attention_task(
-        self, q: Array, v: Array, mask: Array | None, scale: float
-    ) -> tuple[Attention, Rows | None]:
-        """What its kernels are asked, and the mask as they read it: a row for each key."""
-        n, heads, queries, q_size = q.shape
-        kind = 0 if mask is None else 1 if mask.shape[2] > 1 else 2
-        task = Attention(n, heads, queries, v.shape[2], q_size, v.shape[3], kind, scale)
-        if mask is None:
-            return task, None
-        turned = self.permute(mask, (0, 1, 3, 2))
-        [block] = self.blocks(turned)
-        strides = [0 if n == 1 else s for n, s in zip(turned.shape, row_major(turned.shape))]
-        return task, Rows(block, 0, (*strides[:2], turned.shape[3]))
-
-    def rows(self, x: Array) -> Rows:
-        """Rows whose elements lie side by side."""
-        if x.strides[-1] != 1:
-            x = self.copy(x)
-        value = self.memory(x)
-        assert value.block is not None
-        return Rows(value.block, x.offset, x.strides[:3])
+        return attention.attend_backward(self, (grad, q, k, v), mask, made, scale)
 
     def blocks(self, *arrays: Array) -> list[Block]:
         """Memory that holds just the elements of each, in its order."""
@@ -653,110 +625,25 @@ class OpenCLBackend:
 
     # indexing
     def take(self, x: Array, indices: tuple[Array | None, ...]) -> Array:
-        self.check_indices(x, indices)
+        checking.check_indices(self, x, indices)
         target = indexing.Target.of(x.shape, indices)
         value = x.storage.value
         if 0 in target.shape:
             return self.full(target.shape, 0, x.dtype)
         if value.op == "full":
             return self.full(target.shape, value.params, x.dtype)
-        value = self.memory(x)
-        begin, common = target.begin, target.common
-        steps = [x.strides[d] for d in target.kept]
-        strides = (*steps[:begin], *(0,) * len(common), *steps[begin:])
-        source = View(value, target.shape, strides, x.offset)
-        picks, operands, weight = [], [], 1
-        for d, index in target.indices:
-            known = index.storage.value
-            may_be_negative = known.bounds is None or known.bounds[0] < 0
-            picks.append((x.strides[d], x.shape[d], may_be_negative))
-            operands.append(self.placed(index, common, len(steps) - begin).operand)
-            weight += known.weight
-        args = (source, *operands)
-        made = Value("take", x.dtype, target.shape, args, tuple(picks), weight, value.bounds)
-        return self.formula(made)
-
-    def placed(self, index: Array, common: Shape, behind: int) -> Array:
-        """An index with dims of 1 for the dims behind those that the indices make."""
-        wide = index if index.shape == common else self.expand(index, common)
-        shape = (*common, *(1,) * behind)
-        strides = (*wide.strides, *(1,) * behind)
-        return self.view(wide, shape, strides, wide.offset)
-
-    def check_indices(self, x: Array, indices: tuple[Array | None, ...]) -> None:
-        """Raise for an index out of range. Values are read only where their bounds do not tell."""
-        for dim, index in enumerate(indices):
-            if index is None or 0 in index.shape:
-                continue
-            if self.recorder is not None and self.is_recorded:
-                self.recorder.rely_on_bounds(index)
-            size = x.shape[dim]
-            if not _are_within(index.storage.value.bounds, size):
-                self.read_bounds(index, size, dim)
-
-    def read_bounds(self, index: Array, size: int, dim: int) -> None:
-        """Look at the index itself, and remember what its bounds are."""
-        recorder = self.recorder
-        if recorder is not None and self.is_recorded:
-            self.read_bounds_recorded(recorder, index, size, dim)
-            return
-        self.read_bounds_now(index, size, dim)
-
-    def read_bounds_recorded(self, recorder: Recorder, index: Array, size: int, dim: int) -> None:
-        """The same while recording: only of what comes from outside, and as a condition.
-
-        Of a view, its whole memory must be in range, since that is what replays look at.
-        """
-        value = index.storage.value
-        is_known = recorder.can_read(index) and value.op == "memory"
-        if is_known:
-            recorder.is_paused = True
-            try:
-                if index.steps is None:
-                    self.read_bounds_now(index, size, dim)
-                else:
-                    whole = Array(index.storage, index.dtype, value.shape, None, 0)
-                    value.bounds = self.extremes(whole)
-            finally:
-                recorder.is_paused = False
-            recorder.narrow(index)
-        if not is_known or not _are_within(value.bounds, size):
-            raise RecordingError(
-                f"index: whether indices are in range for dim {dim} of size {size} depends on "
-                "values that jit cannot read while it records; clamp() them, or pass them in"
-            )
-
-    def read_bounds_now(self, index: Array, size: int, dim: int) -> None:
-        """Look at the index itself."""
-        bounds = self.extremes(index)
-        if not _are_within(bounds, size):
-            places = self.to_numpy(index)
-            wrong = places[(places < -size) | (places >= size)].flat[0]
-            raise DimError(f"index: index {wrong} is out of range for dim {dim} of size {size}")
-        value = index.storage.value
-        if index.steps is None and value.op == "memory":
-            value.bounds = bounds
-
-    def extremes(self, index: Array) -> Bounds:
-        """The smallest and the largest element."""
-        places = self.to_numpy(index)
-        return int(places.min()), int(places.max())
+        return indexing.take_from(self, x, target)
 
     def put(
         self, x: Array, indices: tuple[Array | None, ...], values: Array, mode: PutMode
     ) -> None:
-        self.check_indices(x, indices)
+        checking.check_indices(self, x, indices)
         target = indexing.Target.of(x.shape, indices)
         if 0 not in target.shape:
             indexing.put_into(self, x, target, self.expand(values, target.shape), mode)
 
     def nonzero(self, x: Array) -> Array:
         return self.from_numpy(np.argwhere(self.to_numpy(x)))
-
-
-def _are_within(bounds: Bounds, size: int) -> bool:
-    """Whether all indices of these bounds are in range."""
-    return bounds is not None and -size <= bounds[0] and bounds[1] < size
 
 
 def rounded(number: Scalar, dtype: DType) -> Scalar:
@@ -771,15 +658,3 @@ def rounded(number: Scalar, dtype: DType) -> Scalar:
             bits += 0x7FFF + (bits >> 16 & 1)
         return float(np.uint32(bits & 0xFFFF0000).view(np.float32))
     return number
-
-
-def _cast_bounds(bounds: Bounds, source: DType, target: DType) -> Bounds:
-    """Bounds of integers converted to `target`: none where they may wrap around."""
-    if target.rank != 1 or source.rank == 2:
-        return None
-    if source.rank == 0:
-        return 0, 1
-    bounds, within = bounds or limits(source), limits(target)
-    assert bounds is not None
-    assert within is not None
-    return bounds if within[0] <= bounds[0] and bounds[1] <= within[1] else None

@@ -47,6 +47,18 @@ def union(a: Bounds, b: Bounds) -> Bounds:
     return None if a is None or b is None else (min(a[0], b[0]), max(a[1], b[1]))
 
 
+def cast_bounds(bounds: Bounds, source: DType, target: DType) -> Bounds:
+    """Bounds of integers converted to `target`: none where they may wrap around."""
+    if target.rank != 1 or source.rank == 2:
+        return None
+    if source.rank == 0:
+        return 0, 1
+    bounds, within = bounds or limits(source), limits(target)
+    assert bounds is not None
+    assert within is not None
+    return bounds if within[0] <= bounds[0] and bounds[1] <= within[1] else None
+
+
 def _bounds(operand: Any) -> Bounds:
     if type(operand) not in (Value, View):
         return int(operand), int(operand)

@@ -1,4 +1,7 @@
-"""Putting values at indices: as a formula where each line has one place, else by kernels."""
+"""Taking elements at indices, and putting values there.
+
+To take is a formula. To put is one where each line has one place, else kernels do it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tinynet.backends.base import PutMode
 from tinynet.backends.opencl import scattering
-from tinynet.backends.opencl.array import Array, broadcast, row_major
+from tinynet.backends.opencl.array import Array, Value, View, broadcast, row_major
 from tinynet.dtype import int64
 from tinynet.shape import Shape
 
@@ -48,6 +51,30 @@ def _layout_of(shape: Shape, shapes: tuple[Shape | None, ...]) -> tuple[Shape, S
     begin = at[0] if at[-1] - at[0] == len(at) - 1 else 0  # NumPy: apart, they come in front
     sizes = [shape[d] for d in kept]
     return common, kept, begin, (*sizes[:begin], *common, *sizes[begin:])
+
+
+def take_from(backend: OpenCLBackend, x: Array, target: Target) -> Array:
+    """`x[indices]`, where there is anything to take."""
+    begin, common = target.begin, target.common
+    steps = [x.strides[d] for d in target.kept]
+    strides = (*steps[:begin], *(0,) * len(common), *steps[begin:])
+    source = View(backend.memory(x), target.shape, strides, x.offset)
+    picks, operands, weight = [], [], 1
+    for d, index in target.indices:
+        known = index.storage.value
+        may_be_negative = known.bounds is None or known.bounds[0] < 0
+        picks.append((x.strides[d], x.shape[d], may_be_negative))
+        operands.append(_placed(backend, index, common, len(steps) - begin).operand)
+        weight += known.weight
+    args, bounds = (source, *operands), source.value.bounds
+    return backend.formula(Value("take", x.dtype, target.shape, args, tuple(picks), weight, bounds))
+
+
+def _placed(backend: OpenCLBackend, index: Array, common: Shape, behind: int) -> Array:
+    """An index with dims of 1 for the dims behind those that the indices make."""
+    wide = index if index.shape == common else backend.expand(index, common)
+    shape = (*common, *(1,) * behind)
+    return backend.view(wide, shape, (*wide.strides, *(1,) * behind), wide.offset)
 
 
 def put_into(
