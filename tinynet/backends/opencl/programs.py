@@ -52,8 +52,13 @@ class Builder:
         self.cl_device = cl_device
         self.is_pocl = cl_device.platform.name == "Portable Computing Language"
         self.is_header_kept_out = self.is_pocl
+        is_cpu = bool(cl_device.type & cl.device_type.CPU)
+        is_intel = is_cpu and cl_device.platform.name.startswith("Intel")
+        self.options = [*OPTIONS, *(["-DIS_POCL"] if self.is_pocl else [])]
+        # the compilers whose own functions become vector instructions: see kernels/functions.cl
+        self.options += ["-DHAS_BUILTINS"] if self.is_pocl or is_intel else []
         driver = (cl_device.name, cl_device.driver_version, cl_device.platform.version)
-        self.driver = "\0".join([*OPTIONS, *driver, DECLARATIONS])
+        self.driver = "\0".join([*self.options, *driver, DECLARATIONS])
         self.unsaved: list[tuple[Any, Path]] = []
         self.started = time.monotonic()
         if self.is_pocl:
@@ -75,13 +80,12 @@ class Builder:
         source = outlined(text) if self.is_pocl else text
         if self.is_header_kept_out:
             try:
-                options = [*OPTIONS, "-DIS_POCL", NO_HEADER]
+                options = [*self.options, NO_HEADER]
                 return _built(cl.Program(self.context, DECLARATIONS + source), options)
             except cl.RuntimeError:  # a mistake in the text, or a PoCL whose header is another
                 pass
         try:
-            options = [*OPTIONS, "-DIS_POCL"] if self.is_pocl else OPTIONS
-            program = _built(cl.Program(self.context, source), options)
+            program = _built(cl.Program(self.context, source), self.options)
         except cl.RuntimeError as error:
             raise KernelError(describe(name, text, str(error))) from None
         self.is_header_kept_out = False

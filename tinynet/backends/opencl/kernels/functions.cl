@@ -1,7 +1,8 @@
 // Functions that generated programs call where one expression of C will not do. They follow NumPy.
 
-// The compiler's own functions become vector instructions in a loop, PoCL's library functions do not.
-#ifdef IS_POCL
+// The compiler's own functions become vector instructions in a loop; the library's do not, with PoCL
+// and with Intel's driver for CPUs.
+#ifdef HAS_BUILTINS
 #define OWN(NAME) static inline float __attribute__((overloadable)) NAME##_of(float x) { \
     return __builtin_##NAME##f(x); \
 } \
