@@ -1,10 +1,13 @@
 """Programs: kept from one process to the next, and errors that say where they are."""
 
+from types import SimpleNamespace
+
 import numpy as np
+import pyopencl as cl
 import pytest
 
 from tinynet.backends.opencl.ctypes import PRELUDE
-from tinynet.backends.opencl.programs import Builder, outlined
+from tinynet.backends.opencl.programs import OPTIONS, Builder, outlined
 from tinynet.errors import DeviceError, KernelError
 
 TEXT = "kernel void twice(global float *x) { x[get_global_id(0)] *= 2; }"
@@ -79,6 +82,25 @@ def test_programs_are_kept(backend, folder):
     again.build("twice", TEXT)
     again.save()
     assert again.load(file) is not None
+
+
+@pytest.mark.parametrize(
+    ("platform", "kind", "macros"),
+    [
+        ("Intel(R) OpenCL", cl.device_type.CPU, ["-DHAS_BUILTINS"]),
+        ("Intel(R) OpenCL Graphics", cl.device_type.GPU, []),
+        ("NVIDIA CUDA", cl.device_type.GPU, []),
+    ],
+)
+def test_what_kernels_are_told_of_the_driver(platform, kind, macros):
+    """Functions of the compiler's own are there in CPUs' drivers made of Clang, not everywhere."""
+    device = SimpleNamespace(
+        platform=SimpleNamespace(name=platform, version="3.0"),
+        type=kind,
+        name="",
+        driver_version="",
+    )
+    assert Builder(None, device).options == [*OPTIONS, *macros]
 
 
 def test_what_is_kept_is_not_interpreted(backend, folder, monkeypatch):

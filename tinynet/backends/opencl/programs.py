@@ -52,11 +52,7 @@ class Builder:
         self.cl_device = cl_device
         self.is_pocl = cl_device.platform.name == "Portable Computing Language"
         self.is_header_kept_out = self.is_pocl
-        is_cpu = bool(cl_device.type & cl.device_type.CPU)
-        is_intel = is_cpu and cl_device.platform.name.startswith("Intel")
-        self.options = [*OPTIONS, *(["-DIS_POCL"] if self.is_pocl else [])]
-        # the compilers whose own functions become vector instructions: see kernels/functions.cl
-        self.options += ["-DHAS_BUILTINS"] if self.is_pocl or is_intel else []
+        self.options = [*OPTIONS, *_macros(cl_device, self.is_pocl)]
         driver = (cl_device.name, cl_device.driver_version, cl_device.platform.version)
         self.driver = "\0".join([*self.options, *driver, DECLARATIONS])
         self.unsaved: list[tuple[Any, Path]] = []
@@ -150,6 +146,14 @@ def outlined(text: str) -> str:
         f"{text[: kernel.start()]}static OUTLINED void {name}_item({PLACE}, {declared}) {{{body}\n"
         f"{kernel[0]}\n{name}_item({given});\n}}\n"
     )
+
+
+def _macros(cl_device: Any, is_pocl: bool) -> list[str]:
+    """What kernels are told of the driver: HAS_BUILTINS is explained in kernels/functions.cl."""
+    if is_pocl:
+        return ["-DIS_POCL", "-DHAS_BUILTINS"]
+    is_intel = cl_device.platform.name.startswith("Intel")
+    return ["-DHAS_BUILTINS"] if is_intel and cl_device.type & cl.device_type.CPU else []
 
 
 def _built(program: Any, options: list[str]) -> Any:
