@@ -56,6 +56,16 @@ def test_other_functions_know_other_indices(wide):
             assert step(x, labels).item() == pytest.approx(cross_entropy(x, labels).item())
 
 
+def test_indices_from_outside_that_nobody_had_looked_at(on_device):
+    """They are looked at while the function is recorded, and again once they were changed."""
+    x, places = tn.arange(10.0), tn.tensor([1.0, 2.0]).long().realize()
+    pick = tn.jit(lambda x: x[places].sum(), warm_up=False)
+    assert [pick(x).item() for _ in range(3)] == [3, 3, 3]
+    places.copy_(tn.tensor([1.0, 12.0]))
+    with pytest.raises(DimError, match="index 12 is out of range for dim 0 of size 10"):
+        pick(x).item()
+
+
 def test_recordings_take_indices_that_came_before(on_device):
     """One recording more where larger indices come; none where the smaller ones come again."""
     pick = tn.jit(lambda y: tn.arange(20).index_select(0, y), warm_up=False)

@@ -336,6 +336,9 @@ def test_indices_raise_where_they_are_used():
         x[computed]
     unknown = (tn.rand(5) * 2).long()
     assert x[unknown].shape == (5, 4)
+    wrapped = tn.tensor([-1]).to(tn.uint8).long()
+    with pytest.raises(DimError, match=r"^index: index 255 is out of range for dim 0 of size 3$"):
+        x[wrapped]
 
 
 def test_threads_compute_side_by_side():
