@@ -151,3 +151,14 @@ def test_a_device_without_fp64_says_so(backend, monkeypatch):
         backend.cast(x, dtype.float64)
     y = backend.elementwise("add", backend.arange(2, 0, 1, dtype.float32), x)
     assert backend.to_numpy(y).tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("start", "step"), [(-50.0, 0.1), (2**24 - 5, 1), (-(2.0**24), 3.0), (1, 2.0)]
+)
+def test_steps_are_rounded_once_without_fp64(backend, monkeypatch, start, step):
+    from tinynet import dtype
+
+    monkeypatch.setattr(backend.device, "has_fp64", False)
+    steps = backend.to_numpy(backend.arange(2000, start, step, dtype.float32))
+    assert steps.tolist() == (np.arange(2000) * step + start).astype(np.float32).tolist()

@@ -61,6 +61,7 @@ from tinynet.dtype import (
     uint64,
 )
 from tinynet.errors import DeviceError, RecordingError
+from tinynet.numbers import Number
 from tinynet.shape import Shape
 from tinynet.windows import Windows
 
@@ -174,7 +175,8 @@ class OpenCLBackend:
     def arange(self, count: int, start: Scalar, step: Scalar, dtype: DType) -> Array:
         self.check_dtype(dtype)
         is_whole = isinstance(start, int) and isinstance(step, int)
-        if not count or (dtype.rank < 2 and not is_whole):
+        is_precise = is_whole if dtype.rank < 2 else self.is_precise(count, start, step, dtype)
+        if not count or not is_precise:
             steps = np.arange(count) * step + start
             return self.from_numpy(steps.astype(numpy_dtype(dtype)))
         bounds, within = None, limits(dtype)
@@ -182,6 +184,14 @@ class OpenCLBackend:
             low, high = sorted((int(start), int(start + (count - 1) * step)))
             bounds = (low, high) if within[0] <= low and high <= within[1] else None
         return as_array(Value("iota", dtype, (count,), params=(start, step), bounds=bounds))
+
+    def is_precise(self, count: int, start: Scalar, step: Scalar, dtype: DType) -> bool:
+        """Whether the device computes `start + i * step` so that it is rounded once, to `dtype`."""
+        of_script = Number in map(type, (start, step))  # whose values are those of a replay
+        if self.device.has_fp64 or dtype is not float32 or of_script:
+            return True
+        is_whole = float(start).is_integer() and float(step).is_integer()
+        return is_whole and max(abs(start), abs(start + count * step)) <= 2**24
 
     def random_bits(self, key: int, counter: int, count: int, width: Literal[32, 64]) -> Array:
         dtype = uint64 if width == 64 else uint32
