@@ -3,6 +3,7 @@
 import gc
 
 import numpy as np
+import pyopencl as cl
 import pytest
 
 import tinynet as tn
@@ -45,6 +46,25 @@ def test_a_replay_launches_its_tape_and_nothing_else():
     assert after.compiled == before.compiled
     assert after.bytes_read == before.bytes_read
     assert losses[-1].item() < losses[0].item()
+
+
+def test_a_driver_that_cannot_clone_kernels(monkeypatch):
+    """As one that says it has OpenCL 2.1 may: each launch then sets its arguments anew."""
+    device = open_backend("opencl").device
+    if not device.can_clone:
+        pytest.skip("the driver does not say that it can")
+
+    def clone(kernel):
+        raise cl.LogicError("clCloneKernel failed: INVALID_OPERATION")
+
+    step, x, labels = make_step()
+    expected = [step(x, labels).item() for _ in range(12)]
+    monkeypatch.setattr(device, "can_clone", True)  # and as it was afterwards
+    monkeypatch.setattr(cl.Kernel, "clone", clone)
+    step, x, labels = make_step()
+    assert [step(x, labels).item() for _ in range(12)] == expected
+    assert not device.can_clone
+    assert all(launch.own is None for launch in step.tape.launches)
 
 
 def test_times_in_the_list():

@@ -315,7 +315,10 @@ class Tape:
         elif self.replays > PATIENCE and self.unbound and self.device.can_clone:
             launch = self.unbound.pop()
             launch.kernel.set_args(*launch.args)
-            launch.own = launch.kernel.cl_kernel.clone()
+            try:
+                launch.own = launch.kernel.cl_kernel.clone()
+            except cl.Error:  # a driver may say that it has OpenCL 2.1, and not have all of it
+                self.device.can_clone = False
 
     def chain(self) -> None:
         """Make as few launches as can be of all.
