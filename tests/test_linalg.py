@@ -155,4 +155,6 @@ MISTAKES = [
 def test_mistakes(mistake, error):
     with pytest.raises(TinynetError, match=r"^(linalg\.)?[a-z_]+: ") as raised:
         mistake()
+    if "has no tinynet.float64" in str(raised.value):  # the device: this test is not for it
+        raise raised.value
     assert type(raised.value) is error, str(raised.value)

@@ -30,6 +30,8 @@ FUNCTIONS = {
 
 @pytest.mark.parametrize("name", ["int8", "uint8", "int16", "uint16", "int32"])
 def test_floats_that_no_integer_is_become_the_same_interpreted_and_compiled(backend, name):
+    if not backend.device.has_fp64:
+        pytest.skip("the interpreter needs float64")
     x = tn.tensor([1e10, -1e10, math.nan, math.inf, -math.inf, -1.5, 70_000.7], device="opencl")
     planner, plans = backend.scheduler.planner, backend.scheduler.plans
     found = []
@@ -63,5 +65,6 @@ def test_float32_to_a_few_units_in_the_last_place(compiled, name):
     rest = ~is_normal & ~np.isnan(x)
     np.testing.assert_allclose(y[rest], expected[rest], rtol=0, atol=np.finfo(np.float32).tiny)
     if name in ("tanh", "erf"):
-        assert np.abs(y[~np.isnan(y)]).max() == 1
+        largest = np.abs(y[~np.isnan(y)]).max()
+        assert largest == 1 if compiled.device.is_cpu else largest <= 1  # the device's own function
     assert np.signbit(y[list(x).index(-0.0) + 1]) == (name in ("tanh", "erf"))

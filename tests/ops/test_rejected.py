@@ -133,4 +133,6 @@ REJECTED = [
 def test_message(mistake, message):
     with pytest.raises(TinynetError) as raised:
         mistake()
+    if "has no tinynet.float64" in str(raised.value):  # the device: this test is not for it
+        raise raised.value
     assert str(raised.value) == message

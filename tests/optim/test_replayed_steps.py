@@ -3,6 +3,7 @@
 import pytest
 
 import tinynet as tn
+from tests.opencl.test_tape import needs_a_cpu
 from tinynet import optim
 from tinynet.backends.opencl import tape
 from tinynet.errors import RecordingError
@@ -78,6 +79,7 @@ def test_an_elementwise_rule_is_one_launch(name, monkeypatch):
     monkeypatch.setattr(tape, "LONG_PATIENCE", 1)
     if not any(found.name.startswith("opencl") for found in tn.devices()):
         pytest.skip("no OpenCL device")
+    needs_a_cpu()
     x = tn.ones(64, device="opencl").requires_grad_()
     optimizer = getattr(optim, name)([x], lr=0.05, **RULES[name])
     x.grad = tn.full((64,), 0.5, device="opencl")
