@@ -207,3 +207,9 @@ def test_real_drivers():
         assert info.kind in discovery.KINDS
         assert info.memory > 0
         assert discovery.find(index) == (cl_device, index)
+
+
+def test_memory_of_the_host_s_is_mapped(backend):
+    """What the description of a device says of its memory is what the device at work goes by."""
+    device = backend.device
+    assert device.is_host == discovery.describe(device.cl_device, 0).shares_host_memory

@@ -61,7 +61,6 @@ from tinynet.dtype import (
     uint64,
 )
 from tinynet.errors import DeviceError, RecordingError
-from tinynet.numbers import Number
 from tinynet.shape import Shape
 from tinynet.windows import Windows
 
@@ -187,8 +186,7 @@ class OpenCLBackend:
 
     def is_precise(self, count: int, start: Scalar, step: Scalar, dtype: DType) -> bool:
         """Whether the device computes `start + i * step` so that it is rounded once, to `dtype`."""
-        of_script = Number in map(type, (start, step))  # whose values are those of a replay
-        if self.device.has_fp64 or dtype is not float32 or of_script:
+        if self.device.has_fp64 or dtype is not float32:
             return True
         is_whole = float(start).is_integer() and float(step).is_integer()
         return is_whole and max(abs(start), abs(start + count * step)) <= 2**24
