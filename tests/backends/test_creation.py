@@ -300,7 +300,7 @@ def test_threads_work_at_the_same_time(backend):
 
     def work(i):
         barrier.wait()
-        x = backend.from_numpy(np.full(1000, float(i)))
+        x = backend.from_numpy(np.full(1000, i, np.float32))
         for _ in range(200):
             x = backend.elementwise("sqrt", backend.elementwise("square", x))
         results[i] = backend.to_numpy(backend.reduce("sum", x, (0,), False)).item()
