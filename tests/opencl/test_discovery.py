@@ -209,7 +209,8 @@ def test_real_drivers():
         assert discovery.find(index) == (cl_device, index)
 
 
-def test_memory_of_the_host_s_is_mapped(backend):
-    """What the description of a device says of its memory is what the device at work goes by."""
+def test_a_device_at_work_is_as_its_driver_says(backend):
+    """Or tests would skip float64 where there is some, and reads take the longer way."""
     device = backend.device
-    assert device.is_host == discovery.describe(device.cl_device, 0).shares_host_memory
+    assert device.has_fp64 == ("cl_khr_fp64" in device.cl_device.extensions.split())
+    assert device.is_host == bool(device.cl_device.host_unified_memory)

@@ -11,7 +11,7 @@ import pyopencl as cl
 
 from tinynet.backends.opencl import profiler
 from tinynet.backends.opencl.ctypes import PRELUDE
-from tinynet.backends.opencl.discovery import ask
+from tinynet.backends.opencl.discovery import describe
 from tinynet.backends.opencl.memory import Block, Pool
 from tinynet.backends.opencl.programs import KERNELS, Builder
 from tinynet.errors import KernelError
@@ -43,12 +43,11 @@ class Device:
         self.name = name
         self.is_cpu = bool(cl_device.type & cl.device_type.CPU)
         self.cores = cl_device.max_compute_units
-        extensions = cl_device.extensions.split()
+        facts = describe(cl_device, 0)
         # whether kernel objects can be copied, arguments and all
         self.can_clone = cl_device.version >= "OpenCL 2.1" and hasattr(cl.Kernel, "clone")
-        self.has_fp64 = "cl_khr_fp64" in extensions
-        # whether its memory is the host's
-        self.is_host = bool(ask(cl_device, "host_unified_memory", self.is_cpu))
+        self.has_fp64 = facts.has_fp64
+        self.is_host = facts.shares_host_memory
         self.context = cl.Context([cl_device])
         self.queue = cl.CommandQueue(self.context)
         self.builder = Builder(self.context, cl_device)

@@ -74,18 +74,18 @@ def find(index: int | str = 0) -> tuple[Any, int]:
 def describe(cl_device: Any, index: int) -> DeviceInfo:
     """The facts about a device. What a driver does not tell counts as none."""
     kind = kind_of(cl_device)
-    extensions = ask(cl_device, "extensions", "").split()
+    extensions = _ask(cl_device, "extensions", "").split()
     return DeviceInfo(
         name=device_name(index),
-        hardware=ask(cl_device, "name", "unnamed").strip(),
-        platform=ask(cl_device.platform, "name", "unnamed").strip(),
-        driver=ask(cl_device, "driver_version", "").strip(),
+        hardware=_ask(cl_device, "name", "unnamed").strip(),
+        platform=_ask(cl_device.platform, "name", "unnamed").strip(),
+        driver=_ask(cl_device, "driver_version", "").strip(),
         kind=kind,
-        memory=ask(cl_device, "global_mem_size", 0),
-        compute_units=ask(cl_device, "max_compute_units", 1),
+        memory=_ask(cl_device, "global_mem_size", 0),
+        compute_units=_ask(cl_device, "max_compute_units", 1),
         has_fp16="cl_khr_fp16" in extensions,
         has_fp64="cl_khr_fp64" in extensions,
-        shares_host_memory=bool(ask(cl_device, "host_unified_memory", kind == "cpu")),
+        shares_host_memory=bool(_ask(cl_device, "host_unified_memory", kind == "cpu")),
     )
 
 
@@ -96,7 +96,7 @@ def device_name(number: int) -> str:
 
 def kind_of(cl_device: Any) -> str:
     """One of `KINDS`. A type that OpenCL does not name is an accelerator."""
-    if ask(cl_device.platform, "name", "").strip().lower() in SIMULATORS:
+    if _ask(cl_device.platform, "name", "").strip().lower() in SIMULATORS:
         return "simulator"
     import pyopencl as cl
 
@@ -111,7 +111,7 @@ def search(platforms: Iterable[Any]) -> Found:
 
     devices, failures = [], []
     for driver in platforms:
-        name = ask(driver, "name", "an unnamed driver").strip()
+        name = _ask(driver, "name", "an unnamed driver").strip()
         try:
             offered = driver.get_devices()
         except cl.Error as error:
@@ -137,7 +137,7 @@ def _search() -> Found:
         return Found([], [str(error)])
 
 
-def ask(owner: Any, attribute: str, default: Any) -> Any:
+def _ask(owner: Any, attribute: str, default: Any) -> Any:
     """A property of a device or platform; drivers refuse the ones that they do not know."""
     import pyopencl as cl
 
@@ -148,7 +148,7 @@ def ask(owner: Any, attribute: str, default: Any) -> Any:
 
 
 def _is_usable(cl_device: Any) -> bool:
-    return all(ask(cl_device, fact, True) for fact in ("available", "compiler_available"))
+    return all(_ask(cl_device, fact, True) for fact in ("available", "compiler_available"))
 
 
 def _names(cl_device: Any) -> str:
@@ -157,14 +157,14 @@ def _names(cl_device: Any) -> str:
     PoCL's platform is "Portable Computing Language", its vendor "The pocl project".
     """
     owners = (cl_device, cl_device.platform)
-    texts = [ask(owner, fact, "") for owner in owners for fact in ("name", "vendor")]
+    texts = [_ask(owner, fact, "") for owner in owners for fact in ("name", "vendor")]
     return "\n".join(texts).lower()
 
 
 def _say_what_there_is() -> str:
     devices, failures = _search()
     names = [
-        f"{device_name(i)} ({ask(x, 'name', 'unnamed').strip()})" for i, x in enumerate(devices)
+        f"{device_name(i)} ({_ask(x, 'name', 'unnamed').strip()})" for i, x in enumerate(devices)
     ]
     if names:
         return ", ".join(["cpu", *names])
