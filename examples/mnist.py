@@ -170,16 +170,17 @@ def draw_images(axes, model, dataset, rows=5, columns=6):
         label, prediction = labels[place].item(), predictions[place]
         name, found = dataset.classes[label], dataset.classes[prediction]
         right = prediction == label
-        x, y = place % columns, -1.4 * (place // columns)
-        axes.imshow(image.reshape(28, 28), cmap="gray_r", extent=(x, x + 0.9, y, y + 0.9))
+        x, y = 1.3 * (place % columns), -1.5 * (place // columns)
+        axes.imshow(image.reshape(28, 28), cmap="gray_r", extent=(x, x + 1, y, y + 1))
         axes.text(
-            x + 0.45, y + 0.95,
+            x + 0.5, y + 1.05,
             found if right else f"{found},\nis {name}",
             color="black" if right else "red",
+            fontsize="small",
             horizontalalignment="center",
         )  # fmt: skip
     axes.set_axis_off()
-    axes.set(xlim=(0, columns), ylim=(-1.4 * (rows - 1), 1.5))
+    axes.set(xlim=(-0.15, 1.3 * columns - 0.15), ylim=(-1.5 * (rows - 1), 1.5))
 
 
 if __name__ == "__main__":

@@ -64,6 +64,27 @@ def test_mnist(tmp_path, capsys):
     assert weights["0.weight"].shape == (128, 784)
 
 
+def test_names_over_pictures():
+    """Long ones, as clothes have, do not meet their neighbours; those of mistakes are red."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    class Clothes:
+        classes = ("T-shirt/top", "Ankle boot")
+
+        def __getitem__(self, which):
+            return tn.zeros(30, 784), tn.tensor([0] * 29 + [1])
+
+    figure = Figure(figsize=(12, 6), layout="constrained")
+    axes = figure.subfigures(1, 2)[1].subplots()
+    load_example("mnist").draw_images(axes, lambda images: tn.eye(2)[[1] * 30], Clothes())
+    FigureCanvasAgg(figure).draw()
+    assert [x.get_color() for x in axes.texts] == ["red"] * 29 + ["black"]
+    assert axes.texts[0].get_text() == "Ankle boot,\nis T-shirt/top"
+    boxes = [x.get_window_extent() for x in axes.texts]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
 @pytest.mark.parametrize(("name", "least"), [("mnist", 50), ("mnist_cnn", 50), ("lenet", 25)])
 def test_quick_runs_learn(name, least, tmp_path, capsys):
     _, [accuracy] = run_example(name, tmp_path, capsys, "--quick", "--seed", "1")
