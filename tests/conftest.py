@@ -7,6 +7,7 @@ Tests of operations run on every device: those of the backends registered in
 
 import gc
 import os
+import signal
 
 import hypothesis
 import pytest
@@ -22,6 +23,9 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )  # fmt: skip
 hypothesis.settings.load_profile("repeatable")
+
+# Shells start what is to run in the background without Ctrl-C, which some tests press themselves.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NAMED = [name for name in os.environ.get("TINYNET_TEST_DEVICES", "").split(",") if name]
 
