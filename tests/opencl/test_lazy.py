@@ -116,7 +116,7 @@ def test_adam_is_one_kernel_for_each_parameter(count):
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
 
 
-def test_a_product_takes_bias_and_activation_along(count):
+def test_a_product_takes_bias_and_activation_along(compiled, count):
     x, layer = values(64, 33), nn.Linear(33, 17)
     layer.weight.realize()
     layer.bias.realize()
@@ -124,10 +124,38 @@ def test_a_product_takes_bias_and_activation_along(count):
         assert count(lambda: layer(x).relu().realize()) == 1
 
 
+def test_a_product_is_alone_until_more_is_worth_a_kernel(backend, count, monkeypatch):
+    """Its own kernel serves all that is made of its elements, which is interpreted meanwhile."""
+    planner, plans, device = backend.scheduler.planner, backend.scheduler.plans, backend.device
+    monkeypatch.setattr(planner, "patience", 3)
+    for known in ("kernels", "uses"):
+        monkeypatch.setattr(planner, known, {})
+    monkeypatch.setattr(device, "is_built", lambda program: False)  # nor is what earlier ones left
+    plans.clear()
+    a, b, found = values(5, 7), values(7, 6, seed=1), []
+
+    def compute():
+        found.append(np.asarray((a @ b - 0.125).abs().realize()))
+
+    if not device.has_fp64:
+        assert count(compute) == 1  # there is no interpreter
+        return
+    assert [count(compute) for _ in range(5)] == [2, 2, 2, 1, 1]
+    wanted = np.abs(np.asarray(a) @ np.asarray(b) - 0.125)
+    for each in found:
+        np.testing.assert_allclose(each, wanted, rtol=1e-5, atol=1e-6)
+    compiled = device.compiled
+    plans.clear()
+    assert count(compute) == 1
+    assert device.compiled == compiled  # other structures with the same epilogue have it at once
+    plans.clear()
+
+
 @pytest.mark.parametrize("style", ["cpu", "accelerator"])
 @pytest.mark.parametrize("transposed", [False, True])
-def test_a_convolution_takes_bias_and_activation_along(backend, style, transposed, monkeypatch):
+def test_a_convolution_takes_bias_and_activation_along(compiled, style, transposed, monkeypatch):
     """What is made of its elements launches nothing more than the convolution does."""
+    backend = compiled
     monkeypatch.setattr(backend.device, "is_cpu", style == "cpu")
     backend.scheduler.plans.clear()
     x, weight, bias = values(3, 4, 9, 9), values(4, 4, 3, 3, seed=1), values(4, seed=2)

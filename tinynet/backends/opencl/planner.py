@@ -20,7 +20,17 @@ from tinynet.backends.opencl.array import Value, View
 from tinynet.backends.opencl.device import HEAD, Device, Kernel
 from tinynet.backends.opencl.fusion import Formula, Graph, Leaf
 from tinynet.backends.opencl.interpreter import Program
-from tinynet.backends.opencl.plans import Cold, First, Launch, Layout, Offset, Plan, Size, Stored
+from tinynet.backends.opencl.plans import (
+    Cold,
+    Epilogue,
+    First,
+    Launch,
+    Layout,
+    Offset,
+    Plan,
+    Size,
+    Stored,
+)
 from tinynet.backends.opencl.primitives import VECTOR
 from tinynet.backends.opencl.spaces import (
     Result,
@@ -61,11 +71,11 @@ class Planner:
 
     def __init__(self, device: Device) -> None:
         self.device = device
-        self.kernels: dict[Spec, Kernel] = {}
+        self.kernels: dict[Spec | Epilogue, Kernel] = {}
         self.epilogues: dict[Spec, Text] = {}
         self.workers = 4 * device.cores
         self.programs: dict[Spec, Program] = {}
-        self.uses: dict[Spec, int] = {}
+        self.uses: dict[Spec | Epilogue, int] = {}
         self.patience = interpreter.PATIENCE
         self.tuner = open_tuner(device.cl_device)
 
@@ -222,8 +232,7 @@ class Planner:
         inner = 1 if spec.kind == "map" else prod(space.sizes[space.n_outer :])
         if spec in self.kernels or not interpreter.can_interpret(self.device, spec, points, inner):
             return self.kernel(spec)
-        is_hot = self.uses.get(spec, 0) >= self.patience or determinism.choice.is_on
-        if is_hot:
+        if self.is_hot(spec):
             return self.kernel(spec)
         program = self.programs.get(spec)
         if program is None:
@@ -244,14 +253,24 @@ class Planner:
         written = codegen.write(spec)
         return self.device.is_built(written.program)
 
-    def warmed(self, plan: Launch) -> Launch:
-        """Count a use of a plan that is interpreted; with its kernel, once that is worth it."""
+    def is_hot(self, structure: Spec | Epilogue) -> bool:
+        """Whether a structure was used often enough to be worth its compilation."""
+        return self.uses.get(structure, 0) >= self.patience or determinism.choice.is_on
+
+    def warmed(self, plan: Plan) -> Plan | None:
+        """Count a use of a plan that does without its kernel; with it, once that is worth it.
+
+        None if there has to be another plan then.
+        """
         assert plan.cold is not None
-        spec = plan.cold.spec
-        self.uses[spec] = self.uses.get(spec, 0) + 1
-        if self.uses[spec] <= self.patience and not determinism.choice.is_on:
+        structure = plan.cold.spec if isinstance(plan.cold, Cold) else plan.cold
+        if not self.is_hot(structure):
+            self.uses[structure] = self.uses.get(structure, 0) + 1
             return plan
-        return plan._replace(kernel=self.kernel(spec), cold=None)
+        if isinstance(plan, First):
+            return None
+        assert isinstance(structure, Spec)
+        return plan._replace(kernel=self.kernel(structure), cold=None)
 
     # maps
     def plan_map(self, formula: Formula, target: View | None) -> Launch:
@@ -421,17 +440,44 @@ class Planner:
         if space is None or (not is_alone and self.is_slow_epilogue(formula)):
             return self.compute_first(formula, product)
         spec, tail = self.spec("epilogue", formula, results, space, self.donors(formula, results))
-        epilogue = self.epilogues.get(spec)
-        if epilogue is None:
-            epilogue = self.epilogues[spec] = codegen.write_epilogue(spec)
         planned, work = self.product_plan(product)
-        kernel = matmul.kernel(self.device, HEAD + epilogue.program, planned, epilogue.types)
+        if not is_alone and self.is_cold_epilogue(spec, planned, formula):
+            return First(formula.graph.places[product], (spec, planned.text))
+        kernel = self.product_kernel(spec, planned)
         factors = tuple([formula.graph.places[factor.value] for factor in product.args])
         begins = tuple([formula.graph.place_of_offset(factor.offset) for factor in product.args])
         return self.launch(
             formula, results, spec, tail, kernel, planned.size, planned.group, factors=factors,
             product=planned, begins=begins, flops=work,
             read=sum([prod(factor.shape) for factor in product.args]) * product.dtype.itemsize,
+        )  # fmt: skip
+
+    def epilogue(self, spec: Spec) -> Text:
+        """The text of what is made of a product's elements."""
+        written = self.epilogues.get(spec)
+        if written is None:
+            written = self.epilogues[spec] = codegen.write_epilogue(spec)
+        return written
+
+    def product_kernel(self, spec: Spec, planned: products.Plan) -> Kernel:
+        """The compiled kernel of a product with its epilogue."""
+        kernel = self.kernels.get((spec, planned.text))
+        if kernel is None:
+            written = self.epilogue(spec)
+            kernel = matmul.kernel(self.device, HEAD + written.program, planned, written.types)
+            self.kernels[spec, planned.text] = kernel
+        return kernel
+
+    def is_cold_epilogue(self, spec: Spec, planned: products.Plan, formula: Formula) -> bool:
+        """Whether the product by itself, which has a kernel for all, is better at first: what is
+        made of its elements can be interpreted then.
+        """
+        structure, points = (spec, planned.text), prod(formula.shape)
+        as_map = spec._replace(kind="map")
+        return not (
+            structure in self.kernels or self.is_hot(structure)
+            or not interpreter.can_interpret(self.device, as_map, points, 1)
+            or self.device.is_built(self.epilogue(spec).program + planned.text)
         )  # fmt: skip
 
     def is_slow_epilogue(self, formula: Formula) -> bool:

@@ -21,10 +21,17 @@ from tinynet.shape import Shape
 Size = tuple[int, ...]
 
 
+Epilogue = tuple[Spec, str]  # what is made of a product's elements, and the text of the product
+
+
 class First(NamedTuple):
-    """Compute the value at this place of the graph before anything else."""
+    """Compute the value at this place of the graph before anything else.
+
+    `cold`: it is a product, which this would be the epilogue of if it were needed more often.
+    """
 
     place: int
+    cold: Epilogue | None = None
 
 
 class Stored(NamedTuple):

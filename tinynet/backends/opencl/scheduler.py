@@ -51,14 +51,15 @@ class Scheduler:
             if len(self.plans) >= MOST_PLANS:
                 self.plans.clear()
             plan = self.plans[key] = self.planner.plan(graph, target)
+        if plan.cold is not None and not is_recorded:
+            plan = self.planner.warmed(plan) or self.planner.plan(graph, target)
+            self.plans[key] = plan
         if type(plan) is First:
             first = graph.values[plan.place]
             del graph  # it refers to all values, which then count as held
             self.compute(first)
             return False
         assert type(plan) is Launch
-        if plan.cold is not None and not is_recorded:
-            plan = self.plans[key] = self.planner.warmed(plan)
         self.launch(plan, graph, target)
         return True
 
