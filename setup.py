@@ -23,7 +23,7 @@ HAS_POCL = "sys_platform == 'linux' and platform_machine == 'x86_64'"
 HAS_NO_POCL = "sys_platform != 'linux' or platform_machine != 'x86_64'"
 
 DATA = ["pooch>=1.8", "tqdm>=4.64"]
-VIZ = ["matplotlib>=3.8"]
+VIZ = ["matplotlib>=3.8.4"]
 TENSORBOARD = ["tensorboardX>=2.6.2", "pillow>=10"]
 OPTUNA = ["optuna>=4.0"]
 BFLOAT16 = ["ml_dtypes>=0.5"]
@@ -45,12 +45,12 @@ TEST = [
     "pytest>=8.2",
     "pytest-cov>=5.0",
     "pytest-xdist>=3.6",
-    "hypothesis>=6.100",
+    "hypothesis>=6.138",
     "setuptools>=77",
 ]
 DEV = [*TEST, "ruff>=0.12", "mypy>=1.16", "import-linter>=2.3"]
 # A simulator that finds races and accesses out of bounds in kernels; for Linux on x86-64 alone.
-OCLGRIND = [*TEST, f"pyopencl[oclgrind]>=2024.2.6; {HAS_POCL}"]
+OCLGRIND = [*TEST, f"pyopencl[oclgrind]>=2025.2.1; {HAS_POCL}"]
 DOCS = ["mkdocs-material>=9.6", "mkdocstrings[python]>=1.0", "latex2mathml>=3.77"]
 RELEASE = ["build>=1.2", "twine>=6.1", "setuptools>=77"]
 PARITY = [*TEST, "torch==2.13.0", "expecttest>=0.2"]  # its operator samples import expecttest
@@ -69,9 +69,10 @@ setup(
     packages=find_packages(include=["tinynet", "tinynet.*"]),
     package_data={"tinynet": ["py.typed", "**/*.cl"], "tinynet.data": ["sample/*"]},
     install_requires=[
-        "numpy>=2.2",
-        f"pyopencl[pocl]>=2024.2.6; {HAS_POCL}",
-        f"pyopencl>=2024.2.6; {HAS_NO_POCL}",
+        "numpy>=2.2.5",  # whose `from_dlpack` gives memory that can be written
+        # earlier ones warn of their own cache at each kernel, the oldest give it wrong arguments
+        f"pyopencl[pocl]>=2025.2.1; {HAS_POCL}",
+        f"pyopencl>=2025.2.1; {HAS_NO_POCL}",
     ],
     entry_points={"console_scripts": ["tinynet = tinynet.cli:main"]},
     extras_require={
