@@ -149,6 +149,15 @@ def test_a_product_is_alone_until_more_is_worth_a_kernel(backend, count, monkeyp
     assert count(compute) == 1
     assert device.compiled == compiled  # other structures with the same epilogue have it at once
     plans.clear()
+    planner.uses.clear()
+    assert count(compute) == 1  # and so has who needs seldom what was compiled for others
+    planner.kernels.clear()
+    plans.clear()
+    large = values(300, 7) @ values(7, 300, seed=1) - 0.125
+    assert count(large.realize) == 1  # what takes long to interpret is compiled at once
+    monkeypatch.setattr(device, "is_built", lambda program: True)
+    assert count(compute) == 1  # or what an earlier process compiled
+    plans.clear()
 
 
 @pytest.mark.parametrize("style", ["cpu", "accelerator"])

@@ -461,11 +461,9 @@ class Planner:
 
     def product_kernel(self, spec: Spec, planned: products.Plan) -> Kernel:
         """The compiled kernel of a product with its epilogue."""
-        kernel = self.kernels.get((spec, planned.text))
-        if kernel is None:
-            written = self.epilogue(spec)
-            kernel = matmul.kernel(self.device, HEAD + written.program, planned, written.types)
-            self.kernels[spec, planned.text] = kernel
+        written = self.epilogue(spec)
+        kernel = matmul.kernel(self.device, HEAD + written.program, planned, written.types)
+        self.kernels[spec, planned.text] = kernel
         return kernel
 
     def is_cold_epilogue(self, spec: Spec, planned: products.Plan, formula: Formula) -> bool:

