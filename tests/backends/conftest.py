@@ -29,5 +29,5 @@ def styled(backend):
         device.is_cpu = False
         device.cores = 64  # what is right for many cores is planned
     made = type(backend)(device)
-    made.scheduler.planner.patience = 0
+    made.scheduler.planner.compiler.patience = 0
     return made

@@ -92,9 +92,9 @@ def none_compiled(monkeypatch):
     So all that can be interpreted is, which takes a tenth of the time too.
     """
     if list_devices():
-        planner = open_backend("opencl").scheduler.planner
-        monkeypatch.setattr(planner, "patience", math.inf)
-        monkeypatch.setattr(planner, "is_built", lambda spec: False)
+        backend = open_backend("opencl")
+        monkeypatch.setattr(backend.scheduler.planner.compiler, "patience", math.inf)
+        monkeypatch.setattr(backend.device, "is_built", lambda program: False)
 
 
 def test_every_optimiser_is_here():

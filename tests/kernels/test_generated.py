@@ -15,7 +15,7 @@ INDEX = np.array([3, 0, 69, -1, 7])
 @pytest.fixture(params=["compiled", "interpreted"])
 def backend(request, device):
     made = OpenCLBackend(device)
-    made.scheduler.planner.patience = 0 if request.param == "compiled" else 1000
+    made.scheduler.planner.compiler.patience = 0 if request.param == "compiled" else 1000
     return made
 
 

@@ -23,7 +23,7 @@ def backend():
 @pytest.fixture
 def compiled(backend, monkeypatch):
     """Every kernel is compiled, however small what it computes."""
-    monkeypatch.setattr(backend.scheduler.planner, "patience", 0)
+    monkeypatch.setattr(backend.scheduler.planner.compiler, "patience", 0)
     backend.scheduler.plans.clear()
     yield backend
     backend.scheduler.plans.clear()

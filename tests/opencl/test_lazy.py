@@ -126,10 +126,11 @@ def test_a_product_takes_bias_and_activation_along(compiled, count):
 
 def test_a_product_is_alone_until_more_is_worth_a_kernel(backend, count, monkeypatch):
     """Its own kernel serves all that is made of its elements, which is interpreted meanwhile."""
-    planner, plans, device = backend.scheduler.planner, backend.scheduler.plans, backend.device
-    monkeypatch.setattr(planner, "patience", 3)
+    scheduler, device = backend.scheduler, backend.device
+    compiler, plans = scheduler.planner.compiler, scheduler.plans
+    monkeypatch.setattr(compiler, "patience", 3)
     for known in ("kernels", "uses"):
-        monkeypatch.setattr(planner, known, {})
+        monkeypatch.setattr(compiler, known, {})
     monkeypatch.setattr(device, "is_built", lambda program: False)  # nor is what earlier ones left
     plans.clear()
     a, b, found = values(5, 7), values(7, 6, seed=1), []
@@ -149,9 +150,9 @@ def test_a_product_is_alone_until_more_is_worth_a_kernel(backend, count, monkeyp
     assert count(compute) == 1
     assert device.compiled == compiled  # other structures with the same epilogue have it at once
     plans.clear()
-    planner.uses.clear()
+    compiler.uses.clear()
     assert count(compute) == 1  # and so has who needs seldom what was compiled for others
-    planner.kernels.clear()
+    compiler.kernels.clear()
     plans.clear()
     large = values(300, 7) @ values(7, 300, seed=1) - 0.125
     assert count(large.realize) == 1  # what takes long to interpret is compiled at once
@@ -226,7 +227,7 @@ WINDOWS = {
 def test_a_plan_serves_windows_wherever_they_begin(backend, name, style, kind, monkeypatch):
     function, scheduler = WINDOWS[name], backend.scheduler
     monkeypatch.setattr(backend.device, "is_cpu", style == "cpu")
-    monkeypatch.setattr(scheduler.planner, "patience", 0 if kind == "compiled" else 100)
+    monkeypatch.setattr(scheduler.planner.compiler, "patience", 0 if kind == "compiled" else 100)
     scheduler.plans.clear()
     x = values(60, 90)
     other = x.cpu()

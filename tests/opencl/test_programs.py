@@ -104,7 +104,7 @@ def test_what_kernels_are_told_of_the_driver(platform, kind, macros):
 
 
 def test_what_is_kept_is_not_interpreted(backend, folder, monkeypatch):
-    planner, plans = backend.scheduler.planner, backend.scheduler.plans
+    compiler, plans = backend.scheduler.planner.compiler, backend.scheduler.plans
     builder = backend.device.builder
     if not builder.is_pocl:
         pytest.skip("this driver's programs are kept by pyopencl")
@@ -112,9 +112,9 @@ def test_what_is_kept_is_not_interpreted(backend, folder, monkeypatch):
     def compute(patience):
         """Of a process that knows nothing: what it interpreted."""
         plans.clear()
-        monkeypatch.setattr(planner, "patience", patience)
+        monkeypatch.setattr(compiler, "patience", patience)
         for known in ("kernels", "programs", "uses"):
-            monkeypatch.setattr(planner, known, {})
+            monkeypatch.setattr(compiler, known, {})
         x = backend.elementwise("mul", backend.from_numpy(np.ones((3, 5), np.float32)), 0.25)
         backend.realize(backend.elementwise("sub", x, 7.0))
         found = [plan.cold for plan in plans.values() if plan.cold is not None]

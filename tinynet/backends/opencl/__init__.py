@@ -7,6 +7,7 @@ To read it, begin with what an array is and go on to how it is computed:
 * `fusion`: what becomes one kernel; `planner`: which kernel, made of `plans` and `spaces`;
   `scheduler`: launching it;
 * `spec`, `codegen`, `writer`, `primitives`: its text; `interpreter`: doing without one;
+  `compiler`: when;
 * `matmul`, `convolution`, each with its ways on CPUs and on GPUs, made of `products`; `ordering`,
   `scattering`, `pooling`, `philox`: whole kernels, with text in `kernels/*.cl`;
 * `discovery`, `device`, `memory`, `ctypes`: devices, programs and launches, the pool, C's types;

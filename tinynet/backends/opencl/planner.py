@@ -6,31 +6,18 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
-from tinynet import determinism
 from tinynet.backends.opencl import (
-    codegen,
     convolution,
     convolution_cpu,
     convolution_gpu,
-    interpreter,
     matmul,
     products,
 )
 from tinynet.backends.opencl.array import Value, View
-from tinynet.backends.opencl.device import HEAD, Device, Kernel
+from tinynet.backends.opencl.compiler import Compiler
+from tinynet.backends.opencl.device import Device, Kernel
 from tinynet.backends.opencl.fusion import Formula, Graph, Leaf
-from tinynet.backends.opencl.interpreter import Program
-from tinynet.backends.opencl.plans import (
-    Cold,
-    Epilogue,
-    First,
-    Launch,
-    Layout,
-    Offset,
-    Plan,
-    Size,
-    Stored,
-)
+from tinynet.backends.opencl.plans import Cold, First, Launch, Layout, Offset, Plan, Size, Stored
 from tinynet.backends.opencl.primitives import VECTOR
 from tinynet.backends.opencl.spaces import (
     Result,
@@ -48,7 +35,6 @@ from tinynet.backends.opencl.spec import (
     Access,
     Output,
     Spec,
-    Text,
     stages_of,
 )
 from tinynet.backends.opencl.tuner import open_tuner
@@ -67,16 +53,12 @@ LONGEST_EPILOGUE = 4  # operations on each element of a product
 
 
 class Planner:
-    """Makes plans for one device, and compiles the kernels that they need."""
+    """Makes plans for one device."""
 
     def __init__(self, device: Device) -> None:
         self.device = device
-        self.kernels: dict[Spec | Epilogue, Kernel] = {}
-        self.epilogues: dict[Spec, Text] = {}
         self.workers = 4 * device.cores
-        self.programs: dict[Spec, Program] = {}
-        self.uses: dict[Spec | Epilogue, int] = {}
-        self.patience = interpreter.PATIENCE
+        self.compiler = Compiler(device)
         self.tuner = open_tuner(device.cl_device)
 
     def plan(
@@ -110,7 +92,7 @@ class Planner:
         operands = [x.value if type(x) is View else x for x in root.args]
         return max((x for x in operands if type(x) is Value), key=lambda operand: operand.weight)
 
-    # kernels
+    # launches
     def spec(
         self, kind: str, formula: Formula, results: list[Result], space: Space, donors: list[int],
         splits: bool = False, group: int = 1,
@@ -216,62 +198,6 @@ class Planner:
             and (formula.may_donate is None or formula.may_donate(value, other))
         )
 
-    def kernel(self, spec: Spec) -> Kernel:
-        """The compiled kernel for a structure."""
-        kernel = self.kernels.get(spec)
-        if kernel is None:
-            name, program, types = codegen.write(spec)
-            kernel = self.kernels[spec] = self.device.build_generated(program, name, types)
-        return kernel
-
-    def kernel_or_cold(
-        self, spec: Spec, formula: Formula, results: list[Result], space: Space
-    ) -> Kernel | Cold:
-        """The kernel, if it is there or worth its compilation; else what is interpreted."""
-        points = prod(space.sizes)
-        inner = 1 if spec.kind == "map" else prod(space.sizes[space.n_outer :])
-        if spec in self.kernels or not interpreter.can_interpret(self.device, spec, points, inner):
-            return self.kernel(spec)
-        if self.is_hot(spec):
-            return self.kernel(spec)
-        program = self.programs.get(spec)
-        if program is None:
-            if self.is_built(spec):
-                return self.kernel(spec)
-            program = self.programs[spec] = interpreter.Program(self.device, spec)
-        layout: list[int | Offset] = [*space.sizes]
-        accesses: list[Leaf | Result] = [*formula.leaves, *results]
-        for access, strides in zip(accesses, space.strides):
-            layout += [Offset(access.offset), *strides]
-        picks = [number for pick in formula.picks for number in pick]
-        n_outer = len(space.sizes) if spec.kind == "map" else space.n_outer
-        outer = prod(space.sizes[:n_outer])
-        return Cold(spec, program, Layout.of(layout, formula.graph), tuple(picks), outer)
-
-    def is_built(self, spec: Spec) -> bool:
-        """Whether an earlier process has compiled this kernel."""
-        written = codegen.write(spec)
-        return self.device.is_built(written.program)
-
-    def is_hot(self, structure: Spec | Epilogue) -> bool:
-        """Whether a structure was used often enough to be worth its compilation."""
-        return self.uses.get(structure, 0) >= self.patience or determinism.choice.is_on
-
-    def warmed(self, plan: Plan) -> Plan | None:
-        """Count a use of a plan that does without its kernel; with it, once that is worth it.
-
-        None if there has to be another plan then.
-        """
-        assert plan.cold is not None
-        structure = plan.cold.spec if isinstance(plan.cold, Cold) else plan.cold
-        if not self.is_hot(structure):
-            self.uses[structure] = self.uses.get(structure, 0) + 1
-            return plan
-        if isinstance(plan, First):
-            return None
-        assert isinstance(structure, Spec)
-        return plan._replace(kernel=self.kernel(structure), cold=None)
-
     # maps
     def plan_map(self, formula: Formula, target: View | None) -> Launch:
         """An elementwise kernel; with a target, the root is written there."""
@@ -285,7 +211,7 @@ class Planner:
         space = merge(formula, results, [list(range(len(formula.shape)))])
         spec, tail = self.spec("map", formula, results, space, donors)
         size, group = self.map_size(space)
-        kernel = self.kernel_or_cold(spec, formula, results, space)
+        kernel = self.compiler.kernel_or_cold(spec, formula, results, space)
         return self.launch(formula, results, spec, tail, kernel, size, group)
 
     def map_size(self, space: Space) -> tuple[Size, Size]:
@@ -325,7 +251,7 @@ class Planner:
         donors, items = self.donors(formula, results), self.items_of(kind, space, 1)
         spec, tail = self.spec(kind, formula, results, space, donors, group=items)
         size, group = self.reduction_size(kind, space, 1)
-        kernel = self.kernel_or_cold(spec, formula, results, space)
+        kernel = self.compiler.kernel_or_cold(spec, formula, results, space)
         return self.launch(formula, results, spec, tail, kernel, size, group)
 
     def reduction_kind(self, formula: Formula, space: Space, is_plain: bool) -> str | None:
@@ -402,7 +328,7 @@ class Planner:
         spec, tail = self.spec(kind, formula, results, space, [-1], True, items)
         size, group = self.reduction_size(kind, space, parts)
         return self.launch(
-            formula, results, spec, [*tail, parts], self.kernel(spec), size, group,
+            formula, results, spec, [*tail, parts], self.compiler.kernel(spec), size, group,
             parts=(dtype, shape),
         )  # fmt: skip
 
@@ -441,41 +367,15 @@ class Planner:
             return self.compute_first(formula, product)
         spec, tail = self.spec("epilogue", formula, results, space, self.donors(formula, results))
         planned, work = self.product_plan(product)
-        if not is_alone and self.is_cold_epilogue(spec, planned, formula):
+        if not is_alone and self.compiler.is_cold_epilogue(spec, planned, prod(formula.shape)):
             return First(formula.graph.places[product], (spec, planned.text))
-        kernel = self.product_kernel(spec, planned)
+        kernel = self.compiler.product_kernel(spec, planned)
         factors = tuple([formula.graph.places[factor.value] for factor in product.args])
         begins = tuple([formula.graph.place_of_offset(factor.offset) for factor in product.args])
         return self.launch(
             formula, results, spec, tail, kernel, planned.size, planned.group, factors=factors,
             product=planned, begins=begins, flops=work,
             read=sum([prod(factor.shape) for factor in product.args]) * product.dtype.itemsize,
-        )  # fmt: skip
-
-    def epilogue(self, spec: Spec) -> Text:
-        """The text of what is made of a product's elements."""
-        written = self.epilogues.get(spec)
-        if written is None:
-            written = self.epilogues[spec] = codegen.write_epilogue(spec)
-        return written
-
-    def product_kernel(self, spec: Spec, planned: products.Plan) -> Kernel:
-        """The compiled kernel of a product with its epilogue."""
-        written = self.epilogue(spec)
-        kernel = matmul.kernel(self.device, HEAD + written.program, planned, written.types)
-        self.kernels[spec, planned.text] = kernel
-        return kernel
-
-    def is_cold_epilogue(self, spec: Spec, planned: products.Plan, formula: Formula) -> bool:
-        """Whether the product by itself, which has a kernel for all, is better at first: what is
-        made of its elements can be interpreted then.
-        """
-        structure, points = (spec, planned.text), prod(formula.shape)
-        as_map = spec._replace(kind="map")
-        return not (
-            structure in self.kernels or self.is_hot(structure)
-            or not interpreter.can_interpret(self.device, as_map, points, 1)
-            or self.device.is_built(self.epilogue(spec).program + planned.text)
         )  # fmt: skip
 
     def is_slow_epilogue(self, formula: Formula) -> bool:

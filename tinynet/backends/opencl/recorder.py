@@ -56,12 +56,12 @@ class Recorder:
 
     def start(self) -> None:
         self.backend.recorder = self.device.recorder = self.device.pool.recorder = self
-        planner = self.backend.scheduler.planner
-        self.patience = planner.patience
-        planner.patience = 0  # what is replayed is worth its compilation
+        compiler = self.backend.scheduler.planner.compiler
+        self.patience = compiler.patience
+        compiler.patience = 0  # what is replayed is worth its compilation
 
     def stop(self) -> None:
-        self.backend.scheduler.planner.patience = self.patience
+        self.backend.scheduler.planner.compiler.patience = self.patience
         self.backend.recorder = self.device.recorder = self.device.pool.recorder = None
 
     def is_here(self) -> bool:

@@ -52,7 +52,7 @@ class Scheduler:
                 self.plans.clear()
             plan = self.plans[key] = self.planner.plan(graph, target)
         if plan.cold is not None:  # never while somebody records
-            plan = self.planner.warmed(plan) or self.planner.plan(graph, target)
+            plan = self.planner.compiler.warmed(plan) or self.planner.plan(graph, target)
             self.plans[key] = plan
         if type(plan) is First:
             first = graph.values[plan.place]
