@@ -17,11 +17,12 @@ from tinynet import settings
 from tinynet.backends import MODULES, open_backend
 from tinynet.errors import DeviceError, MissingDependencyError
 
-# The same examples in every run, on slow machines too; with --hypothesis-profile=default others.
-hypothesis.settings.register_profile(
-    "repeatable", deadline=None, derandomize=True, database=None,
-    suppress_health_check=[hypothesis.HealthCheck.too_slow],
-)  # fmt: skip
+# The same examples in every run, on slow machines too; with --hypothesis-profile=random others.
+for name, is_same in {"repeatable": True, "random": False}.items():
+    hypothesis.settings.register_profile(
+        name, deadline=None, derandomize=is_same, database=None,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )  # fmt: skip
 hypothesis.settings.load_profile("repeatable")
 
 # Shells start what is to run in the background without Ctrl-C, which some tests press themselves.

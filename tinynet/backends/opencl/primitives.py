@@ -1,8 +1,9 @@
 """Each elementwise primitive and each reduction as OpenCL C: one line a primitive.
 
 Placeholders: `a b c` are the operands, `C` their computed type, `U` an unsigned type that wraps
-around as theirs does, `bits` their width. What two kinds of numbers compute differently has a line
-for each kind: floats ("f"), integers ("i", both signs) and bools ("b").
+around as theirs does, `bits` their width, SMALLEST their least float that is not denormal. What two
+kinds of numbers compute differently has a line for each kind: floats ("f"), integers ("i", both
+signs) and bools ("b").
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ VECTOR = {
         "exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh"
         " atanh erf").split()},
     "sigmoid": "1 / (1 + exp(-{a}))", "logit": "log({a} / (1 - {a}))",
-    "pow": "pow({a}, {b})", "atan2": "atan2({a}, {b})",
+    # PoCL's takes denormal numbers apart with arithmetic that flushes them to 0
+    "pow": "pow(fabs({a}) < SMALLEST ? {a} * 0 : {a}, {b})", "atan2": "atan2({a}, {b})",
 }  # fmt: skip
 OWN = {  # those of float32 that kernels/functions.cl has for CPUs
     "exp": "exp_of({a})", "tanh": "tanh_of({a})", "erf": "erf_of({a})",
@@ -136,6 +138,7 @@ def cast(source: DType, target: DType) -> str:
 
 def _with_types(text: str, kind: str, dtype: DType) -> str:
     unsigned = "uint" if dtype.itemsize < 4 else UNSIGNED.get(kind, kind)
+    text = text.replace("SMALLEST", "DBL_MIN" if kind == "double" else "FLT_MIN")
     for name, ctype in (("(C)", kind), ("(U)", unsigned)):
         text = text.replace(name, f"({ctype})")
     return text.replace("(C, U,", f"({kind}, {unsigned},").replace("(C,", f"({kind},")

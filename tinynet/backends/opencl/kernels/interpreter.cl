@@ -124,7 +124,7 @@ static inline double of_floats(int op, double a, double b) {
     case OP_ACOSH: return acosh(a);
     case OP_ATANH: return atanh(a);
     case OP_ERF: return erf(a);
-    case OP_POW: return pow(a, b);
+    case OP_POW: return pow(fabs(a) < DBL_MIN ? a * 0 : a, b);
     case OP_ATAN2: return atan2(a, b);
     case OP_LOGADDEXP: return logaddexp(a, b);
     case OP_FLOOR_DIVIDE: return floor_divide(a, b);
