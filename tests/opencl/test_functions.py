@@ -26,6 +26,12 @@ FUNCTIONS = {
     "tanh": (np.tanh, 7),
     "erf": (np.vectorize(math.erf), 8),
 }
+MATHS = {  # their names in NumPy
+    **{name: name for name in (
+        "exp exp2 expm1 log log2 log10 log1p sin cos tan sinh cosh tanh").split()},
+    "asin": "arcsin", "acos": "arccos", "atan": "arctan",
+    "asinh": "arcsinh", "acosh": "arccosh", "atanh": "arctanh",
+}  # fmt: skip
 
 
 def interpreted_and_compiled(backend, compute):
@@ -91,3 +97,19 @@ def test_float32_to_a_few_units_in_the_last_place(compiled, name):
         largest = np.abs(y[~np.isnan(y)]).max()
         assert largest == 1 if compiled.device.is_cpu else largest <= 1  # the device's own function
     assert np.signbit(y[list(x).index(-0.0) + 1]) == (name in ("tanh", "erf"))
+
+
+@pytest.mark.parametrize("neighbour", [1.0, 1e30, -1e30, math.inf, math.nan, 1e-39, 1e9], ids=str)
+@pytest.mark.parametrize("name", MATHS)
+def test_neighbours_make_no_difference(compiled, name, neighbour):
+    """Drivers compute whole vectors, and then take the way that one of their numbers needs."""
+    sizes = 10.0 ** np.linspace(-37, 38, 400)
+    near = np.linspace(0.001, 20, 400)
+    x = np.concatenate([sizes, -sizes, near, -near, [0.0, -0.0]]).astype(np.float32)
+    mixed = np.full((len(x), 8), neighbour, np.float32)
+    mixed[:, 0] = x
+    y = getattr(tn.tensor(mixed, device="opencl"), name)().cpu().numpy()[:, 0]
+    with np.errstate(all="ignore"):
+        expected = getattr(np, MATHS[name])(x.astype(np.float64)).astype(np.float32)
+    tiny = np.finfo(np.float32).tiny
+    np.testing.assert_allclose(y, expected, rtol=3e-6, atol=2 * tiny)

@@ -48,6 +48,7 @@ VECTOR = {
 OWN = {  # those of float32 that kernels/functions.cl has for CPUs
     "exp": "exp_of({a})", "tanh": "tanh_of({a})", "erf": "erf_of({a})",
     "sigmoid": "1 / (1 + exp_of(-{a}))",
+    "sin": "sin_of({a})", "cos": "cos_of({a})", "tan": "tan_of({a})",
 }  # fmt: skip
 INTEGERS = {
     "neg": "(C)(0 - (U){a})", "abs": "{a} < 0 ? (C)(0 - (U){a}) : {a}",

@@ -71,6 +71,18 @@ static inline F __attribute__((overloadable)) erf_of(F x) { \
 ARITHMETIC(float, int, as_int, as_float)
 ARITHMETIC(float8, int8, as_int8, as_float8)
 
+// PoCL's are wrong for angles up to 2^-7 that share a vector with one from 2^23 on.
+#define ANGLE(NAME, F, SERIES) \
+static inline F __attribute__((overloadable)) NAME##_of(F x) { \
+    return fabs(x) < (F)0.0079f ? SERIES : NAME(fabs(x) < (F)0.0079f ? (F)1.0f : x); \
+}
+#define ANGLES(F) \
+ANGLE(sin, F, x * (1.0f - x * x * 0.166666667f)) \
+ANGLE(cos, F, 1.0f - x * x * 0.5f) \
+ANGLE(tan, F, x * (1.0f + x * x * 0.333333333f))
+ANGLES(float)
+ANGLES(float8)
+
 static inline float round_bfloat16(float x) { return from_bfloat16(to_bfloat16(x)); }
 
 static inline float round_float16(float x) {
