@@ -170,6 +170,10 @@ MISTAKES = [
      "invert: expected integers or bools, got tinynet.float32"),
     (lambda: tn.tensor([1]) & 1.5, DTypeError,
      "bitwise_and: expected integers or bools, got tinynet.float32"),
+    (lambda: tn.tensor([1]) << 1.5, DTypeError,
+     "left_shift: expected integers, got tinynet.float32"),
+    (lambda: tn.tensor([True]) >> tn.tensor([True]), DTypeError,
+     "right_shift: not defined for tinynet.bool, use logical_* operations or .to()"),
     (lambda: tn.zeros(1, dtype=tn.uint16) + tn.zeros(1, dtype=tn.int32), DTypeError,
      "add: tinynet.uint16 and tinynet.int32 have no common dtype, convert one of them "
      "with .to()"),

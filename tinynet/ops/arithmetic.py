@@ -11,6 +11,7 @@ from tinynet.autograd.operation import Gradients, Op
 from tinynet.dtype import Scalar, bool_, finfo, wrap_scalar
 from tinynet.errors import ArgumentError, DTypeError
 from tinynet.ops.elementwise import (
+    INTEGERS,
     INTEGRAL,
     NOT_BOOL,
     BinaryFunction,
@@ -180,8 +181,8 @@ logical_xor: BinaryFunction = binary(
 bitwise_and: BinaryFunction = binary("bitwise_and", None, "Bits set in both.", takes=INTEGRAL)
 bitwise_or: BinaryFunction = binary("bitwise_or", None, "Bits set in either.", takes=INTEGRAL)
 bitwise_xor: BinaryFunction = binary("bitwise_xor", None, "Bits set in one alone.", takes=INTEGRAL)
-_left_shift: BinaryFunction = binary("left_shift", None, "`input << other`.", takes=INTEGRAL)
-_right_shift: BinaryFunction = binary("right_shift", None, "`input >> other`.", takes=INTEGRAL)
+_left_shift: BinaryFunction = binary("left_shift", None, "`input << other`.", takes=INTEGERS)
+_right_shift: BinaryFunction = binary("right_shift", None, "`input >> other`.", takes=INTEGERS)
 
 
 def add(input: Operand, other: Operand, *, alpha: Scalar = 1) -> Tensor:

@@ -44,7 +44,7 @@ class BinaryFunction(Protocol):
         """Be a method, as functions are."""
 
 
-ANY, NOT_BOOL, INTEGRAL = "any", "not bool", "integral"
+ANY, NOT_BOOL, INTEGRAL, INTEGERS = "any", "not bool", "integers or bools", "integers"
 
 
 def make_op(name: str, rule: Rule | None, saves: str) -> type[Function]:
@@ -114,7 +114,7 @@ def binary(
     """
     function = make_op(name, rule, saves)
     saves_inputs = bool(saves)
-    least_rank = 3 if takes == INTEGRAL else 2 if floating else 0 if takes == ANY else 1
+    least_rank = 3 if takes in (INTEGRAL, INTEGERS) else 2 if floating else 0 if takes == ANY else 1
 
     def op(input: Tensor | Scalar, other: Tensor | Scalar) -> Tensor:
         a: Any = input
@@ -168,10 +168,10 @@ def _with_unlike_operands(
 
 def check_dtype(op: str, takes: str, dtype: DType) -> None:
     """Refuse dtypes that an operation does not take."""
-    if takes == NOT_BOOL and dtype is bool_:
+    if takes in (NOT_BOOL, INTEGERS) and dtype is bool_:
         raise DTypeError(f"{op}: not defined for {dtype}, use logical_* operations or .to()")
-    if takes == INTEGRAL and dtype.rank == 2:
-        raise DTypeError(f"{op}: expected integers or bools, got {dtype}")
+    if takes in (INTEGRAL, INTEGERS) and dtype.rank == 2:
+        raise DTypeError(f"{op}: expected {takes}, got {dtype}")
 
 
 def _named(function: Callable[..., Tensor], name: str, doc: str) -> Callable[..., Tensor]:

@@ -66,8 +66,6 @@ BOOLS = {
     "square": "{a}", "isnan": "0", "isinf": "0", "isfinite": "1", "invert": "!{a}",
     "add": "{a} | {b}", "mul": "{a} & {b}", "pow": "{a} | !{b}",
     "bitwise_and": "{a} & {b}", "bitwise_or": "{a} | {b}", "bitwise_xor": "{a} ^ {b}",
-    "left_shift": "(ulong){b} >= 8 ? 0 : {a} << {b}",
-    "right_shift": "(ulong){b} >= 8 ? 0 : {a} >> {b}",
 }  # fmt: skip
 # reduction: where it starts, how it goes on, by kind
 REDUCTIONS = {
