@@ -1,19 +1,23 @@
 """Python state that a function depends on: what must be as it was for a recording to be of use.
 
 The function's code says which names it uses: variables around it, globals, attributes. Those that
-hold plain values are compared, others by identity; functions that it calls are looked at too, and
-all attributes of the modules it uses. What is reached in other ways (an element of a list that
-changes, a file) is not seen.
+hold plain values are compared, others by identity; functions that it calls are looked at too, what
+lists, dicts and NumPy arrays hold, and all attributes of the modules it uses. What is reached in
+other ways (a file, a container or an array of more than MOST_PARTS) is not seen.
 """
 
 from __future__ import annotations
 
+import collections
 import dis
 import functools
 import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from itertools import islice
 from typing import Any
+
+import numpy as np
 
 from tinynet.nn import module as modules
 from tinynet.nn.hooks import Hooks
@@ -21,7 +25,8 @@ from tinynet.numbers import SIMPLE, Numbers
 from tinynet.tensor import Tensor
 
 MOST = 2000  # values that are looked at
-CONTAINERS = (list, tuple, set, dict)
+MOST_PARTS = 256  # elements of a container, or numbers of an array, that are compared
+CONTAINERS = (list, tuple, set, dict, collections.deque)
 SPECIAL = ("__call__", "__getitem__", "__iter__", "__len__", "__enter__", "__exit__")
 OWN = frozenset(["tinynet", "numpy", "pyopencl", "builtins"])
 LIBRARIES = OWN | sys.stdlib_module_names - {"__main__"}
@@ -29,6 +34,32 @@ LIBRARIES = OWN | sys.stdlib_module_names - {"__main__"}
 Names = frozenset[str]
 _NONE: Names = frozenset()
 _MISSING = object()
+
+
+class Content:
+    """What a container held: plain values, and the ids of everything, which tensors are known by.
+
+    Of one that the function itself lets grow, a log or a cache, only what was there counts.
+    """
+
+    __slots__ = ("container", "ids", "is_log", "name", "parts")
+
+    def __init__(self, container: Collection[Any], name: str) -> None:
+        self.container, self.name = container, name
+        self.ids = [*map(id, container)]
+        self.parts = [None if isinstance(part, Tensor) else part for part in container]
+        self.is_log = False
+
+    def settle(self) -> None:
+        """The function has run."""
+        self.is_log = len(self.container) > len(self.ids)
+
+    def holds(self) -> bool:
+        """Whether each element is the one that was there, or a plain value that equals it."""
+        now = [*islice(self.container, len(self.ids) if self.is_log else None)]
+        return len(now) == len(self.ids) and all(
+            id(x) == i or _is_equal(x, y) for x, y, i in zip(now, self.parts, self.ids)
+        )
 
 
 class Guards:
@@ -42,6 +73,9 @@ class Guards:
         self.places: list[tuple[Mapping[str, Any], str, Any]] = []
         self.cells: list[tuple[Any, str, Any]] = []
         self.keys: list[tuple[dict[Any, Any], tuple[Any, ...]]] = []  # of dicts of hooks
+        self.contents: list[Content] = []
+        self.watched: set[int] = set()  # the ids of their containers
+        self.arrays: list[tuple[np.ndarray[Any, Any], str, bytes]] = []
         self.parts: list[tuple[dict[str, Any], str, Any]] = []  # attributes of modules
         self.part_keys: list[tuple[dict[Any, Any], tuple[Any, ...]]] = []
         self.changes = modules.changes[0]
@@ -52,11 +86,21 @@ class Guards:
         self.visit(function, _NONE)
         self.visit(owner, names)
         reached = set(self.tensors)
-        self.visit(arguments, names)
+        self.visit_arguments(arguments, names)
         self.tensors = reached
 
-    def visit(self, item: Any, names: Names) -> None:
-        """Watch what can be reached from a value; `names` are those that the code uses."""
+    def visit_arguments(self, item: Any, names: Names) -> None:
+        """Watch what arguments lead to, which are themselves compared otherwise."""
+        if type(item) in (list, tuple, dict):
+            for part in item.values() if isinstance(item, dict) else item:
+                self.visit_arguments(part, names)
+        else:
+            self.visit(item, names)
+
+    def visit(self, item: Any, names: Names, name: str = "") -> None:
+        """Watch what can be reached from a value; `names` are those that the code uses, `name` is
+        its own.
+        """
         if isinstance(item, types.MethodType):
             self.visit(item.__func__, names)
             names, item = names | names_of(item), item.__self__
@@ -66,21 +110,48 @@ class Guards:
         self.seen.add(key)
         if isinstance(item, Tensor):
             self.tensors.add(id(item))
-        elif isinstance(item, functools.partial):
-            self.visit([item.func, *item.args, *item.keywords.values()], names)
         elif isinstance(item, types.FunctionType):
             self.visit_function(item)
         elif isinstance(item, modules.Module):
             self.visit_module(item)
         elif hasattr(item, "param_groups"):
-            self.visit([group["params"] for group in item.param_groups], names)
-        elif isinstance(item, CONTAINERS) and not isinstance(item, Numbers):
-            for part in item.values() if isinstance(item, dict) else item:
-                self.visit(part, names)
+            self.watch(item.param_groups, "param_groups")
+            for group in item.param_groups:
+                self.visit(group["params"], names, "params")
+        elif isinstance(item, (*CONTAINERS, np.ndarray, functools.partial)):
+            self.visit_parts(item, names, name)
         elif isinstance(item, (type, types.ModuleType)):
             self.visit_space(item, names)
         elif type(item).__module__.partition(".")[0] not in OWN:
             self.visit_object(item, names)
+
+    def visit_parts(self, item: Any, names: Names, name: str) -> None:
+        """Watch what a container, an array or a partial function is made of."""
+        if isinstance(item, np.ndarray):
+            if item.size <= MOST_PARTS:
+                self.arrays.append((item, name, item.tobytes()))
+        elif isinstance(item, functools.partial):
+            for part in (item.func, *item.args, *item.keywords.values()):
+                self.visit(part, names)
+        elif not isinstance(item, Numbers):
+            if not isinstance(item, tuple):
+                self.watch(item, name)
+            for part in item.values() if isinstance(item, dict) else item:
+                self.visit(part, names, name)
+
+    def watch(self, container: Any, name: str) -> None:
+        """Compare what a container holds, without keeping its tensors alive."""
+        if len(container) > MOST_PARTS or id(container) in self.watched:
+            return
+        self.watched.add(id(container))
+        self.contents.append(Content(container, name))
+        if isinstance(container, dict):
+            self.contents.append(Content(container.values(), name))
+
+    def settle(self) -> None:
+        """The function has run: what it added to containers is no condition."""
+        for content in self.contents:
+            content.settle()
 
     def visit_function(self, function: types.FunctionType) -> None:
         """Watch the variables and globals that a function's code uses."""
@@ -90,12 +161,12 @@ class Guards:
         attributes = names_in(code)[1]
         for name, cell in zip(code.co_freevars, function.__closure__ or ()):
             self.cells.append((cell, name, _contents(cell)))
-            self.visit(_contents(cell), attributes)
+            self.visit(_contents(cell), attributes, name)
         for name in names_in(code)[0]:
             value = space.get(name, _MISSING)
             if value is not _MISSING:
                 self.places.append((space, name, value))
-                self.visit(value, attributes)
+                self.visit(value, attributes, name)
         self.cells.append((function, "default arguments", function.__defaults__))
         for value in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
             self.visit(value, attributes)
@@ -107,7 +178,7 @@ class Guards:
         if _is_users(space):
             for name in names & fields.keys():
                 self.places.append((fields, name, fields[name]))
-                self.visit(fields[name], names)
+                self.visit(fields[name], names, name)
 
     def visit_object(self, item: Any, names: Names) -> None:
         """Watch those attributes of an object that the code names, and its methods."""
@@ -123,7 +194,7 @@ class Guards:
             if name in fields or value is not _MISSING:
                 self.places.append((fields, name, fields.get(name, _MISSING)))
             if value is not _MISSING and not isinstance(value, types.FunctionType):
-                self.visit(value, names)
+                self.visit(value, names, name)
 
     def visit_methods(self, kind: type, names: Names) -> Names:
         """Look at the methods and properties that the code names; returns the names they add."""
@@ -135,7 +206,7 @@ class Guards:
         return frozenset(known) - frozenset(SPECIAL)
 
     def visit_module(self, root: modules.Module) -> None:
-        """Watch all attributes of a module and its parts."""
+        """Watch all attributes of a module and its parts, and in containers that its code names."""
         for module in root.modules():
             if (id(module), None) in self.seen:
                 continue
@@ -147,8 +218,10 @@ class Guards:
                 self.parts.append((fields, name, value))
                 if isinstance(value, Hooks):
                     self.keys += [(hooks, tuple(hooks)) for hooks in vars(value).values()]
-                elif not isinstance(value, modules.Module):
-                    self.visit(value, names)
+                elif isinstance(value, modules.Module):
+                    continue
+                elif name in names or not isinstance(value, CONTAINERS):
+                    self.visit(value, names, name)
 
     def holds(self) -> bool:
         """Whether everything is as it was."""
@@ -159,6 +232,12 @@ class Guards:
         for cell, name, value in self.cells:
             now = _contents(cell)
             if now is not value and not _is_equal(now, value):
+                return self.fail(name)
+        for content in self.contents:  # the first question is that of most replays
+            if [*map(id, content.container)] != content.ids and not content.holds():
+                return self.fail(content.name)
+        for array, name, numbers in self.arrays:
+            if array.tobytes() != numbers:
                 return self.fail(name)
         for found, keys in self.keys:
             if tuple(found) != keys:

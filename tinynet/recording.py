@@ -49,6 +49,7 @@ class Recording:
                     result = call()
                 finally:
                     current.script = None
+            self.guards.settle()
             self.finish(capture, inputs, result)
 
     def finish(self, capture: Capture, inputs: list[Tensor], result: Any) -> None:

@@ -1,5 +1,6 @@
 """What surprises people about systems that record and replay, each with the right result."""
 
+import collections
 import copy
 import functools
 import gc
@@ -731,6 +732,130 @@ def test_side_effects_on_numbers_are_not_lost():
     with pytest.warns(UserWarning, match="'calls'"):
         assert run(f, *[(tn.zeros(1),)] * 12) == [[i] for i in range(1, 13)]
     assert calls == 12
+
+
+def test_side_effects_on_elements_are_not_lost_either():
+    counts = {"calls": 0}
+
+    @tn.jit
+    def f(x):
+        counts["calls"] += 1
+        return x + counts["calls"]
+
+    with pytest.warns(UserWarning, match="'counts'"):
+        assert run(f, *[(tn.zeros(1),)] * 12) == [[i] for i in range(1, 13)]
+
+
+def test_a_log_that_the_function_writes_is_no_condition():
+    log, cache = ["begun"], {}
+
+    @tn.jit
+    def f(x):
+        log.append("called")
+        return x + cache.setdefault(len(log), 1.0)
+
+    assert run(f, *[(tn.zeros(1),)] * 12) == [[1]] * 12
+    assert len(log) == 3
+    log[0] = "begun again"
+    assert run(f, *[(tn.zeros(1),)] * 12) == [[1]] * 12
+    assert len(log) == 4
+
+
+class Settings:
+    def __init__(self):
+        self.factors = {"scale": 2.0}
+        self.pair = [nn.Identity(), nn.ReLU()]
+        self.parts = ([tn.ones(1)], collections.deque([1.0]))
+        self.offsets = np.zeros(3, np.float32)
+
+    def compute(self, x):
+        (shift,), (number,) = self.parts
+        y = self.pair[0](x * self.factors["scale"]) + shift * number
+        return y + tn.tensor(self.offsets[:1])
+
+
+def change_a_factor(settings):
+    settings.factors["scale"] = 3.0
+
+
+def replace_the_factors(settings):
+    settings.factors.update({"shift": 1.0})
+    settings.factors.pop("scale")
+    settings.factors["scale"] = -1.0
+
+
+def swap_modules(settings):
+    settings.pair.reverse()
+
+
+def replace_a_tensor(settings):
+    settings.old = settings.parts[0][0]
+    settings.parts[0][0] = tn.ones(1) * 10
+
+
+def turn_a_deque(settings):
+    settings.parts[1].append(7.0)
+    settings.parts[1].popleft()
+
+
+def write_into_an_array(settings):
+    settings.offsets[0] = 100
+
+
+@pytest.mark.parametrize(
+    "change",
+    [change_a_factor, replace_the_factors, swap_modules, replace_a_tensor, turn_a_deque,
+     write_into_an_array],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["method", "closure", "argument"])
+def test_what_containers_hold(change, kind):
+    settings = Settings()
+    if kind == "method":
+        f = tn.jit(settings.compute)
+    elif kind == "closure":
+        f = tn.jit(lambda x: settings.compute(x))
+    else:
+        g = tn.jit(lambda x, item: item.compute(x))
+        f = lambda x: g(x, settings)  # noqa: E731
+    x = tn.full((1,), -2.0)
+    for _ in range(3):
+        for _ in range(3):
+            assert f(x).tolist() == settings.compute(x).tolist()
+        change(settings)
+
+
+def test_containers_that_stay_as_they_are_are_recorded_once():
+    numbers, tensors = {"a": 1.5, "b": [2.5]}, {tn.ones(1), "name"}
+    large = [0.0] * 100_000
+
+    @tn.jit
+    def f(x):
+        return x * numbers["a"] + numbers["b"][0] + len(tensors) + large[0]
+
+    for i in range(6):
+        numbers["a"], numbers["b"][0] = float("1.5"), float("2.5")  # other objects, equal ones
+        assert f(tn.ones(1) * i).item() == i * 1.5 + 4.5
+    assert f.count == 1
+
+
+def test_a_group_added_to_the_optimizer():
+    """Its parameters learn from the next call on."""
+    a, b = nn.Parameter(tn.ones(1)), nn.Parameter(tn.ones(1))
+    optimizer = tn.optim.SGD([a], lr=1.0)
+
+    @tn.jit
+    def step():
+        optimizer.zero_grad()
+        (a + b).sum().backward()
+        optimizer.step()
+
+    for _ in range(3):
+        step()
+    assert (a.item(), b.item()) == (-2, 1)
+    optimizer.add_param_group({"params": [b], "lr": 2.0})
+    for _ in range(3):
+        step()
+    assert (a.item(), b.item()) == (-5, -5)
 
 
 def test_tensors_left_in_python_objects():
