@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.foreign_random import GENERATORS
 from tinynet.nn import module as modules
 from tinynet.nn.hooks import Hooks
 from tinynet.numbers import SIMPLE, Numbers
@@ -27,7 +28,7 @@ from tinynet.tensor import Tensor
 MOST = 2000  # values that are looked at
 MOST_PARTS = 256  # elements of a container, or numbers of an array, that are compared
 CONTAINERS = (list, tuple, set, dict, collections.deque)
-SPECIAL = ("__call__", "__getitem__", "__iter__", "__len__", "__enter__", "__exit__")
+SPECIAL = ("__call__", "__getitem__", "__getattr__", "__iter__", "__len__", "__enter__", "__exit__")
 OWN = frozenset(["tinynet", "numpy", "pyopencl", "builtins"])
 LIBRARIES = OWN | sys.stdlib_module_names - {"__main__"}
 
@@ -76,6 +77,7 @@ class Guards:
         self.contents: list[Content] = []
         self.watched: set[int] = set()  # the ids of their containers
         self.arrays: list[tuple[np.ndarray[Any, Any], str, bytes]] = []
+        self.generators: list[tuple[Any, str]] = []  # of random numbers, with their names
         self.parts: list[tuple[dict[str, Any], str, Any]] = []  # attributes of modules
         self.part_keys: list[tuple[dict[Any, Any], tuple[Any, ...]]] = []
         self.changes = modules.changes[0]
@@ -118,6 +120,8 @@ class Guards:
             self.watch(item.param_groups, "param_groups")
             for group in item.param_groups:
                 self.visit(group["params"], names, "params")
+        elif isinstance(item, GENERATORS):
+            self.generators.append((item, name))
         elif isinstance(item, (*CONTAINERS, np.ndarray, functools.partial)):
             self.visit_parts(item, names, name)
         elif isinstance(item, (type, types.ModuleType)):
@@ -302,11 +306,16 @@ def names_of(function: Any) -> Names:
 
 @functools.cache
 def names_in(code: types.CodeType) -> tuple[Names, Names]:
-    """The globals and the attributes that code uses, functions inside it too."""
+    """The globals and the attributes that code uses, functions inside it too.
+
+    A text may be an attribute's name as well: for getattr, or in a dict of attributes.
+    """
     found = [(i.opname, i.argval) for i in dis.get_instructions(code)]
     spaces = {name for op, name in found if op in ("LOAD_GLOBAL", "LOAD_NAME")}
     attributes = {name for op, name in found if op in ("LOAD_ATTR", "LOAD_METHOD")}
     for constant in code.co_consts:
+        if isinstance(constant, str) and constant.isidentifier():
+            attributes.add(constant)
         if isinstance(constant, types.CodeType):
             inner = names_in(constant)
             spaces |= inner[0]

@@ -14,6 +14,7 @@ from tinynet.autograd.inplace import note_write
 from tinynet.autograd.operation import Function
 from tinynet.capture import Capture, lock, version
 from tinynet.errors import GradientError, RecordingError
+from tinynet.foreign_random import Draws
 from tinynet.guards import Guards
 from tinynet.numbers import Number, current
 from tinynet.script import Script
@@ -44,11 +45,13 @@ class Recording:
         capture = Capture(inputs, self.guards.tensors, recorders)
         with lock, _settled_again():
             with capture:
+                draws = Draws(self.guards.generators)
                 current.script = self.script
                 try:
                     result = call()
                 finally:
                     current.script = None
+                draws.check()
             self.guards.settle()
             self.finish(capture, inputs, result)
 

@@ -4,6 +4,7 @@ import collections
 import copy
 import functools
 import gc
+import random
 import threading
 import warnings
 import weakref
@@ -856,6 +857,76 @@ def test_a_group_added_to_the_optimizer():
     for _ in range(3):
         step()
     assert (a.item(), b.item()) == (-5, -5)
+
+
+GENERATOR, OLD_GENERATOR, PYTHONS = (
+    np.random.default_rng(0),
+    np.random.RandomState(0),
+    random.Random(0),
+)
+FOREIGN = {
+    "Python's random": lambda: random.uniform(0, 1),
+    "numpy.random": lambda: np.random.normal(),  # noqa: NPY002
+    "'GENERATOR'": lambda: GENERATOR.normal(),
+    "'OLD_GENERATOR'": lambda: OLD_GENERATOR.rand(),
+    "'PYTHONS'": lambda: PYTHONS.random(),
+}
+
+
+@pytest.mark.parametrize("source", FOREIGN)
+def test_random_numbers_of_others_would_repeat(source, monkeypatch):
+    draw = FOREIGN[source]
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
+    f = tn.jit(lambda x: x + float(draw()))
+    f(tn.ones(1))
+    message = f"jit: the function draws numbers from {source}, which replays would repeat"
+    for _ in range(2):
+        with pytest.raises(RecordingError, match=message):
+            f(tn.ones(1))
+    value = float(draw())
+    assert tn.jit(lambda x: x + value)(tn.ones(1)).item() == pytest.approx(1 + value)
+
+
+def test_random_numbers_that_another_thread_may_have_drawn(monkeypatch):
+    monkeypatch.setattr(threading, "active_count", lambda: 2)
+
+    @tn.jit
+    def f(x):
+        random.random()
+        return x + 1
+
+    f(tn.ones(1))
+    with pytest.warns(
+        UserWarning, match="jit: numbers of Python's random were drawn while"
+    ) as found:
+        assert f(tn.ones(1)).tolist() == [2]
+    assert found[0].filename == __file__
+    assert f(tn.ones(1)).tolist() == [2]
+
+
+class Attributes:
+    """Of which none is where others look for it."""
+
+    def __init__(self):
+        self.hidden = {"scale": 2.0}
+
+    def __getattr__(self, name):
+        try:
+            return self.__dict__["hidden"][name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+def test_attributes_that_the_code_names_otherwise():
+    item = Attributes()
+    f = tn.jit(lambda x: x * item.scale)
+    g = tn.jit(lambda x: x * getattr(item, "factor", 1.0))
+    assert run(f, *[(tn.ones(1),)] * 3) == [[2]] * 3
+    assert run(g, *[(tn.ones(1),)] * 3) == [[1]] * 3
+    item.hidden["scale"] = 3.0
+    item.factor = 5.0
+    assert run(f, *[(tn.ones(1),)] * 3) == [[3]] * 3
+    assert run(g, *[(tn.ones(1),)] * 3) == [[5]] * 3
 
 
 def test_tensors_left_in_python_objects():
