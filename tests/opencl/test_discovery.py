@@ -1,5 +1,7 @@
 """How OpenCL devices are numbered, named, described and asked for; the drivers here are made up."""
 
+import os
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -214,3 +216,47 @@ def test_a_device_at_work_is_as_its_driver_says(backend):
     device = backend.device
     assert device.has_fp64 == ("cl_khr_fp64" in device.cl_device.extensions.split())
     assert device.is_host == bool(device.cl_device.host_unified_memory)
+
+
+FORKING = """
+import os, signal
+import tinynet as tn
+{before}
+child = os.fork()
+if not child:
+    signal.alarm(60)
+    try:
+        {inside}
+    except tn.errors.DeviceError as error:
+        print(error, flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes do not fork here")
+@pytest.mark.parametrize(
+    ("before", "inside"),
+    [
+        ("tn.devices()", "tn.ones(3, device='opencl')"),
+        ("x = tn.ones(3, device='opencl').realize()", "x.tolist()"),
+        ("x = tn.ones(3, device='opencl')", "(x + tn.tensor([1.0], device='opencl')).realize()"),
+        ("f = tn.jit(lambda x: x + 1); x = tn.ones(3, device='opencl'); f(x); f(x); f(x)", "f(x)"),
+    ],
+)
+def test_a_forked_process_is_told_that_it_cannot_use_devices(before, inside):
+    """It would wait for ever for the driver's threads."""
+    script = FORKING.format(before=before, inside=inside)
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.startswith("opencl: this process was forked from one that"), ran.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes do not fork here")
+def test_a_forked_process_may_be_the_first_to_use_devices():
+    script = FORKING.format(before="tn.ones(3).sum().item()", inside="print(len(tn.devices()) > 1)")
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == "True", ran.stderr

@@ -11,7 +11,7 @@ import pyopencl as cl
 
 from tinynet.backends.opencl import profiler
 from tinynet.backends.opencl.ctypes import PRELUDE
-from tinynet.backends.opencl.discovery import describe
+from tinynet.backends.opencl.discovery import describe, process
 from tinynet.backends.opencl.memory import Block, Pool
 from tinynet.backends.opencl.programs import KERNELS, Builder
 from tinynet.errors import KernelError
@@ -119,6 +119,7 @@ class Device:
 
         `nbytes` that it reads and writes and `flops` are estimates for `tinynet.profile()`.
         """
+        process.check()
         if self.recorder is not None and self.recorder.is_mine():
             args = self.recorder.note(kernel, size, group, args, nbytes, flops)
         try:
@@ -144,6 +145,7 @@ class Device:
         Memory that is the host's is mapped, and copied by this thread: to wake one of the device's
         for that, and then be woken by it, takes twice as long for small arrays.
         """
+        process.check()
         self.bytes_read += array.nbytes
         if not self.is_host:
             cl.enqueue_copy(self.queue, array, buffer)

@@ -7,6 +7,7 @@ the drivers'. pyopencl is imported only when somebody asks, so a machine without
 from __future__ import annotations
 
 import functools
+import os
 import platform
 import sys
 from collections.abc import Iterable
@@ -50,6 +51,31 @@ class Found(NamedTuple):
     failures: list[str]
 
 
+class Process:
+    """This process: `is_forked` if it was, from one that had asked drivers for their devices."""
+
+    def __init__(self) -> None:
+        self.is_forked = False
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.note)
+
+    def note(self) -> None:
+        """It begins."""
+        self.is_forked = self.is_forked or _search.cache_info().currsize > 0
+
+    def check(self) -> None:
+        """Raise `DeviceError` where all use of a device would wait for ever."""
+        if self.is_forked:
+            raise DeviceError(
+                "opencl: this process was forked from one that had looked for OpenCL devices, and "
+                "their drivers' threads have stayed there; start it with multiprocessing's spawn, "
+                "or touch no OpenCL device before the fork"
+            )
+
+
+process = Process()
+
+
 def list_devices() -> list[Any]:
     """Every device that can be used, as pyopencl's; an empty list where there is none."""
     return list(_search().devices)
@@ -61,6 +87,7 @@ def find(index: int | str = 0) -> tuple[Any, int]:
     Text is compared without regard to case; of several devices the first is taken. Returns
     pyopencl's device and its number. Raises `DeviceError` where there is no such device.
     """
+    process.check()
     devices = _search().devices
     if isinstance(index, str) and not index.isdecimal():
         found = [i for i, cl_device in enumerate(devices) if index.lower() in _names(cl_device)]

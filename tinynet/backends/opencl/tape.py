@@ -18,6 +18,7 @@ import pyopencl as cl
 from tinynet.backends.opencl.array import Array, Bounds, Storage, Value, as_array, is_exclusive
 from tinynet.backends.opencl.chaining import chained
 from tinynet.backends.opencl.device import Kernel
+from tinynet.backends.opencl.discovery import process
 from tinynet.backends.opencl.memory import Block, Pool
 from tinynet.backends.opencl.scheduler import fitted
 from tinynet.backends.runs import KernelRun
@@ -276,6 +277,7 @@ class Tape:
 
     def launch_all(self) -> None:
         """Enqueue the launches: chained, or one by one for who watches them."""
+        process.check()
         device = self.device
         queue, enqueue, watch = device.queue, cl.enqueue_nd_range_kernel, device.watch
         with device.lock:
