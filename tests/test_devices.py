@@ -3,6 +3,8 @@
 import copy
 import pickle
 import sys
+import threading
+import time
 import types
 
 import numpy as np
@@ -29,7 +31,7 @@ class Twin(NumPyBackend):
 
 @pytest.fixture(autouse=True)
 def twin(monkeypatch):
-    """Register the device "twin" for one test; `_open` remembers it, which does no harm."""
+    """Register the device "twin" for one test; it stays known, which does no harm."""
     module = types.ModuleType("tests.twin")
     module.open_device = Twin
     monkeypatch.setitem(sys.modules, "tests.twin", module)
@@ -152,3 +154,31 @@ def test_random_numbers_are_the_same_everywhere():
 def test_messages_name_all_devices():
     with pytest.raises(DeviceError, match=r"^device: no device 'gpu', there is .*twin"):
         tn.zeros(2, device="gpu")
+
+
+def test_one_device_has_several_names(device):
+    name = device if ":" in device else f"{device}:0"
+    assert (tn.ones(1, device=device) + tn.ones(1, device=name)).tolist() == [2]
+
+
+def test_threads_that_are_the_first_to_ask_get_the_same_device(monkeypatch):
+    ready, found = threading.Barrier(4), []
+
+    class Slow(Twin):
+        def __init__(self, index):
+            super().__init__(index)
+            time.sleep(0.05)
+
+    monkeypatch.setattr(sys.modules["tests.twin"], "open_device", Slow)
+
+    def ask():
+        ready.wait()
+        found.append(tn.backends.open_backend("twin:77"))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert len(set(map(id, found))) == 1

@@ -6,7 +6,7 @@
 
 import importlib
 import re
-from functools import cache
+import threading
 
 from tinynet import settings
 from tinynet.backends.base import Backend
@@ -16,6 +16,8 @@ from tinynet.errors import ArgumentTypeError, DeviceError
 MODULES = {"cpu": "tinynet.backends.numpy", "opencl": "tinynet.backends.opencl"}
 
 opened: list[Backend] = []  # those in use
+_by_name: dict[str, Backend] = {}  # the same, by what they were asked for
+_opening = threading.RLock()
 
 
 class Device(str):
@@ -39,11 +41,15 @@ def open_backend(device: str | None = None) -> Backend:
         device = settings.DEVICE.get()
     if not isinstance(device, str):
         raise ArgumentTypeError(f"device: expected a name such as 'cpu', got {device!r}")
-    return _open(str(device))
+    found = _by_name.get(device)
+    if found is None:
+        with _opening:  # threads that are the first to ask must get the same one
+            found = _by_name.get(device) or _open(device)
+    return found
 
 
-@cache
 def _open(name: str) -> Backend:
+    """The backend of a device that nobody has asked for by this name."""
     match = re.fullmatch(r"([a-z]+)(?::(.+))?", name)
     if match is None or match[1] not in MODULES:
         raise DeviceError(f"device: no device {name!r}, there is {', '.join(MODULES)}")
@@ -54,4 +60,5 @@ def _open(name: str) -> Backend:
     backend: Backend = module.open_device(int(which) if which.isdecimal() else which)
     if backend not in opened:
         opened.append(backend)
+    _by_name[str(name)] = backend
     return backend

@@ -1,5 +1,6 @@
 """The reference backend: eager NumPy on the CPU, views wherever memory allows."""
 
+from functools import cache
 from math import copysign, prod
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ Array = NDArray[Any]
 _run_quietly = QuietContext().run
 
 
+@cache
 def open_device(index: int) -> "NumPyBackend":
     """The CPU; there is one."""
     if index:
