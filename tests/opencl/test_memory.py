@@ -1,5 +1,8 @@
 """The pool: what is freed is used again, what does not fit says so."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -90,3 +93,25 @@ def test_a_driver_that_has_no_room_is_asked_again_without_the_pool(backend, monk
     assert x[-1].item() == 7776
     assert calls[0] > 0
     assert calls[1] == 0
+
+
+READERS = """
+import threading
+import numpy as np
+import tinynet as tn
+shared = tn.arange(64.0, device="opencl").square().realize()
+expected = np.arange(64.0) ** 2
+def read():
+    for _ in range(2000):
+        assert (shared.cpu().numpy() == expected).all()
+threads = [threading.Thread(target=read) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print("read")
+"""
+
+
+def test_threads_read_the_same_memory():
+    """PoCL crashes where two threads map the same buffer, so this is a process of its own."""
+    ran = subprocess.run([sys.executable, "-c", READERS], capture_output=True, text=True)
+    assert ran.stdout == "read\n", f"status {ran.returncode}: {ran.stderr[-2000:]}"

@@ -56,6 +56,7 @@ class Device:
         self.making: profiler.Making | None = None  # by the next launch, if somebody wants to know
         self.recorder: Any = None  # notes launches for `tinynet.jit`
         self.lock = threading.Lock()
+        self.map_lock = threading.Lock()
         self.interpreters: dict[bool, Kernel] = {}
         self.launches = 0
         self.compiled = 0
@@ -150,7 +151,8 @@ class Device:
         if not self.is_host:
             cl.enqueue_copy(self.queue, array, buffer)
             return
-        flags = cl.map_flags.READ
-        mapped, _ = cl.enqueue_map_buffer(self.queue, buffer, flags, 0, array.shape, array.dtype)
-        np.copyto(array, mapped)
-        mapped.base.release(self.queue)
+        queue, flags = self.queue, cl.map_flags.READ
+        with self.map_lock:  # PoCL crashes where two threads map and release the same buffer
+            mapped, _ = cl.enqueue_map_buffer(queue, buffer, flags, 0, array.shape, array.dtype)
+            np.copyto(array, mapped)
+            mapped.base.release(queue)
