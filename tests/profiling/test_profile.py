@@ -1,5 +1,7 @@
 """Profiles: what they see on both devices, their table, what they cost when they are over."""
 
+from concurrent import futures
+
 import numpy as np
 import pytest
 
@@ -257,3 +259,18 @@ def test_custom_functions_and_anomaly_mode_go_along():
     with profile(), tn.autograd.detect_anomaly(), pytest.raises(tn.errors.AnomalyError):
         tn.zeros(2).log()
     assert not state.watches
+
+
+def test_threads_profile_at_once(device):
+    """Each block sees what all threads do, so they measure the same runs."""
+    base = tn.rand(50, 50, device=device).realize()
+
+    def work():
+        for i in range(60):
+            with tn.profile() as profile:
+                (base * i + 1).sum().item()
+            assert len(profile.kernels) >= 1
+
+    with futures.ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(work) for _ in range(3)]:
+            done.result()

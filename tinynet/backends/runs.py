@@ -41,10 +41,11 @@ class KernelRun:
 
     def measure(self) -> None:
         """Wait for the kernel's end and note its times, once; the event goes."""
-        if self.event is None:
+        event = self.event  # profiles of two threads may measure the same run at once
+        if event is None:
             return
-        self.event.wait()
-        times = self.event.profile
+        event.wait()
+        times = event.profile
         self.enqueued, self.start, self.end = times.queued, times.start, times.end
         self.event = None
 
