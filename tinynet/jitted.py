@@ -21,6 +21,7 @@ again, and recordings are kept for when it does.
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 import warnings
 import weakref
@@ -96,6 +97,17 @@ class Jitted:
     def tape(self) -> Tape | None:
         """The last tape that was recorded or replayed; None before."""
         return None if self.last is None else self.last.tape
+
+    def __reduce__(self) -> Any:
+        """Copies and pickles have no recordings. What a module has by its name is known by it."""
+        function = self.function
+        if isinstance(function, _Method):
+            return getattr, (function.instance(), function.function.__name__)
+        name = getattr(self, "__qualname__", "")
+        found: Any = sys.modules.get(getattr(self, "__module__", ""))
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        return name if found is self else (Jitted, (function, self.warm_up))
 
     def __get__(self, instance: Any, owner: type) -> Jitted:
         """The method of an instance, with recordings of its own."""

@@ -4,6 +4,7 @@ import collections
 import copy
 import functools
 import gc
+import pickle
 import random
 import threading
 import warnings
@@ -902,6 +903,43 @@ def test_random_numbers_that_another_thread_may_have_drawn(monkeypatch):
         assert f(tn.ones(1)).tolist() == [2]
     assert found[0].filename == __file__
     assert f(tn.ones(1)).tolist() == [2]
+
+
+@tn.jit
+def doubled(x):
+    return x * 2
+
+
+class Halving(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.factor = nn.Parameter(tn.tensor(0.5))
+        self.quick = tn.jit(self.forward)
+        self.quicker = self.step
+
+    def forward(self, x):
+        return (x * self.factor).detach()
+
+    @tn.jit
+    def step(self, x):
+        return self(x)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda item: pickle.loads(pickle.dumps(item))])
+def test_copies(copied):
+    """They belong to what was copied along, and record for themselves."""
+    assert copied(doubled) is doubled
+    model = Halving()
+    for name in ("quick", "quicker"):
+        assert run(getattr(model, name), *[(tn.ones(1),)] * 3) == [[0.5]] * 3
+    other = copied(model)
+    other.factor.data = tn.tensor(3.0)
+    for name in ("quick", "quicker", "step"):
+        assert run(getattr(other, name), *[(tn.ones(1),)] * 3) == [[3]] * 3
+        assert run(getattr(model, name), *[(tn.ones(1),)] * 3) == [[0.5]] * 3
+    parts = copied([tn.jit(nn.Identity()), tn.jit(nn.Linear(2, 2), warm_up=False)])
+    assert parts[0](tn.ones(1)).tolist() == [1]
+    assert not parts[1].warm_up
 
 
 class Attributes:
