@@ -3,7 +3,7 @@
 The function's code says which names it uses: variables around it, globals, attributes. Those that
 hold plain values are compared, others by identity; functions that it calls are looked at too, what
 lists, dicts and NumPy arrays hold, and all attributes of the modules it uses. What is reached in
-other ways (a file, a container or an array of more than MOST_PARTS) is not seen.
+other ways (a file, a container or an array of more than MOST_PARTS, an iterator) is not seen.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from tinynet.tensor import Tensor
 
 MOST = 2000  # values that are looked at
 MOST_PARTS = 256  # elements of a container, or numbers of an array, that are compared
+MOST_CONTENTS = 100  # containers that are
 CONTAINERS = (list, tuple, set, dict, collections.deque)
 SPECIAL = ("__call__", "__getitem__", "__getattr__", "__iter__", "__len__", "__enter__", "__exit__")
 OWN = frozenset(["tinynet", "numpy", "pyopencl", "builtins"])
@@ -145,7 +146,8 @@ class Guards:
 
     def watch(self, container: Any, name: str) -> None:
         """Compare what a container holds, without keeping its tensors alive."""
-        if len(container) > MOST_PARTS or id(container) in self.watched:
+        is_large = len(container) > MOST_PARTS or len(self.contents) > MOST_CONTENTS
+        if is_large or id(container) in self.watched:
             return
         self.watched.add(id(container))
         self.contents.append(Content(container, name))
