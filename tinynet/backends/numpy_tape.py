@@ -152,7 +152,7 @@ class Tape:
                 spans.append([line, start, end])
         for line, start, end in spans:
             run = self.run_of(self.calls[line], start, end)
-            for listener in timing.listeners:
+            for listener in [*timing.listeners]:
                 listener(run, ())
 
     def runs(self) -> list[KernelRun]:

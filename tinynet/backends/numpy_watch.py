@@ -32,19 +32,23 @@ class Watch:
         self.backend: Any = None
         self.before: dict[str, Any] = {}
         self.inside = threading.local()
+        self.changing = threading.Lock()  # who listens, by several threads
 
     def attach(self, backend: Any, listener: Listener) -> None:
         """Tell `listener` of each call."""
-        self.listeners.append(listener)
-        if self.backend is None:
-            self.backend, methods = backend, vars(backend)
-            self.before = {name: methods[name] for name in WATCHED if name in methods}
-            methods.update({name: self.timed(name) for name in WATCHED})
+        with self.changing:
+            self.listeners.append(listener)
+            if self.backend is None:
+                self.backend, methods = backend, vars(backend)
+                self.before = {name: methods[name] for name in WATCHED if name in methods}
+                methods.update({name: self.timed(name) for name in WATCHED})
 
     def detach(self, listener: Listener) -> None:
         """Tell it no more."""
-        self.listeners.remove(listener)
-        if not self.listeners:
+        with self.changing:
+            self.listeners.remove(listener)
+            if self.listeners:
+                return
             methods = vars(self.backend)
             for name in WATCHED:
                 del methods[name]
@@ -80,7 +84,7 @@ class Watch:
             "cpu", title, "", shape, nbytes, flops_of(name, given, written), start, end,
             None, start, start, end, (title,), _memory_of(given), _memory_of(written),
         )  # fmt: skip
-        for listener in self.listeners:
+        for listener in [*self.listeners]:
             listener(run, ())
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ class Watchable(Protocol):
     name: str
     context: Any
     queue: Any
+    lock: Any  # held while kernels are enqueued
     pool: Any  # counts too: `allocations` of the driver, bytes `uploaded` from the host
     watch: Watch | None
     making: Making | None
@@ -63,11 +65,12 @@ class Watch:
         self.device = device
         self.listeners: list[Listener] = []
         self._launch = cl.enqueue_nd_range_kernel
-        self._plain = device.queue
-        self._plain.finish()  # what comes must find there what went before
         timed = cl.command_queue_properties.PROFILING_ENABLE
-        device.queue = cl.CommandQueue(device.context, properties=timed)
-        device.watch = self
+        queue = cl.CommandQueue(device.context, properties=timed)
+        with device.lock:
+            self._plain = device.queue
+            self._plain.finish()  # what comes must find there what went before
+            device.queue, device.watch = queue, self
 
     def launch(
         self, kernel: Any, size: tuple[int, ...], group: tuple[int, ...], args: Sequence[Any],
@@ -83,15 +86,15 @@ class Watch:
             self.device.name, kernel.name, kernel.text, size, nbytes, flops, called, returned,
             event, ops=ops_of(making), reads=reads, writes=writes,
         )  # fmt: skip
-        for listener in self.listeners:
+        for listener in [*self.listeners]:
             listener(run, () if making is None else making.values)
         return run
 
     def close(self) -> None:
         """Give the device its plain queue back."""
-        self.device.queue.finish()
-        self.device.queue = self._plain
-        self.device.watch = None
+        with self.device.lock:
+            self.device.queue.finish()
+            self.device.queue, self.device.watch = self._plain, None
 
 
 def counters() -> Counters:
@@ -105,18 +108,20 @@ def counters() -> Counters:
 
 def register(device: Watchable) -> None:
     """Make a new device known: listeners are told of it, and `TINYNET_DEBUG` lists its kernels."""
-    _devices.add(device)
-    for listener in _active:
-        _attach(device, listener)
-    if level := settings.DEBUG.get():
-        _attach(device, Lister(level))
+    with _changing:
+        _devices.add(device)
+        for listener in _active:
+            _attach(device, listener)
+        if level := settings.DEBUG.get():
+            _attach(device, Lister(level))
 
 
 def attach(listener: Listener) -> None:
     """Tell `listener` of each kernel, on devices that are opened later too."""
-    _active.append(listener)
-    for device in _opened():
-        _attach(device, listener)
+    with _changing:
+        _active.append(listener)
+        for device in _opened():
+            _attach(device, listener)
 
 
 def finish() -> None:
@@ -127,9 +132,10 @@ def finish() -> None:
 
 def detach(listener: Listener) -> None:
     """Tell it no more."""
-    _active.remove(listener)
-    for device in _opened():
-        _detach(device, listener)
+    with _changing:
+        _active.remove(listener)
+        for device in _opened():
+            _detach(device, listener)
 
 
 def ops_of(making: Making | None) -> tuple[str, ...]:
@@ -214,6 +220,7 @@ class Lister:
 READY = ("memory", "full", "iota")  # values that need no computing
 _devices: weakref.WeakSet[Any] = weakref.WeakSet()
 _active: list[Listener] = []  # of all devices
+_changing = threading.Lock()  # who listens, by several threads
 
 
 def _opened() -> list[Watchable]:

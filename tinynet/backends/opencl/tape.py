@@ -251,12 +251,9 @@ class Tape:
             self.lay_open(x.storage, source.place)
         for state in self.states:
             self.lay_open(state.storage, state.place)
-        watch = self.device.watch
-        for args, i, slot, ctype in self.chain_numbers if watch is None else self.numbers:
-            args[i] = fitted(numbers[slot], ctype)
         fresh = [self.new_storage(place, value) for place, value in self.fresh]
         results = [self.result(*output, given, fresh) for output in self.outputs]
-        self.launch_all()
+        self.launch_all(numbers)
         for original, x, source in zip(inputs, given, self.inputs):
             if original.storage is not x.storage and source and source.place.written:
                 backend.assign(original, x)
@@ -275,12 +272,15 @@ class Tape:
             assert block is not None
             place.use(block)
 
-    def launch_all(self) -> None:
+    def launch_all(self, numbers: list[Any]) -> None:
         """Enqueue the launches: chained, or one by one for who watches them."""
         process.check()
         device = self.device
-        queue, enqueue, watch = device.queue, cl.enqueue_nd_range_kernel, device.watch
+        enqueue = cl.enqueue_nd_range_kernel
         with device.lock:
+            queue, watch = device.queue, device.watch
+            for args, i, slot, ctype in self.chain_numbers if watch is None else self.numbers:
+                args[i] = fitted(numbers[slot], ctype)
             if watch is not None:
                 device.launches += len(self.launches)
                 for launch in self.launches:
