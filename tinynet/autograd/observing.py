@@ -64,13 +64,14 @@ def saw_node(function: type[Function], node: Node, output: Tensor) -> None:
 
 def watched_rule(node: Node, gradient: Any) -> Any:
     """The node's rule, as whoever looks on wants it."""
-    for observer in state.observers:
+    observers = [*state.observers]  # another thread's may come or go meanwhile
+    for observer in observers:
         observer.enter(node.name, node.order)
     gradients: Any = ()
     try:
         rule = anomaly.watched_rule if state.enabled else node.function.backward
         gradients = rule(node, gradient)
     finally:
-        for observer in state.observers:
+        for observer in observers:
             observer.leave(gradients if isinstance(gradients, tuple) else (gradients,))
     return gradients

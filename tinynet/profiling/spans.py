@@ -133,6 +133,6 @@ class Spans:
         """Which span a lazy value is of. Does not keep it, since who holds it decides fusion."""
         value = getattr(getattr(getattr(output, "array", None), "storage", None), "value", None)
         if value is not None:
-            self.by_value.setdefault(id(value), (weakref.ref(value), place))
-            if self.by_value[id(value)][0]() is not value:  # it was another one's id
+            known = self.by_value.get(id(value))
+            if known is None or known[0]() is not value:  # it was another one's id
                 self.by_value[id(value)] = weakref.ref(value), place
