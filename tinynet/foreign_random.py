@@ -30,7 +30,8 @@ class Draws:
 
     def check(self) -> None:
         """Raise `RecordingError` if any was used; only warn if other threads may have done so."""
-        names = ["Python's random", "numpy.random", *[repr(name) for _, name in self.generators]]
+        own = [repr(name) if name else "a generator" for _, name in self.generators]
+        names = ["Python's random", "numpy.random", *own]
         for i, (name, before, now) in enumerate(zip(names, self.before, self.states())):
             if now == before:
                 continue

@@ -61,7 +61,8 @@ def jit(function: Callable[..., Any] | None = None, *, warm_up: bool = True) -> 
     optimisers' state and options, gradients, random numbers and statistics live outside; replays
     read and write them where they are. The results are new tensors without a graph, so `backward`
     belongs into the function. Raises `RecordingError` where the function cannot be recorded:
-    because it reads values, or leaves tensors in Python objects other than `.grad`.
+    because it reads values, draws random numbers from Python or NumPy, or leaves tensors in Python
+    objects other than `.grad`.
 
     The first call of a kind runs without being recorded, since it often makes state, such as an
     optimiser's, and may be the only one. Not so with `warm_up=False`: then all calls that find
