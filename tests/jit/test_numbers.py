@@ -11,6 +11,7 @@ import threading
 import types
 import weakref
 
+import numpy as np
 import pytest
 
 import tinynet as tn
@@ -762,6 +763,16 @@ def test_guards_say_what_changed():
     assert guards.failed == "factor"
     factor = 2.0
     assert guards.holds()
+
+
+def test_large_containers_cost_nothing():
+    """Nor do very many small ones cost much; what they hold is not compared."""
+    large, array, many = [0.0] * 300, np.zeros(300), [[i] for i in range(250)]
+    guards = Guards(lambda x: x * large[0] + array[0], None, [])
+    large[0] = array[0] = 1.0
+    assert guards.holds()
+    guards = Guards(lambda x: x * many[7][0], None, [])
+    assert len(guards.contents) < 150
 
 
 # Modules

@@ -840,6 +840,56 @@ def test_containers_that_stay_as_they_are_are_recorded_once():
     assert f.count == 1
 
 
+class Scaled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scales = [2.0]
+        self.history = []
+
+    def forward(self, x):
+        return x * self.scales[0]
+
+
+def test_what_a_module_s_containers_hold():
+    """Those that its code names: others may be anybody's."""
+    model = Scaled()
+    f = tn.jit(model)
+    for i in range(6):
+        assert f(tn.ones(1)).item() == 2
+        model.history.append(i)
+    assert f.count == 1
+    model.scales[0] = 3.0
+    assert run(f, *[(tn.ones(1),)] * 3) == [[3]] * 3
+
+
+def test_tensors_of_containers_are_not_kept_alive():
+    tensors = [tn.ones(1)]
+    f = tn.jit(lambda x: x + tensors[0])
+    assert run(f, *[(tn.ones(1),)] * 3) == [[2]] * 3
+    watch = weakref.ref(tensors[0])
+    tensors[0] = tn.zeros(1)
+    assert watch() is None
+    assert run(f, *[(tn.ones(1),)] * 3) == [[1]] * 3
+
+
+def test_a_parameter_added_to_a_group():
+    a, b = nn.Parameter(tn.ones(1)), nn.Parameter(tn.ones(1))
+    optimizer = tn.optim.SGD([a], lr=1.0)
+
+    @tn.jit
+    def step():
+        (a + b).sum().backward()
+        optimizer.step()
+        a.grad = b.grad = None
+
+    for _ in range(3):
+        step()
+    optimizer.param_groups[0]["params"].append(b)
+    for _ in range(3):
+        step()
+    assert (a.item(), b.item()) == (-5, -2)
+
+
 def test_a_group_added_to_the_optimizer():
     """Its parameters learn from the next call on."""
     a, b = nn.Parameter(tn.ones(1)), nn.Parameter(tn.ones(1))
