@@ -12,6 +12,7 @@ import numpy as np
 
 from tinynet.errors import RecordingError
 
+SHARED = ("Python's random", "numpy.random")  # those of modules
 GENERATORS = (random.Random, np.random.Generator, np.random.RandomState)
 
 
@@ -31,11 +32,10 @@ class Draws:
     def check(self) -> None:
         """Raise `RecordingError` if any was used; only warn if other threads may have done so."""
         own = [repr(name) if name else "a generator" for _, name in self.generators]
-        names = ["Python's random", "numpy.random", *own]
-        for i, (name, before, now) in enumerate(zip(names, self.before, self.states())):
+        for name, before, now in zip([*SHARED, *own], self.before, self.states()):
             if now == before:
                 continue
-            if i < 2 and threading.active_count() > 1:
+            if name in SHARED and threading.active_count() > 1:
                 warnings.warn(
                     f"jit: numbers of {name} were drawn while a function was recorded; if that was "
                     "the function, its replays repeat them",

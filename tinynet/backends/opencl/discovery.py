@@ -60,7 +60,7 @@ class Process:
             os.register_at_fork(after_in_child=self.note)
 
     def note(self) -> None:
-        """It begins."""
+        """Called where a fork begins."""
         self.is_forked = self.is_forked or _search.cache_info().currsize > 0
 
     def check(self) -> None:
