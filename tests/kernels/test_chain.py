@@ -7,7 +7,7 @@ import pytest
 from tests.kernels.devices import download, sizes, upload
 from tinynet.backends.opencl.chaining import COUNTERS, chained
 from tinynet.backends.opencl.ctypes import PRELUDE
-from tinynet.backends.opencl.tape import Launch
+from tinynet.backends.opencl.launches import Launch
 
 pytestmark = pytest.mark.parametrize("device", ["cpu"], indirect=True)
 
@@ -62,7 +62,7 @@ def launch(kernel, size, *args, reads, writes):
 
 def run(device, *launches):
     """Do all in one launch."""
-    (chain,) = chained(device, list(launches), [], Launch)
+    (chain,) = chained(device, list(launches), [])
     device.launch(chain.kernel, chain.size, chain.group, *chain.args)
     state, _ = chain.held
     counted = download(device, state, (COUNTERS + len(launches),), np.int32)

@@ -17,7 +17,7 @@ from tinynet.backends.opencl.chaining import (
     usable_cores,
 )
 from tinynet.backends.opencl.ctypes import PRELUDE
-from tinynet.backends.opencl.tape import Launch, Place
+from tinynet.backends.opencl.launches import Launch, Place
 from tinynet.errors import KernelError
 
 
@@ -114,7 +114,7 @@ def test_cores_without_a_quota(monkeypatch, tmp_path):
 
 def lengths(*launches, device=None):
     """How many work-items and arguments each launch has that is left."""
-    left = chained(device or CPU(), list(launches), [], Launch)
+    left = chained(device or CPU(), list(launches), [])
     return [(x.size[0], len(x.args)) for x in left]
 
 
@@ -138,7 +138,7 @@ def test_no_more_arguments_than_a_kernel_can_have():
 
 def test_one_alone_stays_as_it_is():
     alone = [launch("a", 2, [1], [2])]
-    assert chained(CPU(), alone, [], Launch) == alone
+    assert chained(CPU(), alone, []) == alone
 
 
 def test_kernels_of_users_and_of_groups_stay_alone():
@@ -146,18 +146,18 @@ def test_kernels_of_users_and_of_groups_stay_alone():
     group = launch("group", 2, [3], [4])
     group.group = (2,)
     others = [launch("a", 2, [1], [2]), own, launch("b", 2, [3], [4]), group]
-    assert chained(CPU(), others, [], Launch) == others
+    assert chained(CPU(), others, []) == others
 
 
 def test_other_devices_launch_all():
     device = SimpleNamespace(is_cpu=False, cl_device=CPU.cl_device)
     launches = [launch("a", 1, [1], [2]), launch("b", 1, [3], [4])]
-    assert chained(device, launches, [], Launch) == launches
+    assert chained(device, launches, []) == launches
 
 
 def test_numbers_of_the_script_are_arguments_each_once():
     first, second = launch("a", 2, [1], [2], numbers=[7, 8]), launch("b", 2, [1], [3], numbers=[8])
-    (chain,) = chained(CPU(), [first, second], [], Launch)
+    (chain,) = chained(CPU(), [first, second], [])
     assert chain.numbers == [(4, 7), (5, 8)]
     assert len(chain.args) == 2 + 5
 
@@ -168,7 +168,7 @@ def test_places_that_lie_together_now_may_part_later():
     places = [Place(SimpleNamespace(buffer=x.args[0])) for x in (first, second)]
     for place, each in zip(places, (first, second)):
         place.uses = [(each, 0)]
-    (chain,) = chained(CPU(), [first, second], places, Launch)
+    (chain,) = chained(CPU(), [first, second], places)
     assert [place.uses[-1] for place in places] == [(chain, 2), (chain, 4)]
 
 

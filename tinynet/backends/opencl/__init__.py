@@ -10,6 +10,7 @@ To read it, begin with what an array is and go on to how it is computed:
   `compiler`: when;
 * `matmul`, `convolution`, each with its ways on CPUs and on GPUs, made of `products`; `ordering`,
   `scattering`, `pooling`, `philox`: whole kernels, with text in `kernels/*.cl`;
+* `recorder`, `tape`, made of `launches`, and `chaining`, which joins them: what `tinynet.jit` does;
 * `discovery`, `device`, `memory`, `ctypes`: devices, programs and launches, the pool, C's types;
 * `profiler`, `tuner`: seeing what runs, and finding what runs fastest.
 """

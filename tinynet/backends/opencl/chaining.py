@@ -25,6 +25,7 @@ from pyopencl.tools import dtype_to_ctype
 
 from tinynet.backends.opencl.ctypes import PRELUDE
 from tinynet.backends.opencl.device import HEAD, Device, Kernel
+from tinynet.backends.opencl.launches import Launch, Place
 from tinynet.backends.opencl.programs import KERNELS, PLACE
 
 COUNTERS = 16  # of a chain's state, before those of phases: a line of the cache
@@ -44,48 +45,46 @@ ITEM = """\
 #define get_global_size(dim) ((dim) ? size_1 : size_0)
 """
 
-Launches = list[Any]  # tape.Launch: `kernel`, `size`, `group`, `args`, `numbers`, `uses`
 
-
-def chained(device: Device, launches: Launches, places: list[Any], make: Any) -> Launches:
+def chained(device: Device, launches: list[Launch], places: list[Place]) -> list[Launch]:
     """The launches, neighbours made one where that can be.
 
-    `places` (tape.Place) are told which arguments of a chain are theirs; `make` is tape.Launch.
+    `places` are told which arguments of a chain are theirs.
     """
     where = Whereabouts(places)
     most = device.cl_device.max_parameter_size // WORD
-    result: Launches = []
+    result: list[Launch] = []
     chain = Chain(where)
     for launch in launches:
         joins = can_join(device, launch)
         keys = where.keys(launch) if joins else []
         if not joins or chain.length_with(keys) > most:
-            result += chain.made(device, make)
+            result += chain.made(device)
             chain = Chain(where)
         if joins:
             chain.add(launch, keys)
         else:
             result.append(launch)
-    return result + chain.made(device, make)
+    return result + chain.made(device)
 
 
-def can_join(device: Device, launch: Any) -> bool:
+def can_join(device: Device, launch: Launch) -> bool:
     """Whether a launch's kernel is one of ours that works by itself: for CPUs, without groups."""
     is_ours = launch.kernel.text.startswith(PRELUDE)
     return device.is_cpu and prod(launch.group) == 1 and len(launch.size) <= 2 and is_ours
 
 
 class Whereabouts:
-    """What arguments of launches are: places (tape.Place), which may be other memory in each replay
-    and have been other memory when addresses were noted; or memory of the tape's own.
+    """What arguments of launches are: places, which have been other memory when addresses were
+    noted; or memory of the tape's own.
     """
 
-    def __init__(self, places: list[Any]) -> None:
+    def __init__(self, places: list[Place]) -> None:
         self.places = places
         self.arguments = {(id(launch), i): place for place in places for launch, i in place.uses}
         self.addresses = {address: place for place in places for address in place.addresses}
 
-    def of_argument(self, launch: Any, i: int) -> Any:
+    def of_argument(self, launch: Launch, i: int) -> Any:
         """A key for what argument `i` is; None if it is no buffer."""
         place = self.arguments.get((id(launch), i))
         if place is not None:
@@ -93,7 +92,7 @@ class Whereabouts:
         buffer = launch.args[i]
         return ("buffer", buffer.int_ptr) if hasattr(buffer, "int_ptr") else None
 
-    def keys(self, launch: Any) -> list[Any]:
+    def keys(self, launch: Launch) -> list[Any]:
         """A key for what each argument is; None for what stays as it is."""
         keys = [self.of_argument(launch, i) for i in range(len(launch.args))]
         for i, slot in launch.numbers:
@@ -105,7 +104,7 @@ class Whereabouts:
         place = self.addresses.get(address)
         return ("buffer", address) if place is None else ("place", id(place))
 
-    def touched(self, launch: Any) -> tuple[set[Any], set[Any]]:
+    def touched(self, launch: Launch) -> tuple[set[Any], set[Any]]:
         """What a launch may read, and write; where nobody knows, all that it has is both."""
         if launch.is_planned:
             reads, writes = launch.uses
@@ -119,7 +118,7 @@ class Chain:
 
     def __init__(self, where: Whereabouts) -> None:
         self.where = where
-        self.launches: Launches = []
+        self.launches: list[Launch] = []
         self.keys: list[list[Any]] = []  # what the arguments of each launch are
         self.arguments: dict[Any, tuple[Any, Any]] = {}  # by what they are: value and type
         self.table = Table()
@@ -128,14 +127,14 @@ class Chain:
         """How many arguments there are with one more launch."""
         return 2 + len({*self.arguments, *keys} - {None})
 
-    def add(self, launch: Any, keys: list[Any]) -> None:
+    def add(self, launch: Launch, keys: list[Any]) -> None:
         for key, value, kind in zip(keys, launch.args, launch.kernel.types):
             if key is not None and key not in self.arguments:
                 self.arguments[key] = value, kind
         self.launches.append(launch)
         self.keys.append(keys)
 
-    def made(self, device: Device, make: Any) -> Launches:
+    def made(self, device: Device) -> list[Launch]:
         """The launches as one, if they are several."""
         if len(self.launches) < 2:
             return self.launches
@@ -153,7 +152,7 @@ class Chain:
         table = device.upload(np.frombuffer(bytes(self.table.content), np.uint8))
         args = [state.buffer, table.buffer, *[value for value, _ in self.arguments.values()]]
         items = min(device.cores, usable_cores(), max(sizes))
-        chain = make(kernel, (items,), (1,), args, 0, 0)
+        chain = Launch(kernel, (items,), (1,), args, 0, 0)
         chain.held = state, table
         self.tell(chain)
         return [chain]
@@ -170,7 +169,7 @@ class Chain:
         at = [f"task % {size[0]}", f"task / {size[0]}"]
         return f"case {phase}: {name}({', '.join([*at, *size, *given])}); break;"
 
-    def tell(self, chain: Any) -> None:
+    def tell(self, chain: Launch) -> None:
         """Note which of its arguments are numbers, and tell places which ones they are."""
         index = {key: i for i, key in enumerate(self.arguments, 2)}
         chain.numbers = [(i, key[1]) for key, i in index.items() if key[0] == "number"]

@@ -24,9 +24,10 @@ from tinynet.backends.opencl.array import (
 )
 from tinynet.backends.opencl.bounds import union
 from tinynet.backends.opencl.device import Kernel
+from tinynet.backends.opencl.launches import Launch, Size
 from tinynet.backends.opencl.memory import Pool
 from tinynet.backends.opencl.profiler import buffers_of, ops_of
-from tinynet.backends.opencl.tape import Launch, Size, Source, Tape, as_view, prepared
+from tinynet.backends.opencl.tape import Source, Tape, as_view, prepared
 from tinynet.errors import RecordingError
 from tinynet.numbers import Number
 

@@ -1,7 +1,7 @@
 """Replays on OpenCL devices: the launches of a recorded function, made again.
 
-Memory that may differ between replays is a *place*: inputs, tensors from outside, outputs, kept
-gradients. A place knows which arguments of which launches are its buffer.
+Memory that may differ between replays is a *place* (`launches`): inputs, tensors from outside,
+outputs, kept gradients.
 """
 
 from __future__ import annotations
@@ -17,95 +17,15 @@ import pyopencl as cl
 
 from tinynet.backends.opencl.array import Array, Bounds, Storage, Value, as_array, is_exclusive
 from tinynet.backends.opencl.chaining import chained
-from tinynet.backends.opencl.device import Kernel
 from tinynet.backends.opencl.discovery import process
-from tinynet.backends.opencl.memory import Block, Pool
+from tinynet.backends.opencl.launches import Launch, Place
+from tinynet.backends.opencl.memory import Pool
 from tinynet.backends.opencl.scheduler import fitted
 from tinynet.backends.runs import KernelRun
 from tinynet.errors import KernelError
-from tinynet.numbers import Number
 
 PATIENCE = 4  # replays before launches get kernel objects of their own
 LONG_PATIENCE = 32  # replays before launches are chained, which may take seconds of compilation
-
-Size = tuple[int, ...]
-
-
-class Launch:
-    """A kernel and its arguments, of which `numbers` says which are numbers of a script."""
-
-    __slots__ = (
-        "args", "flops", "group", "held", "is_planned", "kernel", "nbytes", "numbers", "ops", "own",
-        "run", "size", "uses",
-    )  # fmt: skip
-
-    def __init__(
-        self, kernel: Kernel, size: Size, group: Size, args: list[Any], nbytes: int, flops: int
-    ) -> None:
-        self.kernel, self.size, self.group = kernel, size, group
-        self.nbytes, self.flops = nbytes, flops
-        self.numbers = [(i, x.slot) for i, x in enumerate(args) if type(x) is Number]
-        self.args = [x.value if type(x) is Number else x for x in args]
-        self.run: Any = None  # of the last replay that was profiled
-        self.own: Any = None  # a kernel object that keeps these arguments
-        self.ops: tuple[str, ...] = ()  # that were fused in it
-        self.uses: Any = ((), ())  # addresses that it read and wrote when it was recorded
-        self.is_planned = False  # whether these are known, not guessed
-        self.held: Any = None  # memory that it needs as long as it lives
-
-    def set_buffer(self, i: int, buffer: Any) -> None:
-        """Change an argument."""
-        self.args[i] = buffer
-        if self.own is not None:
-            self.own.set_arg(i, buffer)
-
-    def noted(self, device: str) -> KernelRun:
-        """The launch as profiles note it; with times of the last replay that one saw."""
-        reads, writes = self.uses
-        run = KernelRun(
-            device, self.kernel.name, self.kernel.text, self.size, self.nbytes, self.flops, 0, 0,
-            ops=self.ops, reads=reads, writes=writes,
-        )  # fmt: skip
-        if self.run is not None:
-            self.run.measure()
-            run.start, run.end = self.run.start, self.run.end
-        return run
-
-
-class Place:
-    """Memory that launches use and that may be another one in each replay.
-
-    `uses`: the arguments of each launch that are it; `addresses` that it had when it was recorded;
-    `written`: whether a replay changes it, and then `bounds` are those of what it leaves there.
-    """
-
-    def __init__(self, block: Block) -> None:
-        self.block = block  # as recorded, then the last one used
-        self.moved: Block | None = None  # where it was written to, while others read the old one
-        self.uses: list[tuple[Launch, int]] = []
-        self.addresses: list[int] = []
-        self.written = False
-        self.bounds: Bounds = None
-
-    def find_uses(self, launches: list[Launch]) -> None:
-        """Note where the launches use the recorded buffers."""
-        buffers = [block.buffer for block in (self.block, self.moved) if block is not None]
-        self.addresses = [buffer.int_ptr for buffer in buffers]
-        self.uses = [
-            (launch, i)
-            for launch in launches
-            for i, x in enumerate(launch.args)
-            if any(x is buffer for buffer in buffers)
-        ]
-        if self.moved is not None:
-            self.use(self.moved)
-
-    def use(self, block: Block) -> None:
-        """Have the launches use another block."""
-        if block is not self.block:
-            self.block = block
-            for launch, i in self.uses:
-                launch.set_buffer(i, block.buffer)
 
 
 class Source:
@@ -331,7 +251,7 @@ class Tape:
         places += [state.place for state in self.states]
         places += [*[place for place, _ in self.fresh], *self.kept_places]
         try:
-            self.chains = chained(self.device, self.launches, [*dict.fromkeys(places)], Launch)
+            self.chains = chained(self.device, self.launches, [*dict.fromkeys(places)])
         except KernelError as error:
             warnings.warn(f"jit: kernels are launched one by one: {error}", stacklevel=6)
             return
