@@ -48,6 +48,29 @@ def test_a_replay_launches_its_tape_and_nothing_else():
     assert losses[-1].item() < losses[0].item()
 
 
+def test_numbers_are_new_for_who_watches_too():
+    """A profile sees launches one by one, whose numbers are not those of the chain."""
+    weight = nn.Parameter(tn.zeros(4, device="opencl"))
+    optimizer = tn.optim.SGD([weight], lr=1.0)
+
+    @tn.jit
+    def step():
+        optimizer.zero_grad()
+        ((weight * weight).sum() * 0 + weight.sum()).backward()
+        optimizer.step()
+
+    for _ in range(LONG_PATIENCE + 4):
+        step()
+    for rate in (0.5, 0.25):
+        before = weight[0].item()
+        optimizer.param_groups[0]["lr"] = rate
+        with tn.profile():
+            step()
+        assert weight[0].item() == before - rate
+        step()
+        assert weight[0].item() == before - 2 * rate
+
+
 def test_a_driver_that_cannot_clone_kernels(monkeypatch):
     """As one that says it has OpenCL 2.1 may: each launch then sets its arguments anew."""
     device = open_backend("opencl").device
