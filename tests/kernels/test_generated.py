@@ -153,3 +153,32 @@ def test_in_parts(backend, dims):
     found = backend.to_numpy(backend.reduce("sum", backend.from_numpy(x), dims, False))
     assert backend.device.launches == before + 2
     np.testing.assert_allclose(found, x.sum(dims), rtol=1e-4, atol=1e-2)
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (3, 70), (4, 1), (6, 2051), (67, 2048), (131, 40)])
+@pytest.mark.parametrize("op", ["sum", "max"])
+def test_columns(backend, op, shape):
+    """Blocks of columns that are not full; rows that are not a whole number of passes or runs."""
+    x = np.random.default_rng(3).normal(size=shape).astype(np.float32)
+    found = backend.to_numpy(backend.reduce(op, backend.from_numpy(x), (0,), False))
+    wanted = {"sum": x.sum, "max": x.max}[op](0)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_columns_of_a_window(backend):
+    """Two inner dims, which cannot be merged."""
+    x = np.random.default_rng(4).normal(size=(6, 10, 33)).astype(np.float32)
+    window = backend.slice(backend.from_numpy(x), ((0, 1, 6), (1, 2, 5), (0, 1, 33)))
+    y = do(backend, "mul", window, window)
+    found = backend.to_numpy(backend.reduce("sum", y, (0, 1), False))
+    np.testing.assert_allclose(found, (x[:, 1::2] ** 2).sum((0, 1)), rtol=1e-5)
+
+
+def test_columns_are_added_up_in_order(backend):
+    """A pass over several rows rounds as a pass for each."""
+    x = np.float32([[1e8], [1], [-1e8], [1], [1e8], [1]])
+    found = backend.to_numpy(backend.reduce("sum", backend.from_numpy(x), (0,), False))
+    total = np.float32(0)
+    for number in x[:, 0]:
+        total += number
+    assert found[0] == total

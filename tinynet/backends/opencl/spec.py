@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from tinynet.backends.opencl.ctypes import computed
 from tinynet.dtype import BY_NAME
 
-WIDE_BLOCK = 1024  # columns that a work-item of a CPU adds up at a time
+WIDE_BLOCK = 2048  # columns that a work-item of a CPU adds up at a time
 GROUP = 64  # work-items in a group, but for CPUs
 LARGE_GROUP = 256  # for rows that are few and long
 
