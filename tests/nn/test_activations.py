@@ -55,6 +55,25 @@ def test_gradients_at_extremes_are_numbers(module):
     assert module(tn.tensor(math.nan)).isnan().item()
 
 
+@pytest.mark.parametrize(
+    ("module", "slopes"),
+    [(nn.Hardswish(), [0, 1]), (nn.ELU(), [0, 1]), (nn.Softplus(), [0, 1]), (nn.ReLU6(), [0, 0])],
+    ids=repr,
+)
+def test_gradients_at_infinity(module, slopes):
+    x = tn.tensor([-math.inf, math.inf], requires_grad=True)
+    module(x).sum().backward()
+    assert x.grad.tolist() == slopes
+
+
+@pytest.mark.parametrize("module", [nn.ELU(), nn.CELU(), nn.SELU(), nn.Softplus()], ids=repr)
+def test_gradients_of_nan_are_those_of_the_line(module):
+    """Not 0, which would hide that there is a NaN."""
+    x = tn.tensor([math.nan, 30.0], requires_grad=True)
+    module(x).sum().backward()
+    assert x.grad[0] == x.grad[1]
+
+
 @pytest.mark.parametrize("kind", [nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.SiLU, nn.Hardtanh])
 def test_in_place(kind):
     x = tn.tensor([-2.0, 0.5, 3.0])

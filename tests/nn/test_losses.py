@@ -49,6 +49,13 @@ def test_smooth_l1_beta():
     assert F.smooth_l1_loss(X, Y, reduction="none", beta=0).tolist() == [0.5, 0.0, 2.0]
 
 
+@pytest.mark.parametrize("loss", [F.huber_loss, F.smooth_l1_loss])
+def test_gradients_of_infinite_gaps(loss):
+    x = tn.tensor([-math.inf, math.inf, 0.5], requires_grad=True)
+    loss(x, tn.zeros(3), reduction="sum").backward()
+    assert x.grad.tolist() == [-1.0, 1.0, 0.5]
+
+
 def test_weighted_distances():
     weight = tn.tensor([1.0, 1.0, 2.0])
     assert F.mse_loss(X, Y, weight=weight).item() == (0.25 + 8) / 4

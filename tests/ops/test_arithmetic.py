@@ -295,7 +295,9 @@ def test_clamp_keeps_nan_and_dtype():
     assert tn.tensor([1, 5]).clamp(max=3.5).dtype is tn.float32
 
 
-@pytest.mark.parametrize(("x", "slope"), [(-1.0, 1.0), (1.0, 1.0), (1.5, 0.0), (-1.5, 0.0)])
+@pytest.mark.parametrize(
+    ("x", "slope"), [(-1.0, 1.0), (1.0, 1.0), (1.5, 0.0), (-1.5, 0.0), (nan, 0.0)]
+)
 def test_gradient_of_clamp_at_the_bounds(x, slope):
     assert gradient_of(lambda x: x.clamp(-1, 1), x) == [slope]
 

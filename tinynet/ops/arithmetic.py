@@ -371,18 +371,17 @@ class Clamp(Op):
     def backward(ctx: Node, grad: Tensor) -> Gradients:
         x, low, high = ctx.saved_tensors
         needs_x, needs_low, needs_high = ctx.needs_input_grad
-        is_below = None if low is None else x < low
-        is_above = None if high is None else x > high
-        if high is not None and low is not None and isinstance(low, Variable):
-            is_below = is_below & (low < high)
-        x_grad = grad
-        for is_outside in (None if low is None else x < low, is_above):
-            x_grad = x_grad if is_outside is None else choose(is_outside, 0.0, x_grad)
-        low_grad = choose(is_below, grad, 0.0) if needs_low else None
-        if needs_high and low is not None:
-            is_above = is_above | (high < low)
-        high_grad = choose(is_above, grad, 0.0) if needs_high else None
-        return (x_grad if needs_x else None), low_grad, high_grad
+        x_grad = low_grad = high_grad = None
+        if needs_x:
+            inside = [*([] if low is None else [x >= low]), *([] if high is None else [x <= high])]
+            x_grad = kept_where(inside[0] if len(inside) == 1 else inside[0] & inside[1], grad)
+        if needs_low:
+            is_low = x < low if high is None else (x < low) & (low < high)
+            low_grad = kept_where(is_low, grad)
+        if needs_high:
+            is_high = x > high if low is None else (x > high) | (high < low)
+            high_grad = kept_where(is_high, grad)
+        return x_grad, low_grad, high_grad
 
 
 def relu(input: Tensor) -> Tensor:

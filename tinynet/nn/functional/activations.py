@@ -44,7 +44,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
 def _elu(x: Tensor, alpha: float) -> Any:
     # exp only of what it is wanted for: where x is large, its infinity would spoil the gradient
-    return where(x > 0.0, x, x.clamp(max=0.0).expm1() * alpha)
+    return where(x <= 0.0, x.clamp(max=0.0).expm1() * alpha, x)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -53,7 +53,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def _selu(x: Tensor) -> Any:
-    return where(x > 0.0, x * SELU_SCALE, x.clamp(max=0.0).expm1() * (SELU_ALPHA * SELU_SCALE))
+    return where(x <= 0.0, x.clamp(max=0.0).expm1() * (SELU_ALPHA * SELU_SCALE), x * SELU_SCALE)
 
 
 def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
@@ -93,7 +93,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
 
 def _softplus(x: Tensor, beta: float, threshold: float) -> Any:
     scaled = x * beta
-    return where(scaled > threshold, x, scaled.clamp(max=threshold).exp().log1p() / beta)
+    return where(scaled <= threshold, scaled.clamp(max=threshold).exp().log1p() / beta, x)
 
 
 def hardtanh(
@@ -131,7 +131,9 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def _hardswish(x: Tensor) -> Any:
-    return where(x <= -3.0, 0.0, where(x >= 3.0, x, x * (x + 3.0) / 6.0))
+    # products only of what they are wanted for: that of an infinite x would spoil the gradient
+    middle = x.clamp(-3.0, 3.0)
+    return where(x <= -3.0, 0.0, where(x >= 3.0, x, middle * (middle + 3.0) / 6.0))
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
@@ -199,7 +201,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
 
 def _celu(x: Tensor, alpha: float) -> Any:
-    return where(x > 0.0, x, (x.clamp(max=0.0) / alpha).expm1() * alpha)
+    return where(x <= 0.0, (x.clamp(max=0.0) / alpha).expm1() * alpha, x)
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:

@@ -48,8 +48,13 @@ def smooth_l1_loss(
     gap = x - y
     size = gap.abs()
     if beta > 0:
-        size = where(size < beta, gap * gap * (0.5 / beta), size - 0.5 * beta)
+        size = where(size < beta, _square_of_small(gap, beta) * (0.5 / beta), size - 0.5 * beta)
     return reduced(size, reduction)
+
+
+def _square_of_small(gap: Tensor, bound: float) -> Tensor:
+    """The square of a gap below `bound`: that of an infinite one would spoil the gradient."""
+    return gap.clamp(-bound, bound).square()
 
 
 def huber_loss(
@@ -69,7 +74,7 @@ def huber_loss(
     x, y = pair_of("huber_loss", input, target, reduction)
     gap = x - y
     size = gap.abs()
-    each = where(size < delta, gap * gap * 0.5, (size - 0.5 * delta) * delta)
+    each = where(size < delta, _square_of_small(gap, delta) * 0.5, (size - 0.5 * delta) * delta)
     if weight is not None and require_tensor("huber_loss", weight, "weight").shape != x.shape:
         raise ShapeError(f"huber_loss: weight has shape {weight.shape}, expected {x.shape}")
     return reduced(each if weight is None else each * weight, reduction)
