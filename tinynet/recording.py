@@ -40,20 +40,26 @@ class Recording:
         self.is_alive = True
         self.script = Script()
         self.guards = Guards(function, owner, arguments)
+        with lock, _settled_again():
+            self.record(call, inputs, seen)  # which holds nothing any more when it returns
+
+    def record(
+        self, call: Callable[[], Any], inputs: list[Tensor], seen: dict[str, dict[Any, Any]]
+    ) -> None:
+        """Make the call, watch what it does, and make a tape of that."""
         chosen = {x.backend for x in inputs} or set(backends.opened) or {backends.open_backend()}
         recorders = {b: b.record(seen.setdefault(b.name, {})) for b in chosen}
         capture = Capture(inputs, self.guards.tensors, recorders)
-        with lock, _settled_again():
-            with capture:
-                draws = Draws(self.guards.generators)
-                current.script = self.script
-                try:
-                    result = call()
-                finally:
-                    current.script = None
-                draws.check()
-            self.guards.settle()
-            self.finish(capture, inputs, result)
+        with capture:
+            draws = Draws(self.guards.generators)
+            current.script = self.script
+            try:
+                result = call()
+            finally:
+                current.script = None
+            draws.check()
+        self.guards.settle()
+        self.finish(capture, inputs, result)
 
     def finish(self, capture: Capture, inputs: list[Tensor], result: Any) -> None:
         """Make the tape, and note what becomes of everything else."""
@@ -301,8 +307,8 @@ class _settled_again:  # noqa: N801 (a context manager)
     def __enter__(self) -> None:
         self.free = [recording for recording in _all if recording.kept and not recording.is_held()]
 
-    def __exit__(self, *error: object) -> None:
-        for recording in self.free:
+    def __exit__(self, kind: object, *error: object) -> None:
+        for recording in self.free if kind is None else ():  # an error's frames hold everything
             recording.settle()
 
 
