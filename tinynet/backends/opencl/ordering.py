@@ -101,7 +101,7 @@ def scan(
         return y
     plan = _plan_scan(device, op, dtype, outer, size, inner)
     defines = {**macros(dtype), **combining(op, dtype), "TILE": plan.tile}
-    carries = None
+    carries = x  # which is not read: a kernel object without a buffer cannot be cloned (PoCL)
     if plan.chunks > 1:
         wide = float32 if dtype in (float16, bfloat16) else dtype
         sums = device.pool.allocate(outer * plan.chunks * inner * wide.itemsize)
