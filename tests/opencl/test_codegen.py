@@ -145,6 +145,8 @@ def integers(low, high, dtype=dtypes.int64):
         ("mul", [integers(-2, 3), integers(-5, 4)], (-15, 12)),
         ("neg", [integers(-2, 3)], (-3, 2)),
         ("remainder", [integers(None, None), 7], (0, 6)),
+        ("remainder", [integers(4, 5), integers(0, 5)], (0, 4)),
+        ("remainder", [integers(4, 5), integers(-3, 0)], (-2, 0)),
         ("remainder", [integers(None, None), -7], (-6, 0)),
         ("bitwise_and", [integers(None, None), 15], (0, 15)),
         ("right_shift", [integers(-8, 9), integers(0, 70)], (-8, 9)),

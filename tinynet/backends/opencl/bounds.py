@@ -20,7 +20,7 @@ RULES: dict[str, Callable[..., tuple[int, int]]] = {
     "mul": lambda a, b: _extremes(x * y for x in a for y in b),
     "maximum": lambda a, b: (max(a[0], b[0]), max(a[1], b[1])),
     "minimum": lambda a, b: (min(a[0], b[0]), min(a[1], b[1])),
-    "remainder": lambda a, b: (0, b[1] - 1) if b[0] > 0 else (b[0] + 1, max(b[1] - 1, 0)),
+    "remainder": lambda a, b: (min(b[0] + 1, 0), max(b[1] - 1, 0)),
     "right_shift": lambda a, b: (min(a[0], 0), max(a[1], 0)),
     "where": lambda condition, a, b: (min(a[0], b[0]), max(a[1], b[1])),
 }
@@ -45,6 +45,16 @@ def bounds_of(op: str, operands: Sequence[Any]) -> Bounds:
 def union(a: Bounds, b: Bounds) -> Bounds:
     """Bounds of what is in one or the other."""
     return None if a is None or b is None else (min(a[0], b[0]), max(a[1], b[1]))
+
+
+def clipped(bounds: Bounds, size: int) -> Bounds:
+    """The part of bounds that are indices of a dim of `size`."""
+    return bounds and (max(bounds[0], -size), min(bounds[1], size - 1))
+
+
+def stretched(bounds: Bounds, size: int) -> Bounds:
+    """Bounds that hold all indices of a dim of `size` as well, negative ones if these do."""
+    return union(bounds, (-size if bounds and bounds[0] < 0 else 0, size - 1))
 
 
 def cast_bounds(bounds: Bounds, source: DType, target: DType) -> Bounds:
