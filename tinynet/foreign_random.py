@@ -39,7 +39,7 @@ class Draws:
                 warnings.warn(
                     f"jit: numbers of {name} were drawn while a function was recorded; if that was "
                     "the function, its replays repeat them",
-                    stacklevel=5,
+                    stacklevel=6,
                 )
                 continue
             raise RecordingError(

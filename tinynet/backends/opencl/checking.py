@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tinynet.backends.opencl.array import Array, Bounds
+from tinynet.backends.opencl.bounds import clipped
 from tinynet.backends.opencl.recorder import Recorder
 from tinynet.errors import DimError, RecordingError
 
@@ -18,9 +19,9 @@ def check_indices(backend: OpenCLBackend, x: Array, indices: tuple[Array | None,
     for dim, index in enumerate(indices):
         if index is None or 0 in index.shape:
             continue
-        if recorder is not None:
-            recorder.rely_on_bounds(index)
         size = x.shape[dim]
+        if recorder is not None:
+            recorder.rely_on_bounds(index, size)
         if _are_within(index.storage.value.bounds, size):
             continue
         if recorder is None:
@@ -49,6 +50,7 @@ def _look_while_recording(
     Of a view, its whole memory must be in range, since that is what replays look at.
     """
     value = index.storage.value
+    before = value.bounds
     is_known = recorder.can_read(index) and value.op == "memory"
     if is_known:
         recorder.is_paused = True
@@ -60,11 +62,16 @@ def _look_while_recording(
                 value.bounds = _extremes(backend, whole)
         finally:
             recorder.is_paused = False
+        if before is not None and _are_within(value.bounds, size):
+            value.bounds = clipped(before, size)  # others that are in range may come, too
         recorder.narrow(index)
     if not is_known or not _are_within(value.bounds, size):
+        known = value.bounds
+        reach = "" if known is None else f" (between {known[0]} and {known[1]})"
         raise RecordingError(
-            f"index: whether indices are in range for dim {dim} of size {size} depends on "
-            "values that jit cannot read while it records; clamp() them, or pass them in"
+            f"index: whether indices{reach} are in range for dim {dim} of size {size} depends on "
+            "values that jit cannot read while it records; clamp() them, or pass them in, if that "
+            "is not where one out of range comes from"
         )
 
 

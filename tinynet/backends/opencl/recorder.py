@@ -115,8 +115,11 @@ class Recorder:
         """Whether values that were there before the recording can be read; they are a condition."""
         return id(index.storage) in self.sources
 
-    def rely_on_bounds(self, index: Array) -> None:
-        """Make it a condition that what an index is made of stays within the bounds it has."""
+    def rely_on_bounds(self, index: Array, size: int) -> None:
+        """Make it a condition that what an index is made of stays within the bounds it has.
+
+        What is an index itself may be any, for a dim of `size`, in the next recording.
+        """
         constants = {id(value) for value in self.constants}
         values = [index.storage.value]
         while values:
@@ -124,12 +127,16 @@ class Recorder:
             source = self.before.get(id(value))
             if source is not None and source.before() is value:
                 source.is_relied_on = True
+                if value is index.storage.value:
+                    source.least_size = min(size, source.least_size or size)
+                else:
+                    source.is_derived_from = True
             elif value.op != "memory":
                 operands = [x.value if type(x) is View else x for x in value.args]
                 values += [x for x in operands if type(x) is Value]
             elif id(value) not in constants:  # nobody knows any more what it was made of
                 for each in self.sources.values():
-                    each.is_relied_on = True
+                    each.is_relied_on = each.is_derived_from = True
 
     def narrow(self, index: Array) -> None:
         """Make it a condition that integers from outside stay within the bounds they have."""

@@ -16,6 +16,7 @@ import numpy as np
 import pyopencl as cl
 
 from tinynet.backends.opencl.array import Array, Bounds, Storage, Value, as_array, is_exclusive
+from tinynet.backends.opencl.bounds import stretched
 from tinynet.backends.opencl.chaining import chained
 from tinynet.backends.opencl.discovery import process
 from tinynet.backends.opencl.launches import Launch, Place
@@ -41,6 +42,14 @@ class Source:
         self.before = weakref.ref(value)
         self.bounds = value.bounds
         self.is_relied_on = False  # whether an index is in range because this has these bounds
+        self.is_derived_from = False  # whether such an index is made of this
+        self.least_size = 0  # of the dims that this itself is an index of
+
+    def next_bounds(self) -> Bounds:
+        """Bounds that a recording may rely on that is made because these do not hold."""
+        if self.is_derived_from or not self.least_size:
+            return self.bounds
+        return stretched(self.bounds, self.least_size)
 
 
 class Tape:
@@ -67,7 +76,7 @@ class Tape:
         self.pattern = self.pattern_of(recorder.originals)
         for place, source in enumerate(self.inputs):
             if source is not None and source.bounds is not None and source.is_relied_on:
-                recorder.seen[place] = source.bounds
+                recorder.seen[place] = source.next_bounds()
         self.fresh: list[tuple[Place, Value]] = []  # memory that each replay makes anew
         self.fresh_ids: dict[int, int] = {}
         self.outputs = [self.output(x, recorder) for x in outputs]
