@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import weakref
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinynet.autograd.graph import Variable
 from tinynet.errors import DeviceError, GradientError, RecordingError
@@ -30,23 +30,33 @@ class GradChange:
         self.was_read = was_read
 
 
+class Used(NamedTuple):
+    """A tensor from outside, as it was before it was used."""
+
+    tensor: Tensor
+    array: Any
+    version: int
+    needed_grad: bool
+
+
 class Capture:
     """A context manager. `inputs` are the function's own tensors, `recorders` of all backends.
 
-    `known` are the ids of tensors that the function can reach in other ways than as inputs.
+    `known` are the ids of tensors that the function can reach in other ways than as inputs, and
+    whether they need gradients before it.
 
-    Afterwards `tensors` are those from outside that were used, each with its array and its count of
-    writes before; `grads` are by id of their tensors.
+    Afterwards `tensors` are those from outside that were used, and `grads` what became of those
+    that have one, by id.
     """
 
     def __init__(
-        self, inputs: list[Tensor], known: set[int], recorders: dict[Any, Recorder]
+        self, inputs: list[Tensor], known: dict[int, bool], recorders: dict[Any, Recorder]
     ) -> None:
         self.inputs = inputs
         self.known = known
         self.recorders = recorders
         self.backend: Any = None
-        self.tensors: dict[int, tuple[Tensor, Any, int]] = {}
+        self.tensors: dict[int, Used] = {}
         self.grads: dict[int, GradChange] = {}
         self.made: list[weakref.ref[Tensor]] = []
         self.mark = object()  # that tensors made meanwhile bear
@@ -138,7 +148,8 @@ class Capture:
 
     def note(self, x: Tensor, array: Any) -> None:
         """Take a tensor from outside to those that are used."""
-        self.tensors.setdefault(id(x), (x, array, version(x)))
+        needed_grad = self.known.get(id(x), x.needs_grad)
+        self.tensors.setdefault(id(x), Used(x, array, version(x), needed_grad))
 
     def check(self, x: Tensor) -> None:
         """Refuse a tensor that a recording cannot use."""

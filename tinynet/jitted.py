@@ -21,6 +21,7 @@ again, and recordings are kept for when it does.
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 import threading
 import warnings
@@ -38,11 +39,28 @@ from tinynet.errors import ArgumentTypeError, GradientError
 from tinynet.numbers import current
 from tinynet.ops.creation import as_tensor
 from tinynet.recording import Recording, map_tensors, spent
+from tinynet.structure import parts_of, rebuilt
 from tinynet.tensor import Tensor
 
 MANY = 8  # recordings of one function after which it warns
 MOST_KEPT = 32  # recordings of one function that are kept
+MOST_ALIKE = 8  # those of one kind of call, which differ in what is around the function
 MOST_SEEN = 4096  # signatures of one function that are remembered
+PLAIN = frozenset([int, str, bool, bytes, type(None)])
+KINDS = {
+    "a generator function": inspect.isgeneratorfunction,
+    "a coroutine function": inspect.iscoroutinefunction,
+    "an asynchronous generator function": inspect.isasyncgenfunction,
+}
+
+
+class _Calls(threading.local):
+    """The calls of recorded functions that this thread is in, which run without being recorded."""
+
+    depth = 0
+
+
+_calls = _Calls()
 
 
 @overload
@@ -72,6 +90,12 @@ def jit(function: Callable[..., Any] | None = None, *, warm_up: bool = True) -> 
         return functools.partial(jit, warm_up=warm_up)
     if not callable(function):
         raise ArgumentTypeError(f"jit: expected a function, got {type(function).__name__}")
+    for kind, is_one in KINDS.items():
+        if is_one(function):
+            raise ArgumentTypeError(
+                f"jit: expected a function that returns its results, got {kind}, which gives them "
+                "one by one, or later"
+            )
     return Jitted(function, warm_up)
 
 
@@ -87,7 +111,7 @@ class Jitted:
         self.seen: set[Any] = set()
         self.notes: dict[Any, dict[str, dict[Any, Any]]] = {}
         self.count = 0  # of recordings made
-        self.leaks = 0
+        self.leaks: dict[Any, list[weakref.ref[Tensor]]] = {}  # of the last recording of a kind
         self.why = ""
         self.last_key: Any = None
         self.last: Recording | None = None
@@ -116,14 +140,27 @@ class Jitted:
             return self
         found = self.bound.get(id(instance))
         if found is None or found[0]() is not instance:
-            method = Jitted(_Method(self.function, instance), self.warm_up)
-            found = self.bound[id(instance)] = weakref.ref(instance), method
-            weakref.finalize(instance, self.bound.pop, id(instance), None)
-        return found[1]
+            found = self.bound[id(instance)] = self.bind(instance)
+        handle = object.__new__(_Bound)
+        handle.__dict__ = found[1].__dict__
+        handle.instance = instance
+        return handle
+
+    def bind(self, instance: Any) -> tuple[weakref.ref[Any], Jitted]:
+        """The method of an instance that had none yet, known as long as that lives."""
+        try:
+            reference = weakref.ref(instance)
+        except TypeError:
+            raise ArgumentTypeError(
+                f"jit: {self.__name__} is a method of {type(instance).__name__}, whose instances "
+                "cannot have recordings of their own; add '__weakref__' to its __slots__"
+            ) from None
+        weakref.finalize(instance, self.bound.pop, id(instance), None)
+        return reference, Jitted(_Method(self.function, instance), self.warm_up)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Replay the function, or run it."""
-        if current.script is not None:  # inside of another recording, whose part this becomes
+        if current.script is not None or _calls.depth:  # inside of another, whose part this becomes
             return self.function(*args, **kwargs)
         leaves: list[Tensor] = []
         key: Any = (mode.enabled, *[_describe(x, leaves) for x in args])
@@ -163,7 +200,11 @@ class Jitted:
             if len(self.seen) > MOST_SEEN:
                 self.seen.clear()
             self.seen.add(key)
-            result = call()
+            _calls.depth += 1
+            try:
+                result = call()
+            finally:
+                _calls.depth -= 1
             map_tensors(result, lambda y: spent(y) if y.node is not None else y)
             return result
         self.warn(key)
@@ -174,15 +215,16 @@ class Jitted:
         arguments_given, notes = [*args, *named.values()], self.notes_of(key)
         recording = Recording(call, function, owner, arguments_given, leaves, notes)
         self.last_key = key
+        before = self.leaks.pop(key, None)
         if recording.leaks:
-            self.leaks += 1
-            if self.leaks > 1 and recording.find_leaks():
+            if before is not None and not recording.uses(before) and recording.find_leaks():
                 raise recording.leak_error()
+            self.leaks[key] = recording.leaks
             return recording.result
-        self.leaks = 0
         self.last = recording
         kept = self.recordings.setdefault(key, [])
         kept.insert(0, recording)
+        del kept[MOST_ALIKE:]
         if sum(map(len, self.recordings.values())) > MOST_KEPT:
             oldest = next(iter(self.recordings))
             self.recordings[oldest].pop()
@@ -221,6 +263,13 @@ class Jitted:
         raise AssertionError
 
 
+class _Bound(Jitted):
+    """The method of an instance, which it keeps alive: a `Jitted` whose state is another's."""
+
+    __slots__ = ("instance",)
+    instance: Any
+
+
 class _Method:
     """A function bound to an instance that it does not keep alive."""
 
@@ -241,26 +290,37 @@ def _describe(item: Any, leaves: list[Tensor]) -> Any:
         return (
             type(item), item.shape, array.strides, item.dtype, item.backend, item.needs_grad,
         )  # fmt: skip
-    kind = type(item)
+    kind: Any = type(item)
     if kind is np.ndarray:
         return _describe(as_tensor(item, device=settings.DEVICE.get()), leaves)
+    if kind is float:
+        return kind, repr(item)  # 0.0 is not -0.0
+    if kind in PLAIN:
+        return kind, item
     if kind is tuple or kind is list:
         return (kind, *[_describe(part, leaves) for part in item])
-    if kind is dict:
-        return (kind, *[(name, _describe(part, leaves)) for name, part in item.items()])
-    return kind, repr(item) if kind is float else item  # 0.0 is not -0.0
+    parts = parts_of(item)
+    if parts is not None:
+        return (kind, *[(name, _describe(part, leaves)) for name, part in parts])
+    if kind.__hash__ is object.__hash__ and kind.__eq__ is object.__eq__:
+        try:
+            return kind, weakref.ref(item)  # whose equality is identity; nothing is kept alive
+        except TypeError:
+            pass
+    return kind, item
 
 
 def _with_tensors(item: Any, leaves: Any) -> Any:
-    """An argument with tensors for NumPy arrays."""
+    """An argument with tensors for NumPy arrays; itself if it has none."""
     kind = type(item)
     if isinstance(item, Variable) or kind is np.ndarray:
         return next(leaves)
-    if kind is tuple or kind is list:
-        return kind([_with_tensors(part, leaves) for part in item])
-    if kind is dict:
-        return {name: _with_tensors(part, leaves) for name, part in item.items()}
-    return item
+    parts = None if kind in PLAIN else parts_of(item)
+    if parts is None:
+        return item
+    new = [(name, _with_tensors(part, leaves)) for name, part in parts]
+    is_same = all(a is b for (_, a), (_, b) in zip(parts, new))
+    return item if is_same else rebuilt(item, new)
 
 
 def _difference(before: Any, now: Any, function: Any) -> str:
@@ -269,8 +329,28 @@ def _difference(before: Any, now: Any, function: Any) -> str:
     names = code.co_varnames if code is not None else ()
     for i, (a, b) in enumerate(zip(before or (), now)):
         if a != b and i:
-            name = names[i - 1] if i <= len(names) else i - 1
-            if isinstance(b, tuple) and len(b) == 2:
-                return f"argument {name!r} ({a[1]!r}, then {b[1]!r})"
-            return f"the shape or dtype of argument {name!r}"
+            name: Any = names[i - 1] if i <= len(names) else i - 1
+            if _is_named(a) and _is_named(b):
+                name, a, b = b[0], a[1], b[1]
+            if _is_value(a) and _is_value(b):
+                return f"argument {name!r} ({_shown(a)}, then {_shown(b)})"
+            return f"the structure, shape or dtype of argument {name!r}"
     return "the arguments' structure"
+
+
+def _is_named(key: Any) -> bool:
+    """Whether part of a signature is that of an argument by name."""
+    return type(key) is tuple and len(key) == 2 and type(key[0]) is str
+
+
+def _is_value(key: Any) -> bool:
+    """Whether part of a signature is that of one plain value."""
+    return type(key) is tuple and len(key) == 2 and not isinstance(key[1], tuple)
+
+
+def _shown(key: Any) -> str:
+    """A value of a signature."""
+    kind, value = key
+    if isinstance(value, weakref.ref):
+        return f"a {kind.__name__}"
+    return str(value) if kind is float else repr(value)

@@ -24,6 +24,19 @@ PLAIN = (int, float)  # what arithmetic is noted for; other values may not chang
 SIMPLE = (bool, int, float, str, bytes, tuple, type(None))
 
 
+def is_same(now: Any, before: Any) -> bool:
+    """Whether a value is the one that was there, or a plain one that equals it, types and signs of
+    zeros included.
+    """
+    if now is before:
+        return True
+    if type(now) is not type(before) or not isinstance(before, SIMPLE):
+        return False
+    if isinstance(before, tuple):
+        return len(now) == len(before) and all(map(is_same, now, before))
+    return repr(now) == repr(before)
+
+
 class _Current(threading.local):
     """The script of the recording that this thread is in."""
 

@@ -18,6 +18,7 @@ from tinynet.foreign_random import Draws
 from tinynet.guards import Guards
 from tinynet.numbers import Number, current
 from tinynet.script import Script
+from tinynet.structure import mapped
 from tinynet.tensor import Tensor
 
 
@@ -66,17 +67,18 @@ class Recording:
         positions = {id(x): i for i, x in reversed([*enumerate(inputs)])}
         self.first = [positions[key] for key in dict.fromkeys(map(id, inputs))]
         self.outputs: list[Any] = []  # arrays while this runs
+        used = capture.tensors.values()
         self.states = [
-            (weakref.ref(x), array, x.needs_grad)
-            for x, array, _ in capture.tensors.values()
+            (weakref.ref(x), array, needed_grad)
+            for x, array, _, needed_grad in used
             if id(x) not in positions
         ]
-        written = [x for x, _, before in capture.tensors.values() if version(x) != before]
+        written = [x for x, _, before, _ in used if version(x) != before]
         self.written_inputs = [positions[id(x)] for x in written if id(x) in positions]
         self.written = [weakref.ref(x) for x in written if id(x) not in positions]
         kept = self.note_grads(capture, positions)
         self.made: dict[int, tuple[int, Any, Any]] = {}
-        self.structure = _map(result, lambda y: self.note_output(y, capture, positions))
+        self.structure = mapped(result, lambda y: self.note_output(y, capture, positions))
         self.backend = backend = _only_backend(capture, result)
         self.result = result
         for y in _tensors_in(result):
@@ -84,10 +86,10 @@ class Recording:
                 y.origin = None
                 if y.node is not None:
                     spent(y)
+        self.script.close()
         spared = {id(y) for y in _tensors_in(result)} | {id(x) for x in kept}
         spared |= {id(change.tensor.grad) for change in capture.grads.values()}
         self.leaks = [r for r in capture.made if r() is not None and id(r()) not in spared]
-        self.script.close()
         if self.leaks:
             capture.recorders[backend].abandon()
             return
@@ -147,9 +149,15 @@ class Recording:
             self.outputs.append(y.array)
         return _Result("new", self.made[id(y)])
 
+    def uses(self, tensors: list[weakref.ref[Tensor]]) -> bool:
+        """Whether all of these live and were used: they became state, such as an optimiser's."""
+        used = {id(state()) for state, *_ in self.states}
+        return all(reference() is not None and id(reference()) in used for reference in tensors)
+
     def find_leaks(self) -> list[Any]:
         """The tensors made inside that are still there, once garbage is collected."""
         gc.collect()
+        self.script.close()
         self.leaks = [r for r in self.leaks if r() is not None]
         return self.leaks
 
@@ -219,7 +227,7 @@ class Recording:
         if type(self.structure) is _Result:
             return self.result_of(self.structure, leaves, arrays, {})
         made: dict[int, Tensor] = {}
-        return _map(
+        return mapped(
             self.structure,
             lambda item: (
                 self.result_of(item, leaves, arrays, made) if type(item) is _Result else item
@@ -339,21 +347,9 @@ def spent(y: Tensor) -> Tensor:
     return y
 
 
-def _map(item: Any, function: Callable[[Any], Any]) -> Any:
-    """A structure of results with `function` applied to its parts."""
-    kind = type(item)
-    if kind is tuple or kind is list:
-        return kind([_map(part, function) for part in item])
-    if kind is dict:
-        return {name: _map(part, function) for name, part in item.items()}
-    if isinstance(item, tuple) and hasattr(item, "_fields"):
-        return kind(*[_map(part, function) for part in item])
-    return function(item)
-
-
 def map_tensors(item: Any, function: Callable[[Tensor], Any]) -> Any:
     """A structure of results with `function` applied to its tensors."""
-    return _map(item, lambda part: function(part) if isinstance(part, Tensor) else part)
+    return mapped(item, lambda part: function(part) if isinstance(part, Tensor) else part)
 
 
 def _tensors_in(item: Any) -> list[Tensor]:

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from tinynet.numbers import PLAIN, SIMPLE, Number, Numbers, keys_of
+from tinynet.numbers import PLAIN, Number, Numbers, is_same, keys_of
 
 
 class Script:
@@ -132,8 +132,16 @@ class Script:
             self.steps.append((None, number.slot, number.value, -1))
 
     def close(self) -> None:
-        """Forget what only recording needs."""
+        """Forget what only recording needs, and places that were made inside and are gone."""
         self.known.clear()
+        self.reads = [read for read in self.reads if read[0]() is not None]
+        self.twins = [twin for twin in self.twins if twin[0]() is not None]
+        self.expected = {k: v for k, v in self.expected.items() if v[0]() is not None}
+        for place, (owner, _, slot) in [*self.writes.items()]:
+            if owner() is None:
+                del self.writes[place]
+                if slot >= 0 and hasattr(self.values[slot], "shape"):  # a tensor is not kept alive
+                    self.values[slot] = None
 
     # when replayed
     def run(self) -> bool:
@@ -154,7 +162,7 @@ class Script:
                 return self.fail(key)
         for owner, question, args, answer in self.expected.values():
             place = owner()
-            if place is None or not _is_same(question(place, *args), answer):
+            if place is None or not is_same(question(place, *args), answer):
                 return self.fail(str(args[0]) if args else "state")
         for function, a, b, result in self.steps:
             if function is None:
@@ -217,12 +225,6 @@ class Script:
             steps = [step for step in self.steps if step[3] == number and step[0] is not None]
             seen += [n for _, a, b, _ in steps for n in (a, b)]
         return "a number"
-
-
-def _is_same(found: Any, wanted: Any) -> bool:
-    if found is wanted:
-        return True
-    return isinstance(wanted, SIMPLE) and repr(found) == repr(wanted)
 
 
 def _has_numbers(value: Any) -> bool:
