@@ -569,7 +569,7 @@ def scale_globally(x):
 
 
 def test_names_of_code():
-    names, attributes = names_in(scale_globally.__code__)
+    names, attributes, _ = names_in(scale_globally.__code__)
     assert names == {"FACTOR"}
     assert names_in((lambda x: [x.real for _ in ONE]).__code__)[1] == {"real"}
     assert not attributes

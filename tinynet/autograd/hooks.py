@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from tinynet.tensor import Tensor
 
 
+changes = [0]  # how often hooks were added or removed, anywhere
+
+
 class HookHandle:
     """What `register_hook` returns: `remove()` takes the hook away."""
 
@@ -26,10 +29,12 @@ class HookHandle:
             place.hooks = {}
         self.hooks: dict[int, Any] = place.hooks
         self.hooks[self.key] = self.hook
+        changes[0] += 1
 
     def remove(self) -> None:
         """Do not call the hook any more."""
         self.hooks.pop(self.key, None)
+        changes[0] += 1
 
     def __enter__(self) -> HookHandle:
         return self

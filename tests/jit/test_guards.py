@@ -1,0 +1,621 @@
+"""What a recorded function depends on beside tensors: replays see that it changed."""
+
+import collections
+import dataclasses
+import functools
+import gc
+import sys
+import types
+import warnings
+import weakref
+
+import pytest
+
+import tinynet as tn
+from tinynet import nn
+from tinynet.errors import ArgumentTypeError, GradientError, RecordingError
+
+FACTOR = 2.0
+
+
+class Encoder(nn.Module):
+    scale = 2.0
+
+    def forward(self, x):
+        return x
+
+    def encode(self, x):
+        return x * FACTOR
+
+    def scaled(self, x):
+        return x * self.scale
+
+
+class Base(nn.Module):
+    def forward(self, x):
+        return x * FACTOR
+
+
+class Derived(Base):
+    def forward(self, x):
+        return super().forward(x)
+
+
+class Own(tn.autograd.Function):
+    factor = 2.0
+
+    @staticmethod
+    def forward(ctx, x):
+        return x * Own.factor
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad * FACTOR
+
+
+class Settings:
+    factor = 2.0
+
+    @staticmethod
+    def scale(x):
+        return x * Settings.factor
+
+    def __mul__(self, x):
+        return x * FACTOR
+
+
+class Inherited(Settings):
+    pass
+
+
+@dataclasses.dataclass(slots=True)
+class Slotted:
+    factor: float = 2.0
+
+
+class MadeInside:
+    def __init__(self):
+        self.factor = FACTOR
+
+
+def set_global(name, value):
+    def change(monkeypatch):
+        monkeypatch.setitem(globals(), name, value)
+
+    return change
+
+
+def set_attribute(item, name, value):
+    def change(monkeypatch):
+        monkeypatch.setattr(item, name, value)
+
+    return change
+
+
+def method_of_a_module():
+    model = Encoder()
+    return (lambda x: model.encode(x)), set_global("FACTOR", 5.0)
+
+
+def method_of_a_part():
+    model = nn.Sequential(Encoder())
+    return (lambda x: model[0].encode(x)), set_global("FACTOR", 5.0)
+
+
+def attribute_of_a_modules_class():
+    model = Encoder()
+    return (lambda x: model.scaled(x)), set_attribute(Encoder, "scale", 5.0)
+
+
+def forward_of_a_modules_class():
+    model = Encoder()
+    return (lambda x: model(x)), set_attribute(Encoder, "forward", lambda self, x: x * 7)
+
+
+def method_of_a_base():
+    model = Derived()
+    return (lambda x: model(x)), set_global("FACTOR", 5.0)
+
+
+def attribute_of_a_function_class():
+    return (lambda x: Own.apply(x)), set_attribute(Own, "factor", 5.0)
+
+
+def global_of_a_backward():
+    def f(x):
+        y = x.detach().requires_grad_()
+        return tn.autograd.grad(Own.apply(y).sum(), y)[0]
+
+    return f, set_global("FACTOR", 5.0)
+
+
+def hook_of_a_module():
+    model = nn.Identity()
+    model.register_forward_hook(lambda module, args, output: output * FACTOR)
+    return (lambda x: model(x)), set_global("FACTOR", 5.0)
+
+
+def gradient_of(weight):
+    def f(x):
+        return tn.autograd.grad((x * weight).sum(), weight)[0]
+
+    return f
+
+
+def hook_of_a_tensor():
+    weight = tn.ones(3, requires_grad=True)
+    weight.register_hook(lambda grad: grad * FACTOR)
+    f = gradient_of(weight)
+    return f, set_global("FACTOR", 5.0)
+
+
+def hook_added_to_a_tensor():
+    weight = tn.ones(3, requires_grad=True)
+    f = gradient_of(weight)
+    return f, lambda monkeypatch: weight.register_hook(lambda grad: grad * 10)
+
+
+def inherited_class_attribute():
+    return (lambda x: x * Inherited.factor), set_attribute(Settings, "factor", 5.0)
+
+
+def static_method():
+    return (lambda x: Settings.scale(x)), set_attribute(Settings, "factor", 5.0)
+
+
+def operator():
+    settings = Settings()
+    return (lambda x: settings * x), set_global("FACTOR", 5.0)
+
+
+def slots():
+    settings = Slotted()
+    return (lambda x: x * settings.factor), set_attribute(settings, "factor", 5.0)
+
+
+def function_in_an_attribute():
+    settings = Settings()
+    settings.act = lambda x: x * FACTOR
+    return (lambda x: settings.act(x)), set_global("FACTOR", 5.0)
+
+
+def attribute_of_a_function():
+    def scale(x):
+        return x * scale.factor
+
+    scale.factor = 2.0
+    return (lambda x: scale(x)), set_attribute(scale, "factor", 5.0)
+
+
+def what_a_class_does_when_called():
+    return (lambda x: x * MadeInside().factor), set_global("FACTOR", 5.0)
+
+
+def import_inside():
+    module = types.ModuleType("settings_of_a_test")
+    module.factor = 2.0
+    sys.modules["settings_of_a_test"] = module
+
+    def f(x):
+        from settings_of_a_test import factor
+
+        return x * factor
+
+    return f, set_attribute(module, "factor", 5.0)
+
+
+def names_in_a_tuple():
+    settings = types.SimpleNamespace(a=1.0, b=2.0)
+
+    def f(x):
+        for name in ("a", "b"):
+            x = x * getattr(settings, name)
+        return x
+
+    return f, set_attribute(settings, "b", 5.0)
+
+
+def keyword_default():
+    def scale(x, *, factor=2.0):
+        return x * factor
+
+    return (lambda x: scale(x)), lambda patch: patch.setitem(scale.__kwdefaults__, "factor", 5.0)
+
+
+def recorded_function_inside():
+    inner = tn.jit(lambda x: x * FACTOR)
+    return (lambda x: inner(x)), set_global("FACTOR", 5.0)
+
+
+def cached_function_inside():
+    @functools.lru_cache
+    def factor():
+        return FACTOR
+
+    def change(monkeypatch):
+        set_global("FACTOR", 5.0)(monkeypatch)
+        factor.cache_clear()
+
+    return (lambda x: x * factor()), change
+
+
+def modules_in_a_tuple():
+    double, triple = Encoder(), Encoder()
+    triple.scale = 3.0
+    nets = types.SimpleNamespace(both=(double, triple))
+    return (lambda x: nets.both[0].scaled(x)), set_attribute(nets, "both", (triple, double))
+
+
+def tensors_in_a_tuple():
+    held = types.SimpleNamespace(state=(tn.ones(2000),))
+    other = tn.ones(2000)
+    other[1000] = 5.0  # which is not printed
+    return (lambda x: x * held.state[0].sum()), set_attribute(held, "state", (other,))
+
+
+CASES = [method_of_a_module, method_of_a_part, attribute_of_a_modules_class,
+         forward_of_a_modules_class, method_of_a_base, attribute_of_a_function_class,
+         global_of_a_backward, hook_of_a_module, hook_of_a_tensor, hook_added_to_a_tensor,
+         inherited_class_attribute, static_method, operator, slots, function_in_an_attribute,
+         attribute_of_a_function, what_a_class_does_when_called, import_inside, names_in_a_tuple,
+         keyword_default, recorded_function_inside, cached_function_inside, modules_in_a_tuple,
+         tensors_in_a_tuple]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_what_changes_is_seen(on_device, monkeypatch, case):
+    function, change = case()
+    recorded, x = tn.jit(function), tn.ones(3)
+    for _ in range(4):
+        assert recorded(x).tolist() == function(x).tolist()
+    assert recorded.count == 1
+    before = function(x).tolist()
+    change(monkeypatch)
+    assert function(x).tolist() != before
+    for _ in range(3):
+        assert recorded(x).tolist() == function(x).tolist()
+    assert recorded.count == 2
+
+
+def test_hooks_of_an_optimizer_added_later(on_device):
+    weight = tn.ones(2, requires_grad=True)
+    optimizer = tn.optim.SGD([weight], lr=1.0)
+
+    @tn.jit
+    def step(x):
+        optimizer.zero_grad()
+        (x * weight).sum().backward()
+        optimizer.step()
+
+    for _ in range(4):
+        step(tn.ones(2))
+    optimizer.register_step_post_hook(lambda *args: weight.requires_grad_(True).detach().zero_())
+    step(tn.ones(2))
+    assert weight.tolist() == [0, 0]
+
+
+def test_a_large_model(on_device):
+    settings = types.SimpleNamespace(scale=1.0)
+    model = nn.Sequential(*[nn.Sequential(nn.ReLU(), nn.Dropout(0.0)) for _ in range(1500)])
+    step = tn.jit(lambda x: x.sum() * settings.scale if model else x)
+    for _ in range(3):
+        assert step(tn.ones(2)).item() == 2
+    settings.scale = 3.0
+    assert step(tn.ones(2)).item() == 6
+
+
+# the mode of a module that a recorded function inside of another uses
+def test_train_mode_of_what_a_recorded_function_inside_uses(on_device):
+    drop = nn.Dropout(0.5).eval()
+    inner = tn.jit(lambda x: drop(x))
+    outer = tn.jit(lambda x: inner(x))
+    for _ in range(3):
+        assert (outer(tn.ones(64)) == 1).all().item()
+    drop.train()
+    assert (outer(tn.ones(64)) == 0).any().item()
+
+
+def test_a_recorded_loss_inside_a_recorded_step(on_device):
+    weight = tn.ones(3, requires_grad=True)
+    loss_of = tn.jit(lambda x: (x * weight).sum())
+
+    @tn.jit
+    def step(x):
+        weight.grad = None
+        loss = loss_of(x)
+        loss.backward()
+        return weight.grad
+
+    for i in range(4):
+        assert step(tn.full((3,), float(i))).tolist() == [i] * 3
+    with pytest.raises(GradientError, match="has no graph"):
+        loss_of(tn.ones(3)).backward()
+
+
+# arguments
+Batch = collections.namedtuple("Batch", "x scale")
+
+
+@dataclasses.dataclass(eq=False)
+class Example:
+    x: tn.Tensor
+    scale: float = dataclasses.field(default=2.0, compare=False)
+
+
+@pytest.mark.parametrize("kind", [Batch, Example])
+def test_named_structures(on_device, kind):
+    step = tn.jit(lambda batch: kind(batch.x * batch.scale, batch.scale))
+    seen = []
+    for i in range(6):
+        batch = kind(tn.ones(2) * i, 2.0)
+        seen.append(weakref.ref(batch.x))
+        result = step(batch)
+        assert type(result) is kind
+        assert result.x.tolist() == [2 * i] * 2
+    assert step.count == 1
+    del batch
+    gc.collect()
+    assert [x() for x in seen] == [None] * 6
+    assert step(kind(tn.ones(2), 3.0)).x.tolist() == [3, 3]
+    assert step(kind(tn.ones(2), 3)).scale == 3
+
+
+def test_dicts_of_other_types(on_device):
+    step = tn.jit(lambda d: collections.OrderedDict(y=d["x"] + 1))
+    for i in range(4):
+        result = step(collections.OrderedDict(x=tn.ones(1) * i))
+        assert type(result) is collections.OrderedDict
+        assert result["y"].item() == i + 1
+    assert step.count == 1
+
+
+def test_types_and_zeros_in_named_structures(on_device):
+    point = collections.namedtuple("point", "s")
+    scale, divide = tn.jit(lambda x, p: x * p.s), tn.jit(lambda x, p: x / p.s)
+    for _ in range(3):
+        assert scale(tn.ones(1, dtype=tn.int64), point(2)).dtype is tn.int64
+        assert divide(tn.ones(1), point(0.0)).item() == float("inf")
+    assert scale(tn.ones(1, dtype=tn.int64), point(2.0)).dtype is tn.float32
+    assert divide(tn.ones(1), point(-0.0)).item() == -float("inf")
+
+
+def test_modules_as_arguments_are_not_kept_alive(on_device):
+    step = tn.jit(lambda model, x: model(x))
+    models = []
+    for _ in range(3):
+        model = nn.Linear(2, 2)
+        models.append(weakref.ref(model))
+        step(model, tn.ones(2))
+        step(model, tn.ones(2))
+    del model
+    step(nn.Identity(), tn.ones(2))
+    gc.collect()
+    assert sum(model() is not None for model in models) <= 1
+
+
+def test_what_a_function_writes_into_its_arguments(on_device):
+    def count(x, notes):
+        notes["calls"] = notes.get("calls", 0) + 1
+        return x + 1
+
+    notes = {}
+    tn.jit(count)(tn.ones(1), notes)
+    assert notes == {"calls": 1}
+
+
+# methods
+class Trainer:
+    def __init__(self):
+        self.weight = tn.ones(2)
+
+    @tn.jit
+    def step(self, x):
+        return x * self.weight
+
+
+def test_a_method_keeps_its_instance(on_device):
+    step = Trainer().step
+    gc.collect()
+    for i in range(4):
+        assert step(tn.ones(2) * i).tolist() == [i, i]
+    assert step.count == 1
+    trainer = Trainer()
+    reference = weakref.ref(trainer)
+    for _ in range(3):
+        trainer.step(tn.ones(2))
+    assert trainer.step.count == 1
+    del trainer
+    gc.collect()
+    assert reference() is None
+
+
+def test_instances_without_weak_references(on_device):
+    class Small:
+        __slots__ = ("weight",)
+
+        @tn.jit
+        def step(self, x):
+            return x
+
+    with pytest.raises(ArgumentTypeError, match=r"step is a method of Small.*add '__weakref__'"):
+        Small().step(tn.ones(2))
+
+
+def test_functions_that_give_their_results_later():
+    def generate(x):
+        yield x
+
+    async def wait(x):
+        return x
+
+    with pytest.raises(ArgumentTypeError, match="got a generator function"):
+        tn.jit(generate)
+    with pytest.raises(ArgumentTypeError, match="got a coroutine function"):
+        tn.jit(wait)
+
+
+# gradients and state
+def test_gradients_are_accumulated_in_few_recordings(on_device):
+    model = nn.Linear(2, 2)
+    optimizer = tn.optim.SGD(model.parameters(), lr=0.1)
+
+    @tn.jit
+    def step(x, k):
+        if k == 0:
+            optimizer.zero_grad()
+        loss = model(x).square().mean()
+        loss.backward()
+        if k == 3:
+            optimizer.step()
+        return loss
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for i in range(60):
+            step(tn.ones(4, 2), i % 4)
+    assert step.count <= 8
+
+
+def test_two_recorded_functions_that_share_gradients(on_device):
+    made, judge = nn.Linear(2, 2), nn.Linear(2, 1)
+    optimizers = [tn.optim.SGD(m.parameters(), lr=0.1) for m in (made, judge)]
+
+    @tn.jit
+    def judging(x):
+        optimizers[1].zero_grad()
+        judge(x).square().mean().backward()
+        optimizers[1].step()
+
+    @tn.jit
+    def making(x):
+        loss = -judge(made(x)).mean()
+        optimizers[0].zero_grad()
+        loss.backward()  # gradients of `judge` are added to those there
+        optimizers[0].step()
+
+    for _ in range(20):
+        judging(tn.ones(4, 2))
+        making(tn.ones(4, 2))
+    assert judging.count <= 2
+    assert making.count <= 3
+
+
+def test_a_gradient_that_somebody_keeps_is_not_written_to(on_device):
+    weight = tn.ones(2, requires_grad=True)
+
+    def step(x):
+        weight.grad = None
+        (x * weight).sum().backward()
+
+    first, second = tn.jit(step), tn.jit(lambda x: step(x * 2))
+    kept = []
+    for i in range(6):
+        first(tn.full((2,), float(i)))
+        kept.append(weight.grad)
+        second(tn.full((2,), float(i)))
+        kept.append(weight.grad)
+    assert [x[0].item() for x in kept] == [0, 0, 1, 2, 2, 4, 3, 6, 4, 8, 5, 10]
+
+
+def test_layers_unfrozen_one_after_the_other(on_device):
+    model = nn.Sequential(*[nn.Linear(3, 3) for _ in range(4)])
+    optimizer = tn.optim.Adam(model.parameters())
+    model.requires_grad_(False)
+    model[3].requires_grad_(True)
+
+    @tn.jit
+    def step(x):
+        optimizer.zero_grad()
+        model(x).square().mean().backward()
+        optimizer.step()
+
+    for i in range(9):
+        if i in (4, 5, 6):
+            model[6 - i].requires_grad_(True)
+        step(tn.ones(4, 3))
+    assert all(parameter in optimizer.state for parameter in model.parameters())
+
+
+def test_state_that_two_kinds_of_calls_make(on_device):
+    models = {"a": nn.Linear(2, 2), "b": nn.Linear(2, 2)}
+    optimizers = {name: tn.optim.Adam(model.parameters()) for name, model in models.items()}
+
+    def step(x, name):
+        optimizers[name].zero_grad()
+        models[name](x).sum().backward()
+        optimizers[name].step()
+
+    recorded = tn.jit(step, warm_up=False)
+    for i in range(6):
+        recorded(tn.ones(2), "ab"[i % 2])
+
+
+def test_an_optimizer_made_inside(on_device):
+    weight = tn.ones(2, requires_grad=True)
+
+    @tn.jit
+    def step(x):
+        optimizer = tn.optim.Adam([weight], lr=0.5)
+        weight.grad = None
+        (x * weight).sum().backward()
+        optimizer.step()
+
+    for i in range(1, 6):
+        step(tn.ones(2))
+        assert weight[0].item() == pytest.approx(1 - 0.5 * i, abs=1e-4)
+    assert step.count == 1
+
+
+def test_what_is_left_in_a_list_is_an_error_however_long(on_device):
+    kept = []
+
+    @tn.jit
+    def step(x):
+        kept.append(x * 2)
+
+    step(tn.ones(2))
+    step(tn.ones(2))
+    with pytest.raises(RecordingError, match="leaves tensors of shape"):
+        step(tn.ones(2))
+
+
+def test_a_tensor_that_stops_requiring_a_gradient_inside(on_device):
+    weight = tn.ones(2, requires_grad=True)
+
+    def step(x):
+        weight.grad = None
+        loss = (x * weight).sum()
+        if weight.requires_grad:
+            loss.backward()
+        weight.requires_grad_(False)
+        return loss
+
+    recorded = tn.jit(step, warm_up=False)
+    recorded(tn.ones(2))
+    recorded(tn.ones(2))
+    assert weight.grad is None
+
+
+def test_the_warning_about_values_and_structures(on_device):
+    step = tn.jit(lambda x, o: x * 2, warm_up=False)
+    for o in range(8):
+        step(tn.ones(3), o)
+    with pytest.warns(UserWarning, match="the structure, shape or dtype of argument 'o' keeps"):
+        step(tn.ones(3), [])
+
+
+def test_attributes_that_answer_every_question(on_device):
+    class Answers:
+        def __getattr__(self, name):
+            return None
+
+    class Keys(dict):
+        def __getattr__(self, name):
+            return self[name]
+
+    answers, keys = Answers(), Keys(factor=2.0)
+    step = tn.jit(lambda x: x * keys.factor if answers.nothing is None else x)
+    for _ in range(3):
+        assert step(tn.ones(1)).item() == 2
+    keys["factor"] = 5.0
+    assert step(tn.ones(1)).item() == 5
