@@ -29,24 +29,18 @@ import weakref
 from collections.abc import Callable
 from typing import Any, overload
 
-import numpy as np
-
-from tinynet import settings
-from tinynet.autograd.graph import Variable
 from tinynet.autograd.mode import mode
 from tinynet.backends.base import Tape
 from tinynet.errors import ArgumentTypeError, GradientError
 from tinynet.numbers import current
-from tinynet.ops.creation import as_tensor
 from tinynet.recording import Recording, map_tensors, spent
-from tinynet.structure import parts_of, rebuilt
+from tinynet.signature import describe, difference, with_tensors
 from tinynet.tensor import Tensor
 
 MANY = 8  # recordings of one function after which it warns
 MOST_KEPT = 32  # recordings of one function that are kept
 MOST_ALIKE = 8  # those of one kind of call, which differ in what is around the function
 MOST_SEEN = 4096  # signatures of one function that are remembered
-PLAIN = frozenset([int, str, bool, bytes, type(None)])
 KINDS = {
     "a generator function": inspect.isgeneratorfunction,
     "a coroutine function": inspect.iscoroutinefunction,
@@ -163,9 +157,9 @@ class Jitted:
         if current.script is not None or _calls.depth:  # inside of another, whose part this becomes
             return self.function(*args, **kwargs)
         leaves: list[Tensor] = []
-        key: Any = (mode.enabled, *[_describe(x, leaves) for x in args])
+        key: Any = (mode.enabled, *[describe(x, leaves) for x in args])
         if kwargs:
-            key = (*key, *[(name, _describe(x, leaves)) for name, x in sorted(kwargs.items())])
+            key = (*key, *[(name, describe(x, leaves)) for name, x in sorted(kwargs.items())])
         if len(leaves) > 1:
             ids = [*map(id, leaves)]
             if len(set(ids)) < len(ids):
@@ -188,8 +182,8 @@ class Jitted:
     def run(self, key: Any, args: Any, kwargs: Any, leaves: list[Tensor]) -> Any:
         """Call the function itself, and record it unless this kind of call is new."""
         arguments = iter(leaves)
-        args = tuple([_with_tensors(x, arguments) for x in args])
-        named = {name: _with_tensors(kwargs[name], arguments) for name in sorted(kwargs)}
+        args = tuple([with_tensors(x, arguments) for x in args])
+        named = {name: with_tensors(kwargs[name], arguments) for name in sorted(kwargs)}
         call = functools.partial(self.function, *args, **named)
         if mode.enabled and any(x.node is not None for x in leaves):
             raise GradientError(
@@ -243,7 +237,7 @@ class Jitted:
         """Say what keeps changing, if recordings do not help."""
         self.count += 1
         if self.count == MANY + 1:
-            changed = self.why or _difference(self.last_key, key, self.function)
+            changed = self.why or difference(self.last_key, key, self.function)
             warnings.warn(
                 f"jit: {self.__name__} is recorded for the {self.count}th time, because "
                 f"{changed} keeps changing; pass it as a tensor, or keep it outside",
@@ -254,7 +248,7 @@ class Jitted:
         """The error for an argument that cannot be part of the signature."""
         for name, x in (*enumerate(args), *kwargs.items()):
             try:
-                hash(_describe(x, []))
+                hash(describe(x, []))
             except TypeError:
                 return ArgumentTypeError(
                     f"jit: argument {name!r} is a {type(x).__name__}, which has no hash; expected "
@@ -280,77 +274,3 @@ class _Method:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(self.instance(), *args, **kwargs)
-
-
-def _describe(item: Any, leaves: list[Tensor]) -> Any:
-    """What of an argument decides whether a recording is of use; its tensors go to `leaves`."""
-    if isinstance(item, Variable):
-        leaves.append(item)  # type: ignore[arg-type]
-        array = item.array
-        return (
-            type(item), item.shape, array.strides, item.dtype, item.backend, item.needs_grad,
-        )  # fmt: skip
-    kind: Any = type(item)
-    if kind is np.ndarray:
-        return _describe(as_tensor(item, device=settings.DEVICE.get()), leaves)
-    if kind is float:
-        return kind, repr(item)  # 0.0 is not -0.0
-    if kind in PLAIN:
-        return kind, item
-    if kind is tuple or kind is list:
-        return (kind, *[_describe(part, leaves) for part in item])
-    parts = parts_of(item)
-    if parts is not None:
-        return (kind, *[(name, _describe(part, leaves)) for name, part in parts])
-    if kind.__hash__ is object.__hash__ and kind.__eq__ is object.__eq__:
-        try:
-            return kind, weakref.ref(item)  # whose equality is identity; nothing is kept alive
-        except TypeError:
-            pass
-    return kind, item
-
-
-def _with_tensors(item: Any, leaves: Any) -> Any:
-    """An argument with tensors for NumPy arrays; itself if it has none."""
-    kind = type(item)
-    if isinstance(item, Variable) or kind is np.ndarray:
-        return next(leaves)
-    parts = None if kind in PLAIN else parts_of(item)
-    if parts is None:
-        return item
-    new = [(name, _with_tensors(part, leaves)) for name, part in parts]
-    is_same = all(a is b for (_, a), (_, b) in zip(parts, new))
-    return item if is_same else rebuilt(item, new)
-
-
-def _difference(before: Any, now: Any, function: Any) -> str:
-    """What differs between the signatures of two calls, in words."""
-    code = getattr(function, "__code__", None)
-    names = code.co_varnames if code is not None else ()
-    for i, (a, b) in enumerate(zip(before or (), now)):
-        if a != b and i:
-            name: Any = names[i - 1] if i <= len(names) else i - 1
-            if _is_named(a) and _is_named(b):
-                name, a, b = b[0], a[1], b[1]
-            if _is_value(a) and _is_value(b):
-                return f"argument {name!r} ({_shown(a)}, then {_shown(b)})"
-            return f"the structure, shape or dtype of argument {name!r}"
-    return "the arguments' structure"
-
-
-def _is_named(key: Any) -> bool:
-    """Whether part of a signature is that of an argument by name."""
-    return type(key) is tuple and len(key) == 2 and type(key[0]) is str
-
-
-def _is_value(key: Any) -> bool:
-    """Whether part of a signature is that of one plain value."""
-    return type(key) is tuple and len(key) == 2 and not isinstance(key[1], tuple)
-
-
-def _shown(key: Any) -> str:
-    """A value of a signature."""
-    kind, value = key
-    if isinstance(value, weakref.ref):
-        return f"a {kind.__name__}"
-    return str(value) if kind is float else repr(value)

@@ -1,0 +1,90 @@
+"""Signatures: what of a recorded function's arguments decides which recording serves."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import numpy as np
+
+from tinynet import settings
+from tinynet.autograd.graph import Variable
+from tinynet.ops.creation import as_tensor
+from tinynet.structure import parts_of, rebuilt
+from tinynet.tensor import Tensor
+
+PLAIN = frozenset([int, str, bool, bytes, type(None)])
+
+
+def describe(item: Any, leaves: list[Tensor]) -> Any:
+    """What of an argument decides whether a recording is of use; its tensors go to `leaves`."""
+    if isinstance(item, Variable):
+        leaves.append(item)  # type: ignore[arg-type]
+        array = item.array
+        return (
+            type(item), item.shape, array.strides, item.dtype, item.backend, item.needs_grad,
+        )  # fmt: skip
+    kind: Any = type(item)
+    if kind is np.ndarray:
+        return describe(as_tensor(item, device=settings.DEVICE.get()), leaves)
+    if kind is float:
+        return kind, repr(item)  # 0.0 is not -0.0
+    if kind in PLAIN:
+        return kind, item
+    if kind is tuple or kind is list:
+        return (kind, *[describe(part, leaves) for part in item])
+    parts = parts_of(item)
+    if parts is not None:
+        return (kind, *[(name, describe(part, leaves)) for name, part in parts])
+    if kind.__hash__ is object.__hash__ and kind.__eq__ is object.__eq__:
+        try:
+            return kind, weakref.ref(item)  # whose equality is identity; nothing is kept alive
+        except TypeError:
+            pass
+    return kind, item
+
+
+def with_tensors(item: Any, leaves: Any) -> Any:
+    """An argument with tensors for NumPy arrays; itself if it has none."""
+    kind = type(item)
+    if isinstance(item, Variable) or kind is np.ndarray:
+        return next(leaves)
+    parts = None if kind in PLAIN else parts_of(item)
+    if parts is None:
+        return item
+    new = [(name, with_tensors(part, leaves)) for name, part in parts]
+    is_same = all(a is b for (_, a), (_, b) in zip(parts, new))
+    return item if is_same else rebuilt(item, new)
+
+
+def difference(before: Any, now: Any, function: Any) -> str:
+    """What differs between the signatures of two calls, in words."""
+    code = getattr(function, "__code__", None)
+    names = code.co_varnames if code is not None else ()
+    for i, (a, b) in enumerate(zip(before or (), now)):
+        if a != b and i:
+            name: Any = names[i - 1] if i <= len(names) else i - 1
+            if _is_named(a) and _is_named(b):
+                name, a, b = b[0], a[1], b[1]
+            if _is_value(a) and _is_value(b):
+                return f"argument {name!r} ({_shown(a)}, then {_shown(b)})"
+            return f"the structure, shape or dtype of argument {name!r}"
+    return "the arguments' structure"
+
+
+def _is_named(key: Any) -> bool:
+    """Whether part of a signature is that of an argument by name."""
+    return type(key) is tuple and len(key) == 2 and type(key[0]) is str
+
+
+def _is_value(key: Any) -> bool:
+    """Whether part of a signature is that of one plain value."""
+    return type(key) is tuple and len(key) == 2 and not isinstance(key[1], tuple)
+
+
+def _shown(key: Any) -> str:
+    """A value of a signature."""
+    kind, value = key
+    if isinstance(value, weakref.ref):
+        return f"a {kind.__name__}"
+    return str(value) if kind is float else repr(value)
