@@ -239,9 +239,10 @@ class Guards:
 
     def watch_class(self, kind: type, wanted: Names, names: Names, item: Any) -> None:
         """Watch what a class that a user wrote holds under the `wanted` names, for `item`."""
-        for name in wanted:
-            base = next((base for base in kind.__mro__ if name in vars(base)), None)
-            if base is None or not _is_users(base):
+        bases = _users_bases(kind)
+        for name in wanted if bases else ():
+            base = next((base for base in bases if name in vars(base)), None)
+            if base is None:
                 continue
             value = vars(base)[name]
             self.places.append((vars(base), name, value))
@@ -279,11 +280,14 @@ class Guards:
 
     def visit_methods(self, kind: type, names: Names) -> Names:
         """Look at the methods and properties that the code names; returns the names they add."""
+        bases = _users_bases(kind)
+        if not bases:
+            return names - SPECIAL - CALLED
         found = self.methods.get((kind, names))
         if found is None:
             known = [*names]
             for name in known:  # which grows meanwhile
-                for method in _methods(kind, name):
+                for method in _methods(bases, name):
                     self.visit(method, names)
                     known += [n for n in names_of(method) if n not in known]
             found = self.methods[kind, names] = frozenset(known) - SPECIAL - CALLED
@@ -374,10 +378,15 @@ def _is_users(item: Any) -> bool:
     return str(name or "").partition(".")[0] not in LIBRARIES
 
 
-def _methods(kind: type, name: str) -> list[types.FunctionType]:
-    """The functions that users wrote for an attribute of a class, and of those it inherits from."""
-    found = [_function_in(vars(base)[name]) for base in kind.__mro__ if name in vars(base)]
-    return [function for function in found if function is not None and _is_users(function)]
+def _users_bases(kind: type) -> list[type]:
+    """Of a class and those it inherits from, those that users wrote."""
+    return [base for base in kind.__mro__ if _is_users(base)]
+
+
+def _methods(bases: list[type], name: str) -> list[types.FunctionType]:
+    """The functions that classes have under a name."""
+    found = [_function_in(vars(base)[name]) for base in bases if name in vars(base)]
+    return [function for function in found if function is not None]
 
 
 def _function_in(value: Any) -> types.FunctionType | None:
