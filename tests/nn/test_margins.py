@@ -85,6 +85,9 @@ def test_gradients(on_device):
     check_gradient(lambda x, y: F.kl_div(x, y, reduction="sum", log_target=True), (2, 3), (2, 3))
     check_gradient(F.pairwise_distance, (2, 3), (2, 3))
     check_gradient(F.cosine_similarity, (2, 3), (2, 3))
+    zero = tn.zeros(2, requires_grad=True)
+    F.cosine_similarity(zero, tn.tensor([3.0, 4.0]), dim=0).backward()
+    assert zero.grad.tolist() == pytest.approx([0.6e8, 0.8e8])
 
 
 def test_a_step_is_recorded(on_device):

@@ -169,6 +169,14 @@ def test_gather_of_a_part():
     check_gradient(lambda x: x.gather(1, tn.tensor([[3, 0], [1, 1]])), (3, 4))
 
 
+def test_take_copies():
+    x = tn.tensor([1.0, 2.0, 3.0])
+    y = x.take(tn.tensor(1))
+    x.zero_()
+    assert y.shape == ()
+    assert y.item() == 2
+
+
 def test_take_along_dim():
     x = np.array([[3.0, 1, 2], [9, 7, 8]])
     order = np.argsort(x, 1)

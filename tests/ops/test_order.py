@@ -149,6 +149,18 @@ def test_median(dim, keepdim):
     check_gradient(lambda x: tn.median(x, dim).values, (4, 5))
 
 
+def test_gradient_of_a_median_that_ties():
+    x = tn.tensor([[0.0, 0.0], [2.0, -1.0]], requires_grad=True)
+    x.median().backward()
+    assert x.grad.tolist() == [[0.5, 0.5], [0.0, 0.0]]
+
+
+def test_places_along_another_dim_lie_row_by_row():
+    x = tn.tensor([[3, 1], [2, 4]])
+    assert tn.sort(x, dim=0)[1].view(-1).tolist() == [1, 0, 0, 1]
+    assert tn.argsort(x, dim=0).is_contiguous()
+
+
 def test_median_of_all():
     check_values(tn.median, lambda x: np.sort(x, None)[5], (3, 4))
     assert tn.tensor([3, 1, 2, 4]).median().item() == 2

@@ -31,6 +31,11 @@ def test_constant(shape, widths, value):
     check_gradient(lambda x: pad(x, widths, value=value) ** 2, shape)
 
 
+def test_what_is_empty_but_for_its_padding_lies_row_by_row():
+    x = tn.ones(3, 1, 2)
+    assert pad(x, (1, 1, 1, -1)).stride() == (4, 4, 1)
+
+
 def test_negative_widths_take_away():
     x = tn.arange(12).reshape(3, 4)
     assert pad(x, (-1, -2)).tolist() == [[1], [5], [9]]

@@ -320,9 +320,11 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
 
 
 def take(input: Tensor, index: Tensor) -> Tensor:
-    """Elements of the flattened tensor, in `index`'s shape."""
-    x = require_tensor("take", input)
-    return getitem(x.reshape(-1), require_tensor("take", index, "index"))
+    """Elements of the flattened tensor, in `index`'s shape, copied."""
+    x, places = require_tensor("take", input), require_tensor("take", index, "index")
+    if not places.shape:  # which would be a view of one element
+        return getitem(x.reshape(-1), places.reshape(1)).reshape(())
+    return getitem(x.reshape(-1), places)
 
 
 @numpy_names

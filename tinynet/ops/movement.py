@@ -127,7 +127,7 @@ def basic_index(x: Tensor, ranges: tuple[Range, ...], shape: Shape) -> Tensor:
 
 def memory_order(x: Tensor) -> Shape:
     """The dims, from that of the longest steps in memory to that of the shortest."""
-    strides = x.backend.strides(x.array)
+    strides = x.backend.strides(x.array) if 0 not in x.shape else (0,) * x.ndim
     return tuple(sorted(range(len(strides)), key=strides.__getitem__, reverse=True))
 
 

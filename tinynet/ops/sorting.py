@@ -6,13 +6,13 @@ from math import nan, prod
 from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
-from tinynet.autograd.graph import wrap
+from tinynet.autograd.graph import result, wrap
 from tinynet.autograd.mode import no_grad
 from tinynet.dtype import bool_, float64, int64
 from tinynet.errors import ArgumentError, DimError, DTypeError, ShapeError
 from tinynet.ops.joining import cat
 from tinynet.ops.operands import numpy_names, require_tensor
-from tinynet.ops.reduction import ValuesIndices
+from tinynet.ops.reduction import Extreme, ValuesIndices
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -62,13 +62,16 @@ def topk(
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The middle element in order (the lower of two), NaN if there is one.
 
-    `median(x)`: of all elements. `median(x, dim)`: (values, indices) along a dim.
+    `median(x)`: of all elements, those that tie share the gradient equally. `median(x, dim)`:
+    (values, indices) along a dim.
     """
     x = require_tensor("median", input)
     if dim is None:
         if not x.numel() and x.dtype.is_floating_point:
             return x.new_full((), nan)
-        return median(x.reshape(-1), 0).values
+        with no_grad():
+            array = median(x.reshape(-1), 0).values.array
+        return result(Extreme, array, x.dtype, (x,), (x,), tuple(range(x.ndim)))
     place = shapes.as_dim("median", dim, x.ndim)
     if not x.shape:
         return ValuesIndices(x.clone(), x.new_zeros((), dtype=int64))

@@ -335,7 +335,8 @@ class OpenCLBackend:
             self.device, source.block.buffer, x.dtype, prod(lines.shape) // size, size, descending
         )
         back = tuple(sorted(range(len(order)), key=order.__getitem__))
-        return self.permute(as_array(value), back)
+        found = self.permute(as_array(value), back)
+        return found if dim == len(order) - 1 else self.copy(found)
 
     # linear algebra
     def matmul(self, a: Array, b: Array) -> Array:

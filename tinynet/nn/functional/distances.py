@@ -12,7 +12,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     Shapes broadcast; the result has them without `dim`.
     """
     x, y = _checked("cosine_similarity", x1, x2)
-    lengths = [(z * z).sum(dim, keepdim=True).sqrt().clamp(min=eps) for z in (x, y)]
+    lengths = [z.norm(2, dim, keepdim=True).clamp(min=eps) for z in (x, y)]
     return (x / lengths[0] * (y / lengths[1])).sum(dim)
 
 
