@@ -213,7 +213,7 @@ class Guards:
             self.watch_place(vars(function), name, attributes)
         for name in imports & sys.modules.keys():
             self.visit(sys.modules[name], attributes, name)
-        self.cells.append((function, "default arguments", function.__defaults__))
+        self.cells.append((function, "default arguments", _contents(function)))
         for value in function.__defaults__ or ():
             self.visit(value, attributes)
         for name in function.__kwdefaults__ or ():
@@ -360,7 +360,7 @@ class Guards:
 def _contents(cell: Any) -> Any:
     """What a cell holds, or the default arguments of a function."""
     if isinstance(cell, types.FunctionType):
-        return cell.__defaults__
+        return cell.__defaults__, cell.__kwdefaults__
     try:
         return cell.cell_contents
     except ValueError:  # not set yet

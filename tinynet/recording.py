@@ -73,6 +73,11 @@ class Recording:
             for x, array, _, needed_grad in used
             if id(x) not in positions
         ]
+        self.flags = [  # of tensors that require a gradient afterwards, or no longer
+            (weakref.ref(x), x.needs_grad)
+            for x, _, _, needed_grad in used
+            if id(x) not in positions and x.needs_grad is not needed_grad
+        ]
         written = [x for x, _, before, _ in used if version(x) != before]
         self.written_inputs = [positions[id(x)] for x in written if id(x) in positions]
         self.written = [weakref.ref(x) for x in written if id(x) not in positions]
@@ -210,6 +215,23 @@ class Recording:
             note_write(leaves[i])
         for state in self.written:
             note_write(state())  # type: ignore[arg-type]  # it is there: `fits` said so
+        self.bring_up_to_date(leaves, arrays)
+        if type(self.structure) is _Result:
+            return self.result_of(self.structure, leaves, arrays, {})
+        made: dict[int, Tensor] = {}
+        return mapped(
+            self.structure,
+            lambda item: (
+                self.result_of(item, leaves, arrays, made) if type(item) is _Result else item
+            ),
+        )
+
+    def bring_up_to_date(self, leaves: list[Tensor], arrays: list[Any]) -> None:
+        """What the function does to tensors beside their memory: gradients, whether they want any."""
+        for flagged, needs_grad in self.flags:
+            x = flagged()
+            if x is not None:
+                x.needs_grad = needs_grad
         for owner, what in self.kept_grads:
             x = owner()
             if x is not None:  # somebody has it still
@@ -224,15 +246,6 @@ class Recording:
                 x.grad = wrap(arrays[what], x.dtype, self.backend)
             else:
                 x.grad = None if what is None else what()
-        if type(self.structure) is _Result:
-            return self.result_of(self.structure, leaves, arrays, {})
-        made: dict[int, Tensor] = {}
-        return mapped(
-            self.structure,
-            lambda item: (
-                self.result_of(item, leaves, arrays, made) if type(item) is _Result else item
-            ),
-        )
 
     def result_of(
         self, result: _Result, leaves: list[Tensor], arrays: list[Any], made: dict[int, Tensor]

@@ -222,6 +222,13 @@ def keyword_default():
     return (lambda x: scale(x)), lambda patch: patch.setitem(scale.__kwdefaults__, "factor", 5.0)
 
 
+def keyword_defaults():
+    def scale(x, *, factor=2.0):
+        return x * factor
+
+    return (lambda x: scale(x)), set_attribute(scale, "__kwdefaults__", {"factor": 5.0})
+
+
 def recorded_function_inside():
     inner = tn.jit(lambda x: x * FACTOR)
     return (lambda x: inner(x)), set_global("FACTOR", 5.0)
@@ -258,8 +265,8 @@ CASES = [method_of_a_module, method_of_a_part, attribute_of_a_modules_class,
          global_of_a_backward, hook_of_a_module, hook_of_a_tensor, hook_added_to_a_tensor,
          inherited_class_attribute, static_method, operator, slots, function_in_an_attribute,
          attribute_of_a_function, what_a_class_does_when_called, import_inside, names_in_a_tuple,
-         keyword_default, recorded_function_inside, cached_function_inside, modules_in_a_tuple,
-         tensors_in_a_tuple]  # fmt: skip
+         keyword_default, keyword_defaults, recorded_function_inside, cached_function_inside,
+         modules_in_a_tuple, tensors_in_a_tuple]  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
@@ -591,9 +598,14 @@ def test_a_tensor_that_stops_requiring_a_gradient_inside(on_device):
         return loss
 
     recorded = tn.jit(step, warm_up=False)
-    recorded(tn.ones(2))
-    recorded(tn.ones(2))
-    assert weight.grad is None
+    for _ in range(3):
+        weight.requires_grad_(True)
+        recorded(tn.ones(2))
+        assert weight.grad is not None
+        assert not weight.requires_grad  # replays leave it so, too
+        recorded(tn.ones(2))
+        assert weight.grad is None
+    assert recorded.count == 2
 
 
 def test_the_warning_about_values_and_structures(on_device):
