@@ -227,7 +227,7 @@ class Recording:
         )
 
     def bring_up_to_date(self, leaves: list[Tensor], arrays: list[Any]) -> None:
-        """What the function does to tensors beside their memory: gradients, whether they want any."""
+        """What the function does to tensors beside their memory: gradients, requiring them."""
         for flagged, needs_grad in self.flags:
             x = flagged()
             if x is not None:
