@@ -1,10 +1,12 @@
 """Kernels as profiles see them: what is noted, counted, listed on stderr."""
 
 import re
+import threading
 
 import numpy as np
 import pytest
 
+import tinynet as tn
 from tinynet import settings
 from tinynet.backends.opencl import discovery
 from tinynet.backends.opencl.profiler import counters
@@ -152,6 +154,28 @@ def test_list_on_stderr(monkeypatch, capsys, level):
     assert re.findall(pattern, said, re.MULTILINE) == ["scale", "shift", "scale"]
     assert said.count("__kernel void scale") == level - 1
     device.watch.close()
+
+
+def test_a_launch_of_another_thread_is_noted_as_its_own(compiled, monkeypatch):
+    """Some launches do not wait for those that are being planned, and come in between."""
+    device = compiled.device
+    scale, _, _ = prepare(device)
+    plain = device.launch
+
+    def launch(*args, **more):
+        monkeypatch.setattr(device, "launch", plain)
+        thread = threading.Thread(target=scale, args=(2,))
+        thread.start()
+        thread.join()
+        plain(*args, **more)
+
+    x = tn.ones(N, device="opencl").realize()
+    with profile() as seen:
+        monkeypatch.setattr(device, "launch", launch)
+        (x.exp() + 1).realize()
+    other, own = seen.kernels
+    assert (other.name, other.ops, own.ops) == ("scale", (), ("exp", "add"))
+    assert set(own.writes).isdisjoint(other.writes)
 
 
 def test_debug_level_that_is_none(monkeypatch):

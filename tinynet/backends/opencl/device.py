@@ -53,7 +53,6 @@ class Device:
         self.builder = Builder(self.context, cl_device)
         self.pool = Pool(self.context, name, cl_device.max_mem_alloc_size)
         self.watch: profiler.Watch | None = None
-        self.making: profiler.Making | None = None  # by the next launch, if somebody wants to know
         self.recorder: Any = None  # notes launches for `tinynet.jit`
         self.lock = threading.Lock()
         self.map_lock = threading.Lock()
@@ -115,14 +114,16 @@ class Device:
         *args: Any,
         nbytes: int = 0,
         flops: int = 0,
+        making: profiler.Making | None = None,
     ) -> None:
         """Enqueue a kernel over `size` work-items in groups of `group`. Buffers are `cl.Buffer`.
 
-        `nbytes` that it reads and writes and `flops` are estimates for `tinynet.profile()`.
+        `nbytes` that it reads and writes and `flops` are estimates for `tinynet.profile()`;
+        `making`: what it is for, where that is known and somebody wants to know.
         """
         process.check()
         if self.recorder is not None and self.recorder.is_mine():
-            args = self.recorder.note(kernel, size, group, args, nbytes, flops)
+            args = self.recorder.note(kernel, size, group, args, nbytes, flops, making)
         try:
             with self.lock:  # a kernel keeps its arguments until it is enqueued
                 self.launches += 1
@@ -130,7 +131,7 @@ class Device:
                 if self.watch is None:
                     cl.enqueue_nd_range_kernel(self.queue, kernel.cl_kernel, size, group)
                 else:
-                    self.watch.launch(kernel, size, group, args, nbytes, flops)
+                    self.watch.launch(kernel, size, group, args, nbytes, flops, making)
         except cl.Error as error:
             raise KernelError(
                 f"kernel {kernel.name}: {self.name} refused {size}, {group}: {error}"

@@ -32,7 +32,6 @@ class Watchable(Protocol):
     lock: Any  # held while kernels are enqueued
     pool: Any  # counts too: `allocations` of the driver, bytes `uploaded` from the host
     watch: Watch | None
-    making: Making | None
     launches: int
     compiled: int
     bytes_read: int
@@ -74,13 +73,12 @@ class Watch:
 
     def launch(
         self, kernel: Any, size: tuple[int, ...], group: tuple[int, ...], args: Sequence[Any],
-        nbytes: int, flops: int,
+        nbytes: int, flops: int, making: Making | None = None,
     ) -> KernelRun:  # fmt: skip
-        """Enqueue a kernel whose arguments, `args`, are set."""
+        """Enqueue a kernel whose arguments, `args`, are set; `making`: what it is for."""
         called = time.perf_counter_ns()
         event = self._launch(self.device.queue, kernel.cl_kernel, size, group)
         returned = time.perf_counter_ns()
-        making = self.device.making
         reads, writes = buffers_of(kernel, args, making)
         run = KernelRun(
             self.device.name, kernel.name, kernel.text, size, nbytes, flops, called, returned,

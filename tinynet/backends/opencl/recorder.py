@@ -26,7 +26,7 @@ from tinynet.backends.opencl.bounds import union
 from tinynet.backends.opencl.device import Kernel
 from tinynet.backends.opencl.launches import Launch, Size
 from tinynet.backends.opencl.memory import Pool
-from tinynet.backends.opencl.profiler import buffers_of, ops_of
+from tinynet.backends.opencl.profiler import Making, buffers_of, ops_of
 from tinynet.backends.opencl.tape import Source, Tape, as_view, prepared
 from tinynet.errors import RecordingError
 from tinynet.numbers import Number
@@ -161,13 +161,13 @@ class Recorder:
 
     def note(
         self, kernel: Kernel, size: Size, group: Size, args: tuple[Any, ...], nbytes: int,
-        flops: int,
+        flops: int, making: Making | None,
     ) -> list[Any]:  # fmt: skip
         """Note a launch; returns its arguments with plain numbers."""
         launch = Launch(kernel, size, group, list(args), nbytes, flops)
-        launch.ops = ops_of(self.device.making)
-        launch.uses = buffers_of(kernel, args, self.device.making)
-        launch.is_planned = self.device.making is not None
+        launch.ops = ops_of(making)
+        launch.uses = buffers_of(kernel, args, making)
+        launch.is_planned = making is not None
         self.launches.append(launch)
         self.is_used = True
         return launch.args

@@ -88,19 +88,17 @@ class Scheduler:
         if Number in map(type, numbers) and self.device.recorder is None:
             numbers = [x.value if type(x) is Number else x for x in numbers]
         device = self.device
+        making = None
         if device.watch is not None or device.recorder is not None:
-            device.making = self.making(plan, values, blocks, head)
-        try:
-            if plan.cold is not None:
-                self.interpret(plan, arguments, numbers, offsets)
-            else:
-                assert plan.kernel is not None
-                device.launch(
-                    plan.kernel, plan.size, plan.group, *head, *arguments, *numbers,
-                    *plan.tail.at(offsets), nbytes=plan.nbytes, flops=plan.flops,
-                )  # fmt: skip
-        finally:
-            device.making = None
+            making = self.making(plan, values, blocks, head)
+        if plan.cold is not None:
+            self.interpret(plan, arguments, numbers, offsets, making)
+        else:
+            assert plan.kernel is not None
+            device.launch(
+                plan.kernel, plan.size, plan.group, *head, *arguments, *numbers,
+                *plan.tail.at(offsets), nbytes=plan.nbytes, flops=plan.flops, making=making,
+            )  # fmt: skip
         if plan.parts is not None:
             self.reduce_parts(values[0], blocks[0], plan)
         elif target is None:
@@ -115,8 +113,9 @@ class Scheduler:
         return Making(values, [*head, *(x.buffer for x in sources)], [x.buffer for x in blocks])
 
     def interpret(
-        self, plan: Launch, buffers: list[Any], numbers: list[Any], offsets: list[int]
-    ) -> None:
+        self, plan: Launch, buffers: list[Any], numbers: list[Any], offsets: list[int],
+        making: Making | None,
+    ) -> None:  # fmt: skip
         """Run a formula that is not compiled yet."""
         cold = plan.cold
         assert cold is not None
@@ -128,7 +127,7 @@ class Scheduler:
         size, group = (1, 1) if device.is_cpu else (-(-cold.points // GROUP) * GROUP, GROUP)
         device.launch(
             kernel, (size,), (group,), code, table.buffer, cold.points, *buffers, *unused,
-            nbytes=plan.nbytes, flops=plan.flops,
+            nbytes=plan.nbytes, flops=plan.flops, making=making,
         )  # fmt: skip
 
     @staticmethod
