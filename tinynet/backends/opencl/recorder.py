@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tinynet.backends.opencl.array import (
@@ -73,13 +75,19 @@ class Recorder:
         """Whether a call is to be noted."""
         return threading.get_ident() == self.thread and not self.is_paused
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What the thread that records does here happens now, and not in replays."""
+        before, self.is_paused = self.is_paused, True
+        try:
+            yield
+        finally:
+            self.is_paused = before
+
     def add_inputs(self, arrays: list[Array]) -> list[Array]:
         self.originals = arrays
-        self.is_paused = True
-        try:
+        with self.paused():
             self.inputs = prepared(self.backend, arrays, True)
-        finally:
-            self.is_paused = False
         for place, x in enumerate(self.inputs):
             if 0 not in x.storage.value.shape:
                 self.add_source(x, True)
@@ -95,11 +103,8 @@ class Recorder:
         if id(storage) in self.sources:
             self.sources[id(storage)].is_state |= not is_input
             return
-        self.is_paused = True
-        try:
+        with self.paused():
             self.backend.memory(array)
-        finally:
-            self.is_paused = False
         source = self.sources[id(storage)] = Source(storage, is_input)
         self.before[id(storage.value)] = source
 
@@ -256,14 +261,13 @@ class Recorder:
                 there = Value("memory", value.dtype, value.shape, bounds=value.bounds)
                 there.block = source.place.block
                 if source.before() is not None:  # somebody outside has yet to read it
-                    self.is_paused = True
-                    there.block = self.device.pool.allocate(source.place.block.nbytes)
+                    with self.paused():
+                        there.block = self.device.pool.allocate(source.place.block.nbytes)
                     source.place.moved = there.block
-                    self.is_paused = False
                 window = View(there, value.shape, row_major(value.shape), 0)
                 backend.scheduler.compute(backend.loaded(value), window)
                 source.storage.value = there
-        self.is_paused = True
-        for original, x in zip(self.originals, self.inputs):
-            if original.storage is not x.storage and self.sources[id(x.storage)].place.written:
-                backend.assign(original, x)
+        with self.paused():
+            for original, x in zip(self.originals, self.inputs):
+                if original.storage is not x.storage and self.sources[id(x.storage)].place.written:
+                    backend.assign(original, x)
