@@ -10,6 +10,7 @@ import tinynet as tn
 from tinynet import nn
 from tinynet.backends import open_backend
 from tinynet.backends.opencl.tape import LONG_PATIENCE
+from tinynet.backends.opencl.tuner import Tuner
 
 
 def make_step():
@@ -46,6 +47,17 @@ def test_a_replay_launches_its_tape_and_nothing_else():
     assert after.compiled == before.compiled
     assert after.bytes_read == before.bytes_read
     assert losses[-1].item() < losses[0].item()
+
+
+def test_what_is_measured_for_a_product_is_not_replayed(compiled, monkeypatch, tmp_path):
+    needs_a_cpu()  # elsewhere candidates are few
+    tuner = Tuner(tmp_path / "tuned.json", True, "here")
+    monkeypatch.setattr(compiled.scheduler.planner, "tuner", tuner)
+    x, y = tn.rand(300, 310, device="opencl"), tn.rand(310, 320, device="opencl")
+    total = tn.jit(lambda x, y: (x @ y).sum(), warm_up=False)
+    assert total(x, y).item() == pytest.approx(total(x, y).item())
+    assert tuner.path.exists()
+    assert len(total.tape.launches) <= 4  # a product, perhaps what it packs, a sum of two
 
 
 def test_numbers_are_new_for_who_watches_too():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from math import prod
 from typing import Any
 
@@ -429,7 +430,10 @@ class Planner:
         def measure(tile: Any) -> float:
             return matmul.measure(device, dtype, shape, factors, product.args, tile)
 
-        return self.tuner.choose(key, candidates, measure)
+        recorder = device.recorder
+        is_recorded = recorder is not None and recorder.is_here()
+        with recorder.paused() if is_recorded else nullcontext():
+            return self.tuner.choose(key, candidates, measure)
 
 
 def _count_operations(nodes: list[tuple[Any, ...]]) -> int:
