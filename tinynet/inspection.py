@@ -88,7 +88,7 @@ def synchronize(device: str | None = None) -> None:
     """
     opened = getattr(open_backend(device), "device", None)
     if opened is not None:
-        opened.queue.finish()
+        opened.finish()
 
 
 def _host_memory() -> int:

@@ -218,6 +218,7 @@ def test_a_device_at_work_is_as_its_driver_says(backend):
     assert device.is_host == bool(device.cl_device.host_unified_memory)
 
 
+PENDING = "x = tn.ones(2000, 2000, device='opencl'); [(x @ x).realize() for _ in range(9)]"
 FORKING = """
 import os, signal
 import tinynet as tn
@@ -242,6 +243,8 @@ os.waitpid(child, 0)
         ("x = tn.ones(3, device='opencl').realize()", "x.tolist()"),
         ("x = tn.ones(3, device='opencl')", "(x + tn.tensor([1.0], device='opencl')).realize()"),
         ("f = tn.jit(lambda x: x + 1); x = tn.ones(3, device='opencl'); f(x); f(x); f(x)", "f(x)"),
+        (PENDING, "tn.synchronize('opencl')"),
+        (f"seen = tn.profile().__enter__(); {PENDING}", "seen.__exit__(None, None, None)"),
     ],
 )
 def test_a_forked_process_is_told_that_it_cannot_use_devices(before, inside):
@@ -251,6 +254,16 @@ def test_a_forked_process_is_told_that_it_cannot_use_devices(before, inside):
         [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=True
     )
     assert ran.stdout.startswith("opencl: this process was forked from one that"), ran.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes do not fork here")
+def test_a_forked_process_profiles_the_cpu():
+    inside = "with tn.profile() as seen: tn.ones(3).exp(); print([x.name for x in seen.kernels])"
+    script = FORKING.format(before=PENDING, inside=inside)
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == "['full', 'exp']", ran.stderr
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes do not fork here")

@@ -137,6 +137,11 @@ class Device:
                 f"kernel {kernel.name}: {self.name} refused {size}, {group}: {error}"
             ) from None
 
+    def finish(self) -> None:
+        """Wait until all that was enqueued is done."""
+        process.check()
+        self.queue.finish()
+
     def upload(self, array: np.ndarray[Any, Any]) -> Block:
         """Device memory that holds what a contiguous NumPy array does."""
         return self.pool.upload(array)

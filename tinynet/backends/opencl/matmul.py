@@ -117,10 +117,10 @@ def measure(
     planned = plan(device, dtype, shape, *factors, tile)
     product = device.pool.allocate(batches * m * n * dtype.itemsize)
     a, b = (operand.value.block.buffer for operand in operands)
-    device.queue.finish()
+    device.finish()
     start = time.perf_counter()
     run(device, planned, a, b, args=(product.buffer, n, m * n))
-    device.queue.finish()
+    device.finish()
     return time.perf_counter() - start
 
 

@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from tinynet import settings
+from tinynet.backends.opencl.discovery import process
 from tinynet.backends.runs import KernelRun, Listener, rates, say_size
 
 
@@ -35,6 +36,9 @@ class Watchable(Protocol):
     launches: int
     compiled: int
     bytes_read: int
+
+    def finish(self) -> None:
+        """Wait until it has done what it was told."""
 
 
 class Making(NamedTuple):
@@ -118,14 +122,17 @@ def attach(listener: Listener) -> None:
     """Tell `listener` of each kernel, on devices that are opened later too."""
     with _changing:
         _active.append(listener)
+        if process.is_forked:  # no kernel runs here; to wait for earlier ones would take for ever
+            return
         for device in _opened():
             _attach(device, listener)
 
 
 def finish() -> None:
-    """Wait until all devices have done what they were told."""
+    """Wait until all devices that are watched have done what they were told."""
     for device in _opened():
-        device.queue.finish()
+        if device.watch is not None:
+            device.finish()
 
 
 def detach(listener: Listener) -> None:
