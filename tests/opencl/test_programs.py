@@ -65,6 +65,13 @@ def test_a_kernel_whose_parameters_are_hidden_stays_as_it_is(parameters):
         assert outlined(text) == text
 
 
+def test_what_a_user_s_kernel_calls_changes_no_other_s_compilation(backend, folder):
+    builder = Builder(backend.device.context, backend.device.cl_device)
+    before = builder.is_header_kept_out
+    builder.build("twice", TEXT.replace("*= 2", "= native_exp(2.0f)"))
+    assert builder.is_header_kept_out == before
+
+
 def test_programs_are_kept(backend, folder):
     device = backend.device
     builder = Builder(device.context, device.cl_device)

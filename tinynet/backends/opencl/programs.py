@@ -25,6 +25,7 @@ from typing import Any
 
 import pyopencl as cl
 
+from tinynet.backends.opencl.ctypes import PRELUDE
 from tinynet.errors import KernelError
 from tinynet.files import replacing
 from tinynet.settings import cache_folder
@@ -84,7 +85,8 @@ class Builder:
             program = _built(cl.Program(self.context, source), self.options)
         except cl.RuntimeError as error:
             raise KernelError(describe(name, text, str(error))) from None
-        self.is_header_kept_out = False
+        if text.startswith(PRELUDE):  # a user's may call what is not declared
+            self.is_header_kept_out = False
         return program
 
     # binaries
