@@ -8,7 +8,7 @@ import pytest
 
 import tinynet as tn
 from tinynet import nn
-from tinynet.backends.opencl.memory import rounded
+from tinynet.backends.opencl.memory import Pool, rounded
 from tinynet.errors import OutOfMemoryError
 
 DEVICE = "opencl"
@@ -72,6 +72,19 @@ def test_what_does_not_fit_says_so(backend, monkeypatch):
     with pytest.raises(OutOfMemoryError, match=message):
         (tn.ones(1 << 20, device=DEVICE) + 1).realize()
     assert (x + 1).tolist() == [2.0] * 10
+
+
+def test_what_fits_before_it_is_rounded_up_fits(backend):
+    pool = Pool(backend.device.context, "here", 1_000_000)
+    block = pool.allocate(999_999)
+    assert 999_999 <= block.nbytes <= pool.largest
+    del block
+    message = "^allocate: 1,000,001 bytes do not fit on here .*; 0 bytes are in use, 1,000,000 are"
+    with pytest.raises(OutOfMemoryError, match=message):
+        pool.allocate(1_000_001)
+    pool.empty()
+    with pytest.raises(OutOfMemoryError, match=r"; 0 bytes are in use, nothing is held for reuse$"):
+        pool.allocate(1_000_001)
 
 
 def test_a_driver_that_has_no_room_is_asked_again_without_the_pool(backend, monkeypatch):

@@ -52,13 +52,13 @@ class Pool:
         if self.recorder is not None and self.recorder.is_mine():
             block: Block = self.recorder.pool.allocate(nbytes)
             return block
-        size = rounded(nbytes)
+        size = min(rounded(nbytes), max(nbytes, self.largest))
         ready = self.free.get(size)
         if ready:
             buffer = ready.pop()
             self.held -= size
         else:
-            buffer = self._create(size, lambda: cl.Buffer(self.context, FLAGS, size))
+            buffer = self._create(nbytes, lambda: cl.Buffer(self.context, FLAGS, size))
         self._count(size)
         return Block(self, buffer, size)
 
@@ -90,9 +90,10 @@ class Pool:
         if self.used > self.peak:
             self.peak = self.used
 
-    def _create(self, size: int, create: Callable[[], Any]) -> Any:
-        if size > self.largest:
-            raise OutOfMemoryError(self._describe(size, f"it allocates {self.largest:,} at most"))
+    def _create(self, nbytes: int, create: Callable[[], Any]) -> Any:
+        """What `create` gives, which holds at least `nbytes`."""
+        if nbytes > self.largest:
+            raise OutOfMemoryError(self._describe(nbytes, f"it allocates {self.largest:,} at most"))
         self.allocations += 1
         try:
             return create()
@@ -101,12 +102,13 @@ class Pool:
         try:
             return create()
         except cl.MemoryError as error:
-            raise OutOfMemoryError(self._describe(size, str(error))) from None
+            raise OutOfMemoryError(self._describe(nbytes, str(error))) from None
 
-    def _describe(self, size: int, why: str) -> str:
+    def _describe(self, nbytes: int, why: str) -> str:
+        held = f"{self.held:,} are" if self.held else "nothing is"
         return (
-            f"allocate: {size:,} bytes do not fit on {self.name} ({why}); "
-            f"{self.used:,} bytes are in use, nothing is held for reuse"
+            f"allocate: {nbytes:,} bytes do not fit on {self.name} ({why}); "
+            f"{self.used:,} bytes are in use, {held} held for reuse"
         )
 
 
