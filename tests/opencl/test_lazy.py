@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pyopencl as cl
@@ -266,6 +267,18 @@ def test_a_large_product_of_windows():
         found = np.asarray(x[i : i + 510, j : j + 500] @ x[j : j + 500, i : i + 490])
         wanted = numbers[i : i + 510, j : j + 500] @ numbers[j : j + 500, i : i + 490]
         np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-3)
+
+
+def test_positions_of_accelerators_are_ints_where_loops_end_within_them(backend, monkeypatch):
+    """A loop goes a step past its end, by as many work-items as there are: up to 2**22."""
+    planner = backend.scheduler.planner
+    monkeypatch.setattr(planner, "device", SimpleNamespace(is_cpu=False))
+
+    def index_type(size):
+        return planner.index_type(SimpleNamespace(shape=(size,), leaves=()), [])
+
+    assert index_type(2**31 - 2**22) == "int"
+    assert index_type(2**31 - 1) == "long"
 
 
 def test_another_rate_and_a_smaller_batch_compile_nothing():

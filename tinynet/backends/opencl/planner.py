@@ -49,6 +49,8 @@ FEW_ROWS = 2  # for each core of a CPU: with fewer, rows are cut
 # one of them; those of a row that one reads sooner than many; those of a row that is long; columns
 # for each core that are read sooner side by side than each by a group; elements worth a launch.
 ITEMS, ITEM_RUN, SHORT_ROW, LONG_ROW, MANY_COLUMNS, LARGE = 1024, 32, 32, 1024, 32, 1 << 20
+MOST_GROUPS = 65535  # of a reduction on accelerators
+LARGEST_STEP = MOST_GROUPS * GROUP  # that loops of their kernels make: so many work-items in all
 MOST_LEAVES = 32
 LONGEST_EPILOGUE = 4  # operations on each element of a product
 
@@ -157,7 +159,10 @@ class Planner:
         )  # fmt: skip
 
     def index_type(self, formula: Formula, results: list[Result]) -> str:
-        """The C type that positions fit: on accelerators int where it does, for speed."""
+        """The C type that positions fit: on accelerators int where it does, for speed.
+
+        It must hold what loops end with too, a step past the last position.
+        """
         if self.device.is_cpu:
             return "long"
         largest = max(
@@ -165,7 +170,7 @@ class Planner:
             + [prod(leaf.value.shape) for leaf in formula.leaves]
             + [prod(result.value.shape) for result in results]
         )
-        return "int" if largest < 2**31 else "long"
+        return "int" if largest < 2**31 - LARGEST_STEP else "long"
 
     def donors(self, formula: Formula, results: list[Result]) -> list[int]:
         """For each result the leaf whose memory it takes over, or -1: one that nobody else needs,
@@ -355,8 +360,8 @@ class Planner:
             return (max(1, min(self.share(work), items)),), (1,)
         items = self.items_of(kind, space, parts)
         if items == 1:
-            return (min(-(-rows // GROUP), 65535) * GROUP,), (GROUP,)
-        return (min(rows, 65535) * items,), (items,)
+            return (min(-(-rows // GROUP), MOST_GROUPS) * GROUP,), (GROUP,)
+        return (min(rows, MOST_GROUPS) * items,), (items,)
 
     # matrix products
     def plan_product(self, formula: Formula, product: Value) -> Plan:
