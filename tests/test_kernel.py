@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinynet as tn
-from tinynet.errors import ArgumentError, ArgumentTypeError, DeviceError, KernelError
+from tinynet.errors import ArgumentError, ArgumentTypeError, DeviceError, KernelError, ShapeError
 
 CUBE = tn.Kernel(
     "kernel void cube(global const float *x, const float scale, global float *y) {"
@@ -78,6 +78,14 @@ def test_in_a_function():
         (lambda x: run(x, "2"), ArgumentTypeError, "Kernel: cube: arguments are tensors and numb"),
         (lambda x: CUBE(2.0, outputs=[], size=1), ArgumentError, "expected at least one tensor"),
         (lambda x: CUBE(x, 2.0, outputs=[], size=1), KernelError, "cube: takes 3 arguments, got 2"),
+        (lambda x: CUBE(x, 2.0, outputs=[((-1,), x.dtype)], size=1), ShapeError,
+         r"Kernel: sizes cannot be negative, got \(-1,\)"),
+        (lambda x: CUBE(x, 2.0, outputs=[(x.shape, "float32")], size=1), ArgumentTypeError,
+         r"cube: outputs are pairs of a shape and a dtype .* got \(\(3, 4\), 'float32'\)"),
+        (lambda x: CUBE(x, 2.0, outputs=(x.shape, x.dtype), size=1), ArgumentTypeError,
+         r"cube: outputs are pairs of a shape and a dtype .* got \(3, 4\)"),
+        (lambda x: CUBE(x, 2.0, outputs=[x.dtype], size=1), ArgumentTypeError,
+         "cube: outputs are pairs of a shape and a dtype .* got tinynet.float32"),
         (lambda x: CUBE(x, 2.0, 3.0, outputs=[((1,), tn.float32)], size=1), KernelError,
          "cube: takes 3 arguments, got 4"),
         (lambda x: run(x, group=(5,)), ArgumentError, r"size \(12,\) does not consist of groups"),

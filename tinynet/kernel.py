@@ -73,7 +73,7 @@ class Kernel:
             raise ArgumentError(
                 f"Kernel: {self.name}: size {sizes} does not consist of groups of {groups}"
             )
-        kinds = [(shapes.as_shape("Kernel", shape), dtype) for shape, dtype in outputs]
+        kinds = [self._as_kind(output) for output in outputs]
         backend = tensors[0].backend
         arrays = backend.run_kernel(
             self.source, self.name, [self._as_operand(x) for x in arguments], kinds, sizes, groups
@@ -88,6 +88,19 @@ class Kernel:
                 f"Kernel: {self.name}: {what} must be one to three numbers above 0, got {sizes!r}"
             )
         return found
+
+    def _as_kind(self, output: tuple[Shape, DType]) -> tuple[Shape, DType]:
+        """An output's shape and dtype."""
+        try:
+            shape, dtype = output
+        except (TypeError, ValueError):
+            dtype = None
+        if not isinstance(dtype, DType):
+            raise ArgumentTypeError(
+                f"Kernel: {self.name}: outputs are pairs of a shape and a dtype such as "
+                f"tinynet.float32, got {output!r}"
+            )
+        return shapes.check_sizes("Kernel", shapes.as_shape("Kernel", shape)), dtype
 
     def _as_operand(self, x: Any) -> Any:
         """An array of the backend's, or a NumPy scalar."""
