@@ -66,7 +66,7 @@ def _remembered(name: str) -> Peaks:
 
 
 def _file() -> Remembered:
-    return Remembered("measure_peaks", settings.cache_folder() / "peaks.json", "peaks", FORMAT)
+    return Remembered("measure_peaks", settings.cache_file("peaks.json"), "peaks", FORMAT)
 
 
 def _identity(name: str) -> str:

@@ -20,15 +20,17 @@ class Remembered:
     """A file of tables by device. `name`: what its entries are called, as in "choices".
 
     `format` is raised when what was kept before misleads; a file of another format is empty.
-    Warnings begin with `op`.
+    Warnings begin with `op`. Without a `path` nothing is kept.
     """
 
-    def __init__(self, op: str, path: Path, name: str, format: int) -> None:
+    def __init__(self, op: str, path: Path | None, name: str, format: int) -> None:
         self.op, self.path, self.name, self.format = op, path, name, format
         self._has_warned = False
 
     def read(self) -> dict[str, Table]:
         """The tables of all devices; none where there is no file, or none that can be read."""
+        if self.path is None:
+            return {}
         try:
             return self._parse(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -39,6 +41,8 @@ class Remembered:
 
     def add(self, device: str, table: Table) -> None:
         """Add a device's entries to what other processes have written meanwhile."""
+        if self.path is None:
+            return
         tables = self.read()
         tables.setdefault(device, {}).update(table)
         text = json.dumps({"format": self.format, self.name: tables}, indent=1, sort_keys=True)

@@ -45,9 +45,17 @@ def up_to(largest: int) -> Callable[[str], int]:
     return parse
 
 
-DATA = Setting("TINYNET_DATA", "", str, "folder searched first for data sets")
+def folder(text: str) -> str:
+    """A parser of folders, which may begin with ~, as in shells."""
+    try:
+        return str(Path(text).expanduser())
+    except RuntimeError:
+        raise ValueError(f"nobody's home is {Path(text).parts[0]!r}, got {text!r}") from None
+
+
+DATA = Setting("TINYNET_DATA", "", folder, "folder searched first for data sets")
 CACHE = Setting(
-    "TINYNET_CACHE", "", str, "folder for downloads and tuned choices, else the user's cache"
+    "TINYNET_CACHE", "", folder, "folder for downloads and tuned choices, else the user's cache"
 )
 DEVICE = Setting("TINYNET_DEVICE", "cpu", str, "the device of tensors made without `device=`")
 DEBUG = Setting(
@@ -60,16 +68,25 @@ TUNE = Setting(
 ALL: tuple[Setting[Any], ...] = (DATA, CACHE, DEVICE, DEBUG, TUNE)
 
 
-def cache_folder() -> Path:
+def cache_folder() -> Path | None:
     """The folder for what can be had again: `TINYNET_CACHE`, else tinynet's part of the user's.
 
-    The default is where platformdirs and pooch put it.
+    The default is where platformdirs and pooch put it; None for users who have no home.
     """
-    if folder := CACHE.get():
-        return Path(folder).expanduser()
+    if named := CACHE.get():
+        return Path(named)
     if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~/AppData/Local")
-        return Path(local, "tinynet", "tinynet", "Cache")
-    if sys.platform == "darwin":
-        return Path(os.path.expanduser("~/Library/Caches"), "tinynet")
-    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "tinynet")
+        base = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~/AppData/Local")
+        parts = ("tinynet", "tinynet", "Cache")
+    elif sys.platform == "darwin":
+        base, parts = os.path.expanduser("~/Library/Caches"), ("tinynet",)
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        parts = ("tinynet",)
+    return None if base.startswith("~") else Path(base, *parts)
+
+
+def cache_file(*parts: str) -> Path | None:
+    """The place of a file in the folder for what can be had again; None where there is none."""
+    there = cache_folder()
+    return None if there is None else there.joinpath(*parts)

@@ -128,6 +128,15 @@ def test_download_goes_to_the_cache_which_then_serves(contents, start_mirror, cl
         np.testing.assert_array_equal(first[file], second[file])
 
 
+def test_a_user_without_a_home_is_told_where_downloads_may_go(contents, monkeypatch):
+    monkeypatch.setattr("tinynet.settings.cache_folder", lambda: None)
+    with pytest.raises(DataError) as caught:
+        read_cached(make_source(contents))
+    assert str(caught.value) == (
+        "digits: there is no home for downloads, expected a folder in TINYNET_CACHE"
+    )
+
+
 def test_mirrors_are_tried_in_turn(contents, start_mirror, closed_world):
     empty, wrong, whole = start_mirror(), start_mirror(), start_mirror(contents)
     wrong.serve({file: content + b"!" for file, content in contents.items()})

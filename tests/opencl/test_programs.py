@@ -135,6 +135,15 @@ def test_what_is_kept_is_not_interpreted(backend, folder, monkeypatch):
     assert compute(12) == []
 
 
+def test_without_a_folder_programs_are_not_kept(backend, monkeypatch):
+    monkeypatch.setattr("tinynet.settings.cache_folder", lambda: None)
+    device = backend.device
+    builder = Builder(device.context, device.cl_device)
+    assert builder.build("twice", TEXT) is not None
+    assert not builder.is_saved(TEXT)
+    assert builder.unsaved == []
+
+
 def test_a_folder_that_cannot_be_written_does_no_harm(backend, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("TINYNET_CACHE", str(tmp_path / "file"))

@@ -225,6 +225,30 @@ def test_cache_folder(monkeypatch, tmp_path):
     assert settings.cache_folder() == tmp_path / ".cache" / "tinynet"
 
 
+@pytest.mark.parametrize("setting", [settings.CACHE, settings.DATA])
+def test_a_folder_of_nobody(monkeypatch, setting):
+    monkeypatch.setenv(setting.name, "~/here")
+    assert setting.get() == str(Path.home() / "here")
+    monkeypatch.setenv(setting.name, "~nobody-of-this-name/here")
+    with pytest.raises(ArgumentError) as caught:
+        setting.get()
+    assert str(caught.value) == (
+        f"{setting.name}: nobody's home is '~nobody-of-this-name', got '~nobody-of-this-name/here'"
+    )
+
+
+@pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
+def test_a_user_without_a_home_has_no_cache(monkeypatch, system):
+    for name in (settings.CACHE.name, "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    monkeypatch.setattr(sys, "platform", system)
+    assert settings.cache_folder() is None
+    tuner = Tuner(settings.cache_file("tuned.json"), True, "GPU")
+    assert tuner.choose("matmul", TILES, Meter(SECONDS)) == (4, 64)
+    assert tuner.choose("matmul", TILES, Meter({})) == (4, 64)
+
+
 def test_cache_folder_is_pooch_s():
     pooch = pytest.importorskip("pooch")
     with warnings.catch_warnings():

@@ -53,7 +53,7 @@ def cifar10(
     """
     folder = settings.DATA.get()
     if folder:
-        contents = _read_folder(Path(folder).expanduser())
+        contents = _read_folder(Path(folder))
     else:
         contents = _read_members(read_cached_file(CIFAR10, ARCHIVE), ARCHIVE)
     pairs = [_parse(content, file) for file, content in contents.items()]

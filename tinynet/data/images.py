@@ -176,7 +176,7 @@ def _read(source: ImageSource) -> dict[str, NDArray[Any]]:
     if not folder:
         return read_cached(source)
     others = [other for other in (MNIST, FASHION_MNIST, KMNIST) if other is not source]
-    return read_folder(source, Path(folder).expanduser(), others)
+    return read_folder(source, Path(folder), others)
 
 
 def _make_datasets(

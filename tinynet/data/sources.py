@@ -77,7 +77,12 @@ def read_cached(source: Source) -> dict[str, NDArray[Any]]:
 
 def read_cached_file(source: Source, file: str) -> bytes:
     """The unpacked content of a file in the user's cache, downloaded first if need be."""
-    path = settings.cache_folder() / source.name / f"{file}.gz"
+    path = settings.cache_file(source.name, f"{file}.gz")
+    if path is None:
+        raise DataError(
+            f"{source.name}: there is no home for downloads, expected a folder in "
+            f"{settings.CACHE.name}"
+        )
     if path.exists():
         try:
             return _read_checked(source, file, path)

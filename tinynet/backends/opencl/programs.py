@@ -28,7 +28,7 @@ import pyopencl as cl
 from tinynet.backends.opencl.ctypes import PRELUDE
 from tinynet.errors import KernelError
 from tinynet.files import replacing
-from tinynet.settings import cache_folder
+from tinynet.settings import cache_file
 
 KERNELS = Path(__file__).parent / "kernels"
 # Numbers too small for full precision count as 0: some CPUs are a hundred times slower with them.
@@ -66,10 +66,11 @@ class Builder:
         if not self.is_pocl:  # pyopencl keeps binaries of other drivers'
             return self.compile(name, text)
         path = self.path(text)
-        program = self.load(path)
+        program = None if path is None else self.load(path)
         if program is None:
             program = self.compile(name, text)
-            self.unsaved.append((program, path))
+            if path is not None:
+                self.unsaved.append((program, path))
         return program
 
     def compile(self, name: str, text: str) -> Any:
@@ -90,14 +91,15 @@ class Builder:
         return program
 
     # binaries
-    def path(self, text: str) -> Path:
-        """Where the binary of a text is kept: by all that it depends on."""
+    def path(self, text: str) -> Path | None:
+        """Where the binary of a text is kept, if anywhere: by all that it depends on."""
         key = hashlib.sha256(f"{self.driver}\0{text}".encode()).hexdigest()
-        return cache_folder() / "programs" / key
+        return cache_file("programs", key)
 
     def is_saved(self, text: str) -> bool:
         """Whether the binary of a text is kept."""
-        return self.is_pocl and self.path(text).exists()
+        path = self.path(text) if self.is_pocl else None
+        return path is not None and path.exists()
 
     def load(self, path: Path) -> Any:
         """The program in a file, None if there is none that is whole."""

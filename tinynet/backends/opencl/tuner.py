@@ -31,10 +31,11 @@ Choice = tuple[Any, ...]  # of numbers, texts and bools
 class Tuner:
     """Chooses for one device. `path`: the file; `device`: the name that its choices have there.
 
-    Without `enabled` nothing is measured, but what was measured before counts.
+    Without a path choices last as long as the process. Without `enabled` nothing is measured, but
+    what was measured before counts.
     """
 
-    def __init__(self, path: Path, enabled: bool, device: str) -> None:
+    def __init__(self, path: Path | None, enabled: bool, device: str) -> None:
         self.path = path
         self.enabled = enabled
         self.device = device
@@ -71,7 +72,7 @@ def open_tuner(cl_device: Any) -> Tuner:
     """
     info = describe(cl_device, 0)
     device = f"{info.hardware}, {info.compute_units} units, {info.platform} {info.driver}"
-    return Tuner(settings.cache_folder() / "tuned.json", bool(settings.TUNE.get()), device)
+    return Tuner(settings.cache_file("tuned.json"), bool(settings.TUNE.get()), device)
 
 
 def fastest(key: str, candidates: Sequence[Choice], measure: Callable[[Choice], float]) -> Choice:
