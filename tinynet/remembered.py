@@ -60,7 +60,10 @@ class Remembered:
 
     def _parse(self, text: str) -> dict[str, Table]:
         """The tables in a file's text; none in one of another format. Raises `ValueError`."""
-        content = json.loads(text)
+        try:
+            content = json.loads(text)
+        except RecursionError:
+            raise ValueError("its lists are too deep") from None
         if not isinstance(content, dict) or "format" not in content:
             raise ValueError("it is none of tinynet's files")
         if content["format"] != self.format:

@@ -124,8 +124,9 @@ def test_a_mistake_in_the_measurement_is_not_hidden(path):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "7", '{"name": "other"}', "\x00", '{"format": 2}',
+    ["", "{", "[]", "7", "[" * 100_000, '{"name": "other"}', "\x00", '{"format": 2}',
      '{"format": 2, "choices": {"GPU": 3}}', '{"format": 2, "choices": {"GPU": {"matmul": 3}}}'],
+    ids=range(10),
 )  # fmt: skip
 def test_a_bad_file_is_ignored_once_and_replaced_by_what_is_measured(path, text):
     path.parent.mkdir()
