@@ -7,8 +7,11 @@ import errno
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
+
+DAY = 24 * 3600  # seconds
 
 
 @contextlib.contextmanager
@@ -47,6 +50,14 @@ def replacing(path: str | os.PathLike[str], *, durable: bool = True) -> Iterator
             partial.unlink()
     if durable:
         _sync_folder(target.parent)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what processes that were killed had begun to write in a folder, after a day."""
+    with contextlib.suppress(OSError):
+        for partial in folder.glob(".*.part"):
+            if time.time() - partial.stat().st_mtime > DAY:
+                partial.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

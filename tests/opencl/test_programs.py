@@ -1,5 +1,7 @@
 """Programs: kept from one process to the next, and errors that say where they are."""
 
+import os
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -87,8 +89,14 @@ def test_programs_are_kept(backend, folder):
     file.write_bytes(file.read_bytes()[:-1] + b"?")
     assert again.load(file) is None
     again.build("twice", TEXT)
+    old, new = folder / ".hash.7.0a1b2c3d.part", folder / ".hash.8.0a1b2c3d.part"
+    for partial in (old, new):
+        partial.write_text("of a process that was killed")
+    two_days_ago = time.time() - 2 * 24 * 3600
+    os.utime(old, (two_days_ago, two_days_ago))
     again.save()
     assert again.load(file) is not None
+    assert {*folder.iterdir()} == {file, new}
 
 
 @pytest.mark.parametrize(

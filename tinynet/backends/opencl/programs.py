@@ -27,7 +27,7 @@ import pyopencl as cl
 
 from tinynet.backends.opencl.ctypes import PRELUDE
 from tinynet.errors import KernelError
-from tinynet.files import replacing
+from tinynet.files import remove_unfinished, replacing
 from tinynet.settings import cache_file
 
 KERNELS = Path(__file__).parent / "kernels"
@@ -123,6 +123,8 @@ class Builder:
         for program, path in self.unsaved:
             if time.monotonic() > deadline or not _write(path, program):
                 break
+        for folder in {path.parent for _, path in self.unsaved}:
+            remove_unfinished(folder)
         self.unsaved.clear()
 
 
