@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 
@@ -108,6 +109,17 @@ def test_a_reader_that_went_away(tmp_path):
     os.close(writer)
     assert run.returncode == 1
     assert run.stderr == b""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no such shell here")
+@pytest.mark.parametrize(
+    ("line", "status"), [("--version >&-", 0), ("trian >&-", 2), ("trian 2>&-", 2)]
+)
+def test_streams_that_are_closed(line, status):
+    command = f"{shlex.quote(sys.executable)} -m tinynet {line}"
+    ran = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stdout) == (status, "")
+    assert ran.stderr.count("\n") == ("trian >" in line)
 
 
 def test_shell_completion():

@@ -46,6 +46,7 @@ class Failures:
 def run(arguments: list[str] | None = None) -> int:
     """Run a command; its exit status. Programming errors keep their traceback."""
     Failures.is_debugging = False
+    _open_closed()
     command = get_command(make_app(is_plain=not sys.stdout.isatty()))
     try:
         with _short_warnings():
@@ -94,6 +95,13 @@ def _globals(
     Failures.is_debugging = debug
     if context.invoked_subcommand is None:
         print(context.get_help())
+
+
+def _open_closed() -> None:
+    """Let what is written to a closed stream, as of `tinynet devices >&-`, go nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def _fail(error: Exception, text: str, status: int) -> int:
