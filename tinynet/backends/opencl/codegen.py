@@ -95,7 +95,7 @@ class _KernelWriter(Writer):
         self.coordinates("row", outer)
         self.bases(lambda access: True)
         for n in self.needed(list(range(len(self.nodes))), lambda n: not self.is_full[n]):
-            self.k_free(n)
+            self.declare(n)  # the same at every k: positions then have none
         targets = [output.node for output in spec.outputs]
         every = list(range(len(targets)))
 
@@ -111,10 +111,6 @@ class _KernelWriter(Writer):
             consume(self.name_of)
             self.add("}")
         self.add("}")
-
-    def k_free(self, n: int) -> None:
-        """Compute a node that is the same at every k: positions then have no k."""
-        self.declare(n)
 
     def run(self, name: str, count: str, axis: int) -> None:
         """Declare the part of `count` that this work-item of a CPU does."""
@@ -171,13 +167,17 @@ class _KernelWriter(Writer):
 
     def start_item(self, outer: list[int]) -> None:
         """Declare an item's outer coordinates, and its part of the first inner dim."""
+        rows = self.product(outer)
+        self.coordinates(f"item % ({rows})" if self.spec.splits else "item", outer)
+        self.take_part(rows)
+
+    def take_part(self, items: str) -> None:
+        """Declare an item's part of the first inner dim; there are `items` for each part."""
         first = self.spec.n_outer
         if not self.spec.splits:
-            self.coordinates("item", outer)
             self.add(f"const I begin = 0, end = n{first};")
             return
-        self.coordinates(f"item % ({self.product(outer)})", outer)
-        self.add(f"const I part = item / ({self.product(outer)});")
+        self.add(f"const I part = item / ({items});")
         self.add(f"const I share = (n{first} + parts - 1) / parts;")
         self.add(f"const I begin = LEAST(n{first}, part * share);")
         self.add(f"const I end = LEAST(n{first}, begin + share);")
@@ -375,7 +375,7 @@ class _KernelWriter(Writer):
             self.add(f"for (I item = get_global_id(0); item < ({items}){parts};"
                      " item += get_global_size(0)) {")  # fmt: skip
         self.add(f"const I block = item % {blocks};")
-        self.split_columns(items, blocks)
+        self.take_part(items)
         self.coordinates(f"item / {blocks}" if not spec.splits else f"item % ({items}) / {blocks}",
                          others)  # fmt: skip
         self.add(f"const I c0 = block * {size};")
@@ -383,17 +383,6 @@ class _KernelWriter(Writer):
         self.accumulate_columns(size)
         self.finish_columns(size)
         self.add("}")
-
-    def split_columns(self, items: str, blocks: str) -> None:
-        """Declare the part of the first inner dim that an item adds up."""
-        first = self.spec.n_outer
-        if not self.spec.splits:
-            self.add(f"const I begin = 0, end = n{first};")
-            return
-        self.add(f"const I part = item / ({items});")
-        self.add(f"const I share = (n{first} + parts - 1) / parts;")
-        self.add(f"const I begin = LEAST(n{first}, part * share);")
-        self.add(f"const I end = LEAST(n{first}, begin + share);")
 
     def accumulate_columns(self, size: int) -> None:
         """Loop over the inner dims, and within over the block of columns."""
@@ -423,7 +412,7 @@ class _KernelWriter(Writer):
             self.add("}")
         self.add(f"for (; x{row} < {end}; x{row}++) {{")
         self.bases(self.varies)
-        self.column_block(targets, accumulate, size, lambda n: True)
+        self.column_block(targets, accumulate, size)
         self.end_run(numbers, many, "m", False)
         self.add("}" * self.spec.n_inner)
         self.end_run(numbers, many, "m", True)
@@ -452,10 +441,9 @@ class _KernelWriter(Writer):
         targets: list[int],
         consume: Callable[[Callable[[int], str]], None],
         size: int,
-        want: Callable[[int], bool],
     ) -> None:
         """One pass over a block of columns."""
-        nodes = [n for n in self.needed(targets, want) if self.nodes[n][0] != "reduce"]
+        nodes = [n for n in self.needed(targets, lambda n: True) if self.nodes[n][0] != "reduce"]
         if size > 1:
             self.add("{")
             self.add("const I k0 = c0;")
