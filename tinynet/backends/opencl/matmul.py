@@ -124,7 +124,6 @@ def measure(
     return time.perf_counter() - start
 
 
-@functools.cache
 def kernel(device: Device, epilogue: str, planned: Plan, types: tuple[Any, ...]) -> Kernel:
     """The compiled kernel of a plan with an epilogue, whose parameters have these types."""
     return _build(device, epilogue, planned.text, planned.name, planned.types + types)
