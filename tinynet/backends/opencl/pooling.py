@@ -10,6 +10,7 @@ import numpy as np
 import pyopencl as cl
 from pyopencl import cltypes
 
+from tinynet.backends.opencl.convolution import in_three_dims
 from tinynet.backends.opencl.ctypes import macros
 from tinynet.backends.opencl.device import Device, Kernel
 from tinynet.backends.opencl.memory import Block
@@ -130,11 +131,7 @@ def _apart(windows: Windows) -> int:
 @lru_cache(maxsize=256)
 def _geometry(windows: Windows) -> tuple[Any, ...]:
     """Input, output, kernel, stride, padding and dilation, each as an int4."""
-    empty = (1, 1, 1, 1, 0, 1)  # in dims that are missing
-    missing = NDIM - len(windows.input)
-    return tuple(
-        [_vector((*(n,) * missing, *sizes, 0), cltypes.int4) for sizes, n in zip(windows, empty)]
-    )
+    return tuple([_vector((*sizes, 0), cltypes.int4) for sizes in in_three_dims(windows)])
 
 
 def _vector(numbers: tuple[int, ...], dtype: Any) -> Any:
