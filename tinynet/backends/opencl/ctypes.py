@@ -1,7 +1,7 @@
 """How dtypes look in OpenCL C: what is stored, what is computed with, how one becomes the other.
 
 float16 and bfloat16 are stored in 2 bytes and computed in float, on every device. Every program
-begins with `prelude(dtype)`, or `kernels/prelude.cl` and what it needs of the macros below.
+begins with `kernels/prelude.cl` and what it needs of the macros below.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.dtype import DType, bfloat16, bool_, float16, float32, float64
+from tinynet.dtype import DType, bfloat16, float16
 
 PRELUDE = (Path(__file__).parent / "kernels" / "prelude.cl").read_text(encoding="utf-8")
 
@@ -59,10 +59,7 @@ def store(dtype: DType, pointer: str, index: str, value: str) -> str:
 
 @cache
 def macros(dtype: DType) -> dict[str, str]:
-    """Macros for a kernel of one dtype: S (stored), C (computed), U (C's unsigned), LOAD, STORE.
-
-    `IS_FLOAT` is 1 for floats, `IS_BOOL` for bools.
-    """
+    """Macros for a kernel of one dtype: S (stored), C (computed), U (C's unsigned), LOAD, STORE."""
     kind = computed(dtype)
     return {
         "S": stored(dtype),
@@ -70,8 +67,4 @@ def macros(dtype: DType) -> dict[str, str]:
         "U": UNSIGNED.get(kind, kind),
         "LOAD(p, i)": load(dtype, "(p)", "(i)"),
         "STORE(p, i, v)": store(dtype, "(p)", "(i)", "(v)"),
-        "IS_FLOAT": str(int(dtype.rank == 2)),
-        "IS_BOOL": str(int(dtype is bool_)),
-        "IS_DOUBLE": str(int(dtype is float64)),
-        "IS_SINGLE": str(int(dtype is float32)),
     }

@@ -1,5 +1,5 @@
 // The built-in functions that our kernels call, for drivers whose own header of all of them, which
-// is 18,000 lines, takes most of a compilation's time. Only for PoCL: see device.py.
+// is 18,000 lines, takes most of a compilation's time. Only for PoCL: see programs.py.
 #pragma OPENCL EXTENSION cl_khr_fp64 : enable
 typedef unsigned char uchar;
 typedef unsigned short ushort;
