@@ -53,15 +53,12 @@ def _look_while_recording(
     before = value.bounds
     is_known = recorder.can_read(index) and value.op == "memory"
     if is_known:
-        recorder.is_paused = True
-        try:
+        with recorder.paused():
             if index.steps is None:
                 _look_at(backend, index, size, dim)
             else:
                 whole = Array(index.storage, index.dtype, value.shape, None, 0)
                 value.bounds = _extremes(backend, whole)
-        finally:
-            recorder.is_paused = False
         if before is not None and _are_within(value.bounds, size):
             value.bounds = clipped(before, size)  # others that are in range may come, too
         recorder.narrow(index)
