@@ -335,7 +335,7 @@ def test_format():
     assert f"{tn.tensor(2.34567):.2f}" == "2.35"
     assert f"{tn.tensor(42):05d}" == "00042"
     assert f"{tn.tensor([1.0])}" == "tensor([1.])"
-    assert f"{tn.tensor(2.0)}" == "tensor(2.)"
+    assert f"loss {tn.tensor(2.0, requires_grad=True)}" == "loss 2.0"
     with pytest.raises(ArgumentTypeError, match=r"^format: .* of a tensor of shape \(2,\)"):
         f"{tn.ones(2):.2f}"
 

@@ -298,11 +298,14 @@ class Tensor(Variable):
         return tensor_html(self)
 
     def __format__(self, spec: str) -> str:
-        if spec and self.shape:
+        """A 0-d tensor as its number; others by `str`, and without a `spec`."""
+        if not self.shape:
+            return format(self.item(), spec)
+        if spec:
             raise ArgumentTypeError(
                 f"format: {spec!r} of a tensor of shape {self.shape}, expected a single number"
             )
-        return format(self.item(), spec) if spec else str(self)
+        return str(self)
 
     __hash__ = object.__hash__  # by identity, as PyTorch has it; `==` compares elements
 

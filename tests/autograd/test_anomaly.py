@@ -7,7 +7,7 @@ from tinynet.errors import AnomalyError
 
 
 @pytest.fixture(autouse=True)
-def watching():
+def watching(on_device):
     with tn.autograd.detect_anomaly():
         yield
 

@@ -88,6 +88,24 @@ def test_forward_is_not_recorded_and_nothing_is_where_nothing_needs_it():
         assert not Cube.apply(leaf(1.0)).requires_grad
 
 
+def test_forward_without_ctx():
+    class Product(tn.autograd.Function):
+        @staticmethod
+        def forward(x, y):
+            return x * y, x.exp()
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.save_for_backward(*inputs, output[1])
+
+        @staticmethod
+        def backward(ctx, grad, exp_grad):
+            x, y, exp = ctx.saved_tensors
+            return grad * y + exp_grad * exp, grad * x
+
+    check_gradient(lambda x, y: sum(Product.apply(x, y)), (3,), (3,))
+
+
 def test_arguments_that_are_no_tensors():
     x, y = leaf(1.0), leaf(2.0)
     Scaled.apply(x, 3.0).sum().backward()

@@ -110,6 +110,12 @@ def test_powers_to_a_number(exponent):
     check_gradient(lambda x: 1.5 ** (x * exponent), (3,))
 
 
+def test_float_powers_of_integers_are_floats():
+    for exponent in (1.0, 2.0, 3.0):
+        same(tn.tensor([1, 2]) ** exponent, np.float32([1, 2**exponent]))
+    same(tn.tensor([1, 2]) ** 2, np.array([1, 4]))
+
+
 def test_powers_to_one_half_are_roots():
     same(tn.tensor([-inf, inf, -0.0, nan]) ** 0.5, np.float32([nan, inf, -0.0, nan]))
     same(tn.tensor([4, 9]) ** 0.5, np.float32([2, 3]))

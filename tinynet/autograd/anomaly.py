@@ -93,11 +93,12 @@ def _first_bad(tensor: Tensor) -> float | None:
         return None
     backend, array = tensor.backend, tensor.array
     bad = backend.elementwise("logical_not", backend.elementwise("isfinite", array))
-    where = backend.nonzero(backend.reshape(bad, (-1,)))
+    flat = (tensor.numel(),)
+    where = backend.nonzero(backend.reshape(bad, flat))
     if where.shape[0] == 0:
         return None
-    flat = backend.to_numpy(backend.reshape(array, (-1,)))
-    return float(flat[backend.to_numpy(where)[0, 0]])
+    numbers = backend.to_numpy(backend.reshape(array, flat))
+    return float(numbers[backend.to_numpy(where)[0, 0]])
 
 
 class set_detect_anomaly:  # noqa: N801 (PyTorch's name)

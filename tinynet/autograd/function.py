@@ -137,7 +137,11 @@ def apply(function: type[Function], *args: Any) -> Any:
     ctx.edges = tuple(x if x.needs_grad else None for x in inputs)
     is_recorded, mode.enabled = mode.enabled, False
     try:
-        returned = function.forward(ctx, *args)
+        if function.setup_context is None:
+            returned = function.forward(ctx, *args)
+        else:
+            returned = function.forward(*args)
+            function.setup_context(ctx, args, returned)
     finally:
         mode.enabled = is_recorded
     outputs = returned if isinstance(returned, tuple) else (returned,)

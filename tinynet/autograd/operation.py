@@ -12,8 +12,9 @@ class Function:
 
     `forward(ctx, *args)` computes with tensors, unrecorded; `backward(ctx, *grads)` returns one
     gradient (or None) per argument of `forward`, in Tensor operations, so that it can be
-    differentiated again. `ctx` is the node: it carries whatever the two want to share. The
-    library's own operations are subclasses whose forward half calls `result`.
+    differentiated again. `ctx` is the node: it carries whatever the two want to share. With a
+    `setup_context(ctx, inputs, output)`, which fills it, `forward` takes none: `forward(*args)`.
+    The library's own operations are subclasses whose forward half calls `result`.
 
     >>> import tinynet as tn
     >>> class Cube(tn.autograd.Function):
@@ -31,6 +32,7 @@ class Function:
     tensor(12.)
     """
 
+    setup_context: ClassVar[Any] = None
     op: ClassVar[str] = ""
     saves_output: ClassVar[bool] = False
     # Whether what `backward` returns is held by nobody else, or passed through, or a view.

@@ -256,7 +256,8 @@ def _check_divisor(op: str, input: Operand, other: Operand) -> None:
 def pow(input: Operand, exponent: Operand) -> Tensor:
     """`input ** exponent`. Integers take no negative integer exponents."""
     if isinstance(exponent, (int, float)):
-        if exponent == 2 and isinstance(input, Variable) and input.dtype.rank > 0:
+        least_rank = 1 if isinstance(exponent, int) else 2  # floats make floats of integers
+        if exponent == 2 and isinstance(input, Variable) and input.dtype.rank >= least_rank:
             return square(input)  # type: ignore[arg-type]
         if exponent == 0.5 and isinstance(input, Variable):
             return sqrt(input)  # type: ignore[arg-type]

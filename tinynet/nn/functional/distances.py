@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tinynet import shape as shapes
 from tinynet.ops.operands import require_floating, require_same_device, require_tensor
 from tinynet.tensor import Tensor
 
@@ -12,6 +13,8 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     Shapes broadcast; the result has them without `dim`.
     """
     x, y = _checked("cosine_similarity", x1, x2)
+    shape = shapes.broadcast("cosine_similarity", x.shape, y.shape)
+    x, y = x.expand(shape), y.expand(shape)
     lengths = [z.norm(2, dim, keepdim=True).clamp(min=eps) for z in (x, y)]
     return (x / lengths[0] * (y / lengths[1])).sum(dim)
 
