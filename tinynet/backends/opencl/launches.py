@@ -72,12 +72,13 @@ class Place:
     def find_uses(self, launches: list[Launch]) -> None:
         """Note where the launches use the recorded buffers."""
         buffers = [block.buffer for block in (self.block, self.moved) if block is not None]
+        first, last = buffers[0], buffers[-1]
         self.addresses = [buffer.int_ptr for buffer in buffers]
         self.uses = [
             (launch, i)
             for launch in launches
             for i, x in enumerate(launch.args)
-            if any(x is buffer for buffer in buffers)
+            if x is first or x is last
         ]
         if self.moved is not None:
             self.use(self.moved)
