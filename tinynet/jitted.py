@@ -68,8 +68,8 @@ def jit(*, warm_up: bool = True) -> Callable[[Callable[..., Any]], Jitted]: ...
 def jit(function: Callable[..., Any] | None = None, *, warm_up: bool = True) -> Any:
     """Make a function fast by recording what it does; also a decorator, of methods too.
 
-    Arguments are tensors and NumPy arrays (which arrive as tensors), also in tuples, lists and
-    dicts; anything else is part of the signature, and a new value is recorded anew. Weights,
+    Arguments are tensors and NumPy arrays (which arrive as tensors), also in tuples, lists, dicts
+    and dataclasses; anything else is part of the signature: a new value is recorded anew. Weights,
     optimisers' state and options, gradients, random numbers and statistics live outside; replays
     read and write them where they are. The results are new tensors without a graph, so `backward`
     belongs into the function. Raises `RecordingError` where the function cannot be recorded:
