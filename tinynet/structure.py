@@ -1,4 +1,4 @@
-"""Structures of values: lists, tuples, dicts, named tuples and dataclasses, nested as they are."""
+"""Structures of values: lists, tuples, dicts, named tuples, slices, dataclasses; also nested."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ def parts_of(item: Any) -> Parts | None:
         return [*item.items()]
     if isinstance(item, tuple) and hasattr(kind, "_fields"):
         return [*zip(kind._fields, item)]
+    if kind is slice:
+        return [("start", item.start), ("stop", item.stop), ("step", item.step)]
     if dataclasses.is_dataclass(kind) and not callable(item):  # which a module may be, too
         names = [field.name for field in dataclasses.fields(item)]
         return [(name, getattr(item, name, None)) for name in names]
@@ -32,7 +34,7 @@ def rebuilt(item: Any, parts: Parts) -> Any:
         return kind([value for _, value in parts])
     if kind is dict:
         return dict(parts)
-    if isinstance(item, tuple):
+    if kind is slice or isinstance(item, tuple):
         return kind(*[value for _, value in parts])
     made = copy.copy(item)
     for name, value in parts:

@@ -376,6 +376,14 @@ def test_dicts_of_other_types(on_device):
     assert step.count == 1
 
 
+def test_slices(on_device):
+    part = tn.jit(lambda x, places: x[places])
+    for _ in range(3):
+        assert part(tn.arange(5), slice(1, 3)).tolist() == [1, 2]
+        assert part(tn.arange(5), slice(None, None, 2)).tolist() == [0, 2, 4]
+    assert part.count == 2
+
+
 def test_types_and_zeros_in_named_structures(on_device):
     point = collections.namedtuple("point", "s")
     scale, divide = tn.jit(lambda x, p: x * p.s), tn.jit(lambda x, p: x / p.s)
