@@ -1303,3 +1303,30 @@ def test_what_is_made_of_any_integers_is_looked_at_when_it_is_an_index():
         increment(tn.tensor([i]))
     with pytest.raises(DimError, match="index 101 is out of range"):
         table[increment(tn.tensor([100]))]
+
+
+# Checks that read values
+def test_probabilities_are_not_looked_at_while_recording(on_device):
+    model = nn.Sequential(nn.Linear(3, 1), nn.Sigmoid())
+    optimizer, loss_of = tn.optim.SGD(model.parameters(), lr=0.1), nn.BCELoss()
+
+    @tn.jit
+    def step(x, y):
+        optimizer.zero_grad()
+        loss = loss_of(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    losses = [step(tn.ones(4, 3), tn.ones(4, 1)).item() for _ in range(5)]
+    assert losses == sorted(losses, reverse=True)
+    assert step.count == 1
+
+
+def test_divisors_are_not_looked_at_while_recording(on_device):
+    divide = tn.jit(lambda x, y: (x // y, x % y))
+    for divisor in (2, 3, 0, 4):
+        if divisor or divide.count:
+            quotient, rest = divide(tn.tensor([7, -7]), tn.tensor([divisor, 1]))
+            assert quotient.tolist() == [7 // divisor if divisor else 0, -7]
+            assert rest.tolist() == [7 % divisor if divisor else 0, 0]

@@ -8,6 +8,7 @@ import warnings
 from tinynet import shape as shapes
 from tinynet.dtype import int64, uint8
 from tinynet.errors import ArgumentError, DTypeError, GradientError, ShapeError
+from tinynet.numbers import is_recording
 from tinynet.ops import losses
 from tinynet.ops.arithmetic import logaddexp, where
 from tinynet.ops.operands import require_floating, require_same_device, require_tensor
@@ -233,13 +234,14 @@ def binary_cross_entropy(
 ) -> Tensor:
     """`-target * log(input) - (1 - target) * log(1 - input)`, `input` a probability.
 
-    Logarithms are held at -100 or above. `weight` broadcasts to the input.
+    Logarithms are held at -100 or above. `weight` broadcasts to the input. An input outside [0, 1]
+    raises, but not while `jit` records or replays, which cannot look.
     """
     op = "binary_cross_entropy"
     x, y = same_shapes(op, input, target, reduction)
     if y.dtype is not x.dtype:
         raise DTypeError(f"{op}: target has {y.dtype}, the input {x.dtype}")
-    if not bool(((x >= 0.0) & (x <= 1.0)).all()):
+    if not is_recording() and not bool(((x >= 0.0) & (x <= 1.0)).all()):
         raise ArgumentError(f"{op}: input must lie between 0 and 1, use ..._with_logits for scores")
     loss = losses.binary_cross_entropy(x, y)
     return reduced(loss if weight is None else loss * weight, reduction)
