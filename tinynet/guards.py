@@ -10,12 +10,11 @@ or an array of more than MOST_PARTS, an iterator, a name put together) is not se
 from __future__ import annotations
 
 import collections
-import dis
 import functools
 import sys
 import types
 import weakref
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from itertools import islice
 from typing import Any
 
@@ -23,31 +22,39 @@ import numpy as np
 
 from tinynet.autograd import hooks as tensor_hooks
 from tinynet.foreign_random import GENERATORS
+from tinynet.names import (
+    OWN,
+    Names,
+    function_in,
+    is_users,
+    names_of,
+    users_bases,
+    wrapped_in,
+)
 from tinynet.nn import module as modules
 from tinynet.nn.hooks import Hooks
 from tinynet.numbers import SIMPLE, Numbers, is_same
-from tinynet.structure import parts_of
+from tinynet.signature import is_one
+from tinynet.structure import leaves_of, structures_of
 from tinynet.tensor import Tensor
 
-MOST = 20_000  # values that are looked at
+MOST = 2000  # values that are looked at, beside tensors and modules
 MOST_PARTS = 256  # elements of a container, or numbers of an array, that are compared
-MOST_CONTENTS = 100  # containers that are
+MOST_CONTENTS = 100  # containers that are, and arrays
 CONTAINERS = (list, tuple, set, dict, collections.deque)
+PROXIES = (weakref.ProxyType, weakref.CallableProxyType)
 OPERATORS = "add sub mul matmul truediv floordiv mod pow lshift rshift and or xor".split()
-# What an object's use may call, and what that of its class may
+# What an object's use may call, what making it does, and what modules and autograd's functions have
 SPECIAL = frozenset(
     [f"__{kind}{name}__" for name in OPERATORS for kind in ("", "r", "i")]
     + [f"__{name}__" for name in "neg pos abs invert bool float int index contains len".split()]
     + [f"__{name}__" for name in "call getitem setitem getattr iter next enter exit".split()]
 )
-CALLED = frozenset(["__new__", "__init__", "__post_init__", "__call__"])
-PASSES = frozenset(["forward", "backward", "setup_context"])  # of modules, and autograd's functions
-ATTRIBUTE_CODES = ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER", "IMPORT_FROM")
+MAKING = ("__new__", "__init__", "__post_init__")
+PASSES = frozenset(["forward", "backward", "setup_context"])
+LOOKED_AT = (Tensor, types.FunctionType, types.MethodType, *GENERATORS)  # where modules have them
 STEP_HOOKS = ("step_pre", "step_post")
-OWN = frozenset(["tinynet", "numpy", "pyopencl", "builtins"])
-LIBRARIES = OWN | sys.stdlib_module_names - {"__main__"}
 
-Names = frozenset[str]
 _NONE: Names = frozenset()
 _MISSING = object()
 
@@ -58,10 +65,10 @@ class Content:
     Of one that the function itself lets grow, a log or a cache, only what was there counts.
     """
 
-    __slots__ = ("container", "ids", "is_log", "name", "parts")
+    __slots__ = ("container", "ids", "is_log", "is_loose", "name", "parts")
 
-    def __init__(self, container: Collection[Any], name: str) -> None:
-        self.container, self.name = container, name
+    def __init__(self, container: Collection[Any], name: str, is_loose: bool = False) -> None:
+        self.container, self.name, self.is_loose = container, name, is_loose
         self.ids = [*map(id, container)]
         self.parts = [None if isinstance(part, Tensor) else part for part in container]
         self.is_log = False
@@ -78,15 +85,30 @@ class Content:
         )
 
 
-class Slots:
-    """An object's attributes that are in slots, for `get`."""
+class Attributes:
+    """An object's attributes, for `get`. It is not kept alive, if it can do without."""
 
     def __init__(self, item: Any) -> None:
-        self.item = item
+        try:
+            self.find: Any = weakref.ref(item)
+        except TypeError:
+            self.find = lambda: item
 
     def get(self, name: str, default: Any) -> Any:
         """The attribute's value."""
-        return getattr(self.item, name, default)
+        item = self.find()
+        return default if item is None else item.__dict__.get(name, default)
+
+
+class Slots(Attributes):
+    """Those that are in slots."""
+
+    def get(self, name: str, default: Any) -> Any:
+        """The attribute's value."""
+        return getattr(self.find(), name, default)
+
+
+Place = tuple[Any, str, Any]  # where a value is, by which name, and the value
 
 
 class Guards:
@@ -97,54 +119,98 @@ class Guards:
     """
 
     def __init__(self, function: Any, owner: Any, arguments: list[Any]) -> None:
-        self.places: list[tuple[Mapping[str, Any] | Slots, str, Any]] = []
-        self.cells: list[tuple[Any, str, Any]] = []
-        self.keys: list[tuple[dict[Any, Any], tuple[Any, ...]]] = []  # of dicts of hooks
+        self.failed = ""
+        self.takes_texts = self.is_dynamic = False
+        self.look(function, owner, arguments)
+        if self.is_dynamic:  # any text may be an attribute's name
+            self.takes_texts = True
+            self.look(function, owner, arguments)
+
+    def look(self, function: Any, owner: Any, arguments: list[Any]) -> None:
+        """Find all that the function uses."""
+        self.places: list[Place] = []
+        self.cells: list[Place] = []
+        self.loose: list[Place] = []  # places of what hooks and the making of objects use
+        self.loose_cells: list[Place] = []
+        self.keys: list[tuple[dict[Any, Any], tuple[Any, ...]]] = []  # hooks, with what they were
         self.contents: list[Content] = []
         self.watched: set[int] = set()  # the ids of their containers
         self.arrays: list[tuple[np.ndarray[Any, Any], str, bytes]] = []
         self.generators: list[tuple[Any, str]] = []  # of random numbers, with their names
-        self.parts: list[tuple[dict[str, Any], str, Any]] = []  # attributes of modules
+        self.parts: list[Place] = []  # attributes of modules
         self.part_keys: list[tuple[dict[Any, Any], tuple[Any, ...]]] = []
-        self.hooked: list[tuple[weakref.ref[Tensor], tuple[Any, ...]]] = []  # with keys of hooks
+        self.hooked: list[tuple[weakref.ref[Tensor], tuple[Any, ...]]] = []  # with their hooks
         self.changes = _changes()
-        self.failed = ""
-        self.methods: dict[tuple[type, Names], Names] = {}  # what `visit_methods` found
+        self.methods: dict[tuple[int, Names], Names] = {}  # what `visit_methods` found
         self.seen: set[Any] = set()
+        self.budget = MOST
+        self.todo: list[tuple[Any, Names, str]] = []
+        self.todo_loosely: list[tuple[Any, Names, str]] = []
+        self.is_loose = False
         self.tensors: dict[int, bool] = {}  # and whether they need gradients
-        names = names_of(function) | {x for x in arguments if type(x) is str}
+        names = self.attributes_of(function)
+        if self.takes_texts:
+            names |= {x for x in arguments if type(x) is str}
         self.visit(function, _NONE)
         self.visit(owner, names)
+        self.finish_visits()
         reached = dict(self.tensors)
         self.visit_arguments(arguments, names)
+        self.finish_visits()
         self.tensors = reached
+
+    def finish_visits(self) -> None:
+        """Look at what was found, what that leads to, and so on; loosely last."""
+        for is_loose, todo in ((False, self.todo), (True, self.todo_loosely)):
+            self.is_loose = is_loose
+            for item, names, name in todo:  # which grows meanwhile
+                self.look_at(item, names, name)
+            todo.clear()
+        self.is_loose = False
+
+    def attributes_of(self, function: Any) -> Names:
+        """The attributes that a function's code uses."""
+        names = names_of(function)
+        self.is_dynamic |= names.is_dynamic and is_users(function)
+        return names.attributes | names.texts if self.takes_texts else names.attributes
 
     def visit_arguments(self, item: Any, names: Names) -> None:
         """Watch what arguments lead to, which are themselves compared otherwise."""
-        parts = parts_of(item)
-        if parts is None:
-            self.visit(item, names)
-        else:
-            for _, part in parts:
-                self.visit_arguments(part, names)
+        for part in leaves_of(item):
+            self.visit(part, names)
+        for part in structures_of(item):
+            if is_one(part):
+                self.visit_object(part, names)
+            elif type(part) not in (list, tuple, dict, slice):  # it may have methods
+                self.visit(type(part), names)
 
     def visit(self, item: Any, names: Names, name: str = "") -> None:
-        """Watch what can be reached from a value; `names` are those that the code uses, `name` is
-        its own.
-        """
+        """Look later at a value; `names` are those that the code uses, `name` is its own."""
+        (self.todo_loosely if self.is_loose else self.todo).append((item, names, name))
+
+    def look_at(self, item: Any, names: Names, name: str) -> None:
+        """Watch what can be reached from a value."""
+        if type(item) in PROXIES or isinstance(item, SIMPLE[:-2]) or item is None:
+            return
         if isinstance(item, types.MethodType):
             self.visit(item.__func__, names)
-            names, item = names | names_of(item), item.__self__
+            names, item = names | self.attributes_of(item), item.__self__
         key = (id(item), names)
-        if key in self.seen or len(self.seen) > MOST or isinstance(item, SIMPLE[:-2]):
+        if key in self.seen:
             return
         self.seen.add(key)
         if isinstance(item, Tensor):
             self.visit_tensor(item)
-        elif isinstance(item, types.FunctionType):
-            self.visit_function(item, names)
         elif isinstance(item, modules.Module):
             self.visit_module(item, names)
+        elif self.budget > 0:
+            self.budget -= 1
+            self.look_at_other(item, names, name)
+
+    def look_at_other(self, item: Any, names: Names, name: str) -> None:
+        """Watch what can be reached from what is neither a tensor nor a module."""
+        if isinstance(item, types.FunctionType):
+            self.visit_function(item, names)
         elif isinstance(item, GENERATORS):
             self.generators.append((item, name))
         elif isinstance(item, (*CONTAINERS, np.ndarray, functools.partial)):
@@ -159,20 +225,23 @@ class Guards:
     def visit_tensor(self, x: Tensor) -> None:
         """Know a tensor, and watch its hooks."""
         self.tensors[id(x)] = x.needs_grad
-        self.hooked.append((weakref.ref(x), tuple(x.hooks or ())))
-        for hook in (x.hooks or {}).values():
-            self.visit(hook, _NONE)
+        hooks = tuple((x.hooks or {}).values())
+        self.hooked.append((weakref.ref(x), hooks))
+        self.todo_loosely += [(hook, _NONE, "") for hook in hooks]
 
     def watch_hooks(self, hooks: dict[Any, Any]) -> None:
         """Watch which hooks of a module or an optimiser there are, and what they use."""
-        self.keys.append((hooks, tuple(hooks)))
-        for hook in hooks.values():
-            self.visit(hook, _NONE)
+        self.keys.append((hooks, tuple(hooks.values())))
+        self.todo_loosely += [(hook, _NONE, "") for hook in hooks.values()]
+
+    def add_place(self, fields: Any, name: str, value: Any) -> None:
+        """Watch a value."""
+        (self.loose if self.is_loose else self.places).append((fields, name, value))
 
     def visit_parts(self, item: Any, names: Names, name: str) -> None:
         """Watch what a container, an array or a partial function is made of."""
         if isinstance(item, np.ndarray):
-            if item.size <= MOST_PARTS:
+            if item.size <= MOST_PARTS and len(self.arrays) <= MOST_CONTENTS:
                 self.arrays.append((item, name, item.tobytes()))
         elif isinstance(item, functools.partial):
             for part in (item.func, *item.args, *item.keywords.values()):
@@ -180,7 +249,7 @@ class Guards:
         elif not isinstance(item, Numbers):
             if not isinstance(item, tuple):
                 self.watch(item, name)
-            for part in item.values() if isinstance(item, dict) else item:
+            for part in dict.values(item) if isinstance(item, dict) else item:
                 self.visit(part, names, name)
 
     def watch(self, container: Any, name: str) -> None:
@@ -189,112 +258,144 @@ class Guards:
         if is_large or id(container) in self.watched:
             return
         self.watched.add(id(container))
-        self.contents.append(Content(container, name))
+        self.contents.append(Content(container, name, self.is_loose))
         if isinstance(container, dict):
-            self.contents.append(Content(container.values(), name))
+            self.contents.append(Content(dict.values(container), name, self.is_loose))
 
     def settle(self) -> None:
-        """The function has run: what it added to containers is no condition."""
+        """The function has run: what it added to containers is no condition, nor is what its hooks
+        changed, such as a count of their calls.
+        """
         for content in self.contents:
             content.settle()
+        self.contents = [x for x in self.contents if not x.is_loose or x.holds()]
+        self.places += [place for place in self.loose if _holds(*place)]
+        self.cells += [
+            place for place in self.loose_cells if is_same(_contents(place[0]), place[2])
+        ]
 
     def visit_function(self, function: types.FunctionType, names: Names) -> None:
         """Watch the variables and globals that a function's code uses, and its own attributes."""
-        if not _is_users(function):
+        if not is_users(function):
             return
         code, space = function.__code__, function.__globals__
-        spaces, attributes, imports = names_in(code)
+        spaces, _, imports, *_ = names_of(function)
+        attributes = self.attributes_of(function)
+        cells = self.loose_cells if self.is_loose else self.cells
         for name, cell in zip(code.co_freevars, function.__closure__ or ()):
-            self.cells.append((cell, name, _contents(cell)))
-            self.visit(_contents(cell), attributes, name)
-        for name in spaces & space.keys():
+            if name != "__class__":  # of super(), whose methods are looked at anyway
+                cells.append((cell, name, _contents(cell)))
+                self.visit(_contents(cell), attributes, name)
+        for name in sorted(spaces & space.keys()):
             self.watch_place(space, name, attributes)
-        for name in names & vars(function).keys():
+        for name in sorted(names & vars(function).keys()):
             self.watch_place(vars(function), name, attributes)
-        for name in imports & sys.modules.keys():
+        for name in sorted(imports & sys.modules.keys()):
             self.visit(sys.modules[name], attributes, name)
-        self.cells.append((function, "default arguments", _contents(function)))
+        cells.append((function, "default arguments", _contents(function)))
         for value in function.__defaults__ or ():
             self.visit(value, attributes)
-        for name in function.__kwdefaults__ or ():
-            self.watch_place(function.__kwdefaults__, name, attributes)
-        self.visit(getattr(function, "__wrapped__", None), attributes)
+        defaults: dict[str, Any] = function.__kwdefaults__ or {}
+        for name in defaults:
+            self.watch_place(defaults, name, attributes)
+        self.visit(wrapped_in(function), attributes)
 
     def watch_place(self, fields: Any, name: str, names: Names) -> None:
         """Watch a value that is there, and what can be reached from it."""
-        self.places.append((fields, name, fields[name]))
+        self.add_place(fields, name, fields[name])
         self.visit(fields[name], names, name)
 
     def visit_space(self, space: types.ModuleType, names: Names) -> None:
         """Watch those attributes of a Python module that the code names."""
-        if _is_users(space):
-            for name in names & vars(space).keys():
+        if is_users(space):
+            for name in sorted(names & vars(space).keys()):
                 self.watch_place(vars(space), name, names)
 
     def visit_class(self, kind: type, names: Names) -> None:
         """Watch those attributes of a class that the code names, and look at its methods."""
-        if _is_users(kind):
-            names = self.visit_methods(kind, names | CALLED | PASSES)
+        bases = users_bases(kind)
+        if bases:
+            names = self.visit_methods(kind, names | PASSES | SPECIAL)
             self.watch_class(kind, names, names, kind)
+            for name in MAKING:
+                for method in _methods(bases, name):
+                    self.visit_maker(kind, method)
+
+    def visit_maker(self, kind: type, function: types.FunctionType) -> None:
+        """Watch plain values that the making of an object reads, but counters that it writes."""
+        names, space = names_of(function), function.__globals__
+        for name in sorted((names.spaces - names.stored) & space.keys()):
+            if isinstance(space[name], SIMPLE):
+                self.loose.append((space, name, space[name]))
+        for base in users_bases(kind):
+            for name in sorted((names.attributes - names.stored) & vars(base).keys()):
+                if isinstance(vars(base)[name], SIMPLE):
+                    self.loose.append((vars(base), name, vars(base)[name]))
 
     def watch_class(self, kind: type, wanted: Names, names: Names, item: Any) -> None:
         """Watch what a class that a user wrote holds under the `wanted` names, for `item`."""
-        bases = _users_bases(kind)
-        for name in wanted if bases else ():
+        bases = users_bases(kind)
+        for name in sorted(wanted) if bases else ():
             base = next((base for base in bases if name in vars(base)), None)
             if base is None:
                 continue
             value = vars(base)[name]
-            self.places.append((vars(base), name, value))
+            self.add_place(vars(base), name, value)
             if isinstance(value, types.MemberDescriptorType) and item is not kind:
                 value = getattr(item, name, _MISSING)
-                self.places.append((Slots(item), name, value))
-            if _function_in(value) is None and value is not _MISSING:
+                self.add_place(Slots(item), name, value)
+            if function_in(value) is None and value is not _MISSING:
                 self.visit(value, names, name)
 
     def visit_object(self, item: Any, names: Names) -> None:
         """Watch those attributes of an object that the code names, and look at its methods."""
-        fields = getattr(item, "__dict__", None)
-        fields = fields if type(fields) is dict else {}
-        if isinstance(fields.get("param_groups"), list):
-            self.visit_optimizer(item, names)
-        elif type(item).__module__.partition(".")[0] in OWN:
-            self.visit(fields.get("__wrapped__"), names)  # a recorded function
+        own = getattr(item, "__dict__", None)
+        fields: dict[str, Any] = own if type(own) is dict else {}
+        wrapped, kind = wrapped_in(item), type(item)
+        self.visit(wrapped, names)  # of a function that is recorded, or cached
+        if _is_optimizer(fields):
+            self.visit_optimizer(fields, names)
+        elif str(kind.__module__ or "").partition(".")[0] in OWN:
+            owner = getattr(item, "instance", None) if wrapped is not None else None
+            owner = owner() if isinstance(owner, weakref.ref) else owner
+            self.visit(owner, names | self.attributes_of(function_in(item)))
         else:
-            self.visit(fields.get("__wrapped__"), names)  # a cached one
-            names = self.visit_methods(type(item), names | SPECIAL)
-            self.watch_class(type(item), names - fields.keys(), names, item)
-            for name in names & fields.keys():
-                self.watch_place(fields, name, names)
-            for name in names - fields.keys():
-                if any(name in vars(kind) for kind in type(item).__mro__):
-                    self.places.append((fields, name, _MISSING))
+            names = self.visit_methods(kind, names | SPECIAL)
+            self.watch_class(kind, names - fields.keys(), names, item)
+            attributes = Attributes(item)
+            for name in sorted(names & fields.keys()):
+                self.add_place(attributes, name, fields[name])
+                self.visit(fields[name], names, name)
+            for name in sorted(names - fields.keys()) if fields is own else ():
+                if any(name in vars(base) for base in kind.__mro__):
+                    self.add_place(attributes, name, _MISSING)
 
-    def visit_optimizer(self, optimizer: Any, names: Names) -> None:
+    def visit_optimizer(self, fields: dict[str, Any], names: Names) -> None:
         """Watch an optimiser's groups, whose numbers are read anew anyway, and hooks."""
-        self.watch(optimizer.param_groups, "param_groups")
-        for group in optimizer.param_groups:
+        self.watch(fields["param_groups"], "param_groups")
+        for group in fields["param_groups"]:
             self.visit(group["params"], names, "params")
-        for kind in STEP_HOOKS if isinstance(vars(optimizer).get("hooks"), dict) else ():
-            self.watch_hooks(optimizer.hooks[kind])
+        hooks: Any = fields.get("hooks")
+        for kind in STEP_HOOKS if isinstance(hooks, collections.defaultdict) else ():
+            self.watch_hooks(hooks[kind])
 
     def visit_methods(self, kind: type, names: Names) -> Names:
         """Look at the methods and properties that the code names; returns the names they add."""
-        bases = _users_bases(kind)
+        bases = users_bases(kind)
         if not bases:
-            return names - SPECIAL - CALLED
-        found = self.methods.get((kind, names))
+            return names - SPECIAL
+        found = self.methods.get((id(kind), names))
         if found is None:
-            known = [*names]
+            known = sorted(names)
             for name in known:  # which grows meanwhile
                 for method in _methods(bases, name):
                     self.visit(method, names)
-                    known += [n for n in names_of(method) if n not in known]
-            found = self.methods[kind, names] = frozenset(known) - SPECIAL - CALLED
+                    known += [n for n in sorted(self.attributes_of(method)) if n not in known]
+            found = self.methods[id(kind), names] = frozenset(known) - SPECIAL
         return found
 
     def visit_module(self, root: modules.Module, names: Names) -> None:
-        """Watch all attributes of a module and its parts, and in containers that its code names."""
+        """Watch all attributes of a module and its parts, and in those that its code names."""
         for module in root.modules():
             names = self.visit_methods(type(module), names | PASSES | SPECIAL)
             fields = vars(module)
@@ -311,7 +412,7 @@ class Guards:
                         self.watch_hooks(hooks)
                 elif isinstance(value, modules.Module):
                     continue
-                elif name in names or not isinstance(value, CONTAINERS):
+                elif name in names or isinstance(value, LOOKED_AT):
                     self.visit(value, names, name)
 
     def holds(self) -> bool:
@@ -330,8 +431,8 @@ class Guards:
         for array, name, numbers in self.arrays:
             if array.tobytes() != numbers:
                 return self.fail(name)
-        for found, keys in self.keys:
-            if tuple(found) != keys:
+        for found, hooks in self.keys:
+            if len(found) != len(hooks) or not is_same(tuple(found.values()), hooks):
                 return self.fail("hooks")
         return self.changes == _changes() or self.rarely_changed_hold()
 
@@ -344,9 +445,9 @@ class Guards:
         for fields, keys in self.part_keys:
             if tuple(fields) != keys:
                 return self.fail("an attribute of a module")
-        for tensor, keys in self.hooked:
+        for tensor, hooks in self.hooked:
             x = tensor()
-            if x is not None and tuple(x.hooks or ()) != keys:
+            if x is not None and not is_same(tuple((x.hooks or {}).values()), hooks):
                 return self.fail("hooks")
         self.changes = _changes()
         return True
@@ -372,61 +473,17 @@ def _changes() -> tuple[int, int]:
     return modules.changes[0], tensor_hooks.changes[0]
 
 
-def _is_users(item: Any) -> bool:
-    """Whether code is none of tinynet's, nor of the libraries beneath it."""
-    name = item.__name__ if isinstance(item, types.ModuleType) else getattr(item, "__module__", "")
-    return str(name or "").partition(".")[0] not in LIBRARIES
+def _holds(fields: Any, name: str, value: Any) -> bool:
+    return is_same(fields.get(name, _MISSING), value)
 
 
-def _users_bases(kind: type) -> list[type]:
-    """Of a class and those it inherits from, those that users wrote."""
-    return [base for base in kind.__mro__ if _is_users(base)]
+def _is_optimizer(fields: dict[str, Any]) -> bool:
+    """Whether these are the attributes of an optimiser, or of what passes for one."""
+    groups = fields.get("param_groups")
+    return isinstance(groups, list) and all(type(x) is Numbers and "params" in x for x in groups)
 
 
 def _methods(bases: list[type], name: str) -> list[types.FunctionType]:
     """The functions that classes have under a name."""
-    found = [_function_in(vars(base)[name]) for base in bases if name in vars(base)]
+    found = [function_in(vars(base)[name]) for base in bases if name in vars(base)]
     return [function for function in found if function is not None]
-
-
-def _function_in(value: Any) -> types.FunctionType | None:
-    """The function that a property, a static method or a recorded function was made of."""
-    while value is not None and not isinstance(value, types.FunctionType):
-        if isinstance(value, property):
-            value = value.fget
-        elif isinstance(value, functools.cached_property):
-            value = value.func
-        elif isinstance(value, (staticmethod, classmethod)):
-            value = value.__func__
-        else:
-            fields = getattr(value, "__dict__", None)
-            value = fields.get("__wrapped__") if type(fields) is dict else None
-    return value
-
-
-def names_of(function: Any) -> Names:
-    """The attributes that a function's code uses; none if it has no code."""
-    code = getattr(function, "__code__", None)
-    return _NONE if code is None else names_in(code)[1]
-
-
-@functools.cache
-def names_in(code: types.CodeType) -> tuple[Names, Names, Names]:
-    """The globals, the attributes and the modules that code uses, functions inside it too.
-
-    A text may be an attribute's name as well: for getattr, or in a dict of attributes.
-    """
-    found = [(i.opname, i.argval) for i in dis.get_instructions(code)]
-    spaces = {name for op, name in found if op in ("LOAD_GLOBAL", "LOAD_NAME")}
-    attributes = {name for op, name in found if op.startswith(ATTRIBUTE_CODES)}
-    imports = {name for op, name in found if op == "IMPORT_NAME"}
-    constants = [*code.co_consts]
-    for constant in constants:  # which grows meanwhile
-        if isinstance(constant, str) and constant.isidentifier():
-            attributes.add(constant)
-        if isinstance(constant, (tuple, frozenset)):
-            constants += constant
-        if isinstance(constant, types.CodeType):
-            for names, inner in zip((spaces, attributes, imports), names_in(constant)):
-                names |= inner
-    return frozenset(spaces), frozenset(attributes), frozenset(imports)

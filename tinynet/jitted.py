@@ -157,9 +157,12 @@ class Jitted:
         if current.script is not None or _calls.depth:  # inside of another, whose part this becomes
             return self.function(*args, **kwargs)
         leaves: list[Tensor] = []
-        key: Any = (mode.enabled, *[describe(x, leaves) for x in args])
-        if kwargs:
-            key = (*key, *[(name, describe(x, leaves)) for name, x in sorted(kwargs.items())])
+        try:
+            key: Any = (mode.enabled, *[describe(x, leaves) for x in args])
+            if kwargs:
+                key = (*key, *[(name, describe(x, leaves)) for name, x in sorted(kwargs.items())])
+        except RecursionError:
+            raise self.endless(args, kwargs) from None
         if len(leaves) > 1:
             ids = [*map(id, leaves)]
             if len(set(ids)) < len(ids):
@@ -244,6 +247,18 @@ class Jitted:
                 stacklevel=4,
             )
 
+    def endless(self, args: Any, kwargs: Any) -> ArgumentTypeError:
+        """The error for an argument that holds itself."""
+        for name, x in (*enumerate(args), *kwargs.items()):
+            try:
+                describe(x, [])
+            except RecursionError:
+                return ArgumentTypeError(
+                    f"jit: argument {name!r} leads back to itself, or deeper than Python can "
+                    "follow; expected tensors, also in lists, tuples, dicts and dataclasses"
+                )
+        raise AssertionError
+
     def unhashable(self, args: Any, kwargs: Any) -> ArgumentTypeError:
         """The error for an argument that cannot be part of the signature."""
         for name, x in (*enumerate(args), *kwargs.items()):
@@ -262,6 +277,12 @@ class _Bound(Jitted):
 
     __slots__ = ("instance",)
     instance: Any
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is _Bound and other.__dict__ is self.__dict__
+
+    def __hash__(self) -> int:
+        return id(self.__dict__)
 
 
 class _Method:

@@ -14,6 +14,7 @@ import math
 import operator
 import threading
 from collections.abc import Callable, Iterator
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,12 +26,16 @@ SIMPLE = (bool, int, float, str, bytes, tuple, type(None))
 
 
 def is_same(now: Any, before: Any) -> bool:
-    """Whether a value is the one that was there, or a plain one that equals it, types and signs of
-    zeros included.
+    """Whether a value is the one that was there, a plain one that equals it, types and signs of
+    zeros included, or the same method of the same instance.
     """
     if now is before:
         return True
-    if type(now) is not type(before) or not isinstance(before, SIMPLE):
+    if type(now) is not type(before):
+        return False
+    if isinstance(before, MethodType):
+        return now.__self__ is before.__self__ and now.__func__ is before.__func__
+    if not isinstance(before, SIMPLE):
         return False
     if isinstance(before, tuple):
         return len(now) == len(before) and all(map(is_same, now, before))

@@ -18,7 +18,7 @@ from tinynet.foreign_random import Draws
 from tinynet.guards import Guards
 from tinynet.numbers import Number, current
 from tinynet.script import Script
-from tinynet.structure import mapped
+from tinynet.structure import leaves_of, mapped
 from tinynet.tensor import Tensor
 
 
@@ -41,6 +41,7 @@ class Recording:
         self.is_alive = True
         self.script = Script()
         self.guards = Guards(function, owner, arguments)
+        self.arguments = arguments  # while this is recorded
         with lock, _settled_again():
             self.record(call, inputs, seen)  # which holds nothing any more when it returns
 
@@ -94,6 +95,8 @@ class Recording:
         self.script.close()
         spared = {id(y) for y in _tensors_in(result)} | {id(x) for x in kept}
         spared |= {id(change.tensor.grad) for change in capture.grads.values()}
+        spared -= {id(x) for x in leaves_of(self.arguments)} - positions.keys()
+        self.arguments = []
         self.leaks = [r for r in capture.made if r() is not None and id(r()) not in spared]
         if self.leaks:
             capture.recorders[backend].abandon()

@@ -10,7 +10,7 @@ import numpy as np
 from tinynet import settings
 from tinynet.autograd.graph import Variable
 from tinynet.ops.creation import as_tensor
-from tinynet.structure import parts_of, rebuilt
+from tinynet.structure import is_dataclass, leaves_of, parts_of, rebuilt
 from tinynet.tensor import Tensor
 
 PLAIN = frozenset([int, str, bool, bytes, type(None)])
@@ -33,7 +33,7 @@ def describe(item: Any, leaves: list[Tensor]) -> Any:
         return kind, item
     if kind is tuple or kind is list:
         return (kind, *[describe(part, leaves) for part in item])
-    parts = parts_of(item)
+    parts = None if is_one(item) else parts_of(item)
     if parts is not None:
         return (kind, *[(name, describe(part, leaves)) for name, part in parts])
     if kind.__hash__ is object.__hash__ and kind.__eq__ is object.__eq__:
@@ -44,12 +44,20 @@ def describe(item: Any, leaves: list[Tensor]) -> Any:
     return kind, item
 
 
+def is_one(item: Any) -> bool:
+    """Whether a dataclass is known by its identity: it says so, and holds no tensors."""
+    kind: Any = type(item)
+    if not is_dataclass(kind) or kind.__eq__ is not object.__eq__:
+        return False
+    return not any(isinstance(x, (Variable, np.ndarray)) for x in leaves_of(item))
+
+
 def with_tensors(item: Any, leaves: Any) -> Any:
     """An argument with tensors for NumPy arrays; itself if it has none."""
     kind = type(item)
     if isinstance(item, Variable) or kind is np.ndarray:
         return next(leaves)
-    parts = None if kind in PLAIN else parts_of(item)
+    parts = None if kind in PLAIN or is_one(item) else parts_of(item)
     if parts is None:
         return item
     new = [(name, with_tensors(part, leaves)) for name, part in parts]

@@ -9,6 +9,7 @@ import types
 import warnings
 import weakref
 
+import numpy as np
 import pytest
 
 import tinynet as tn
@@ -348,6 +349,9 @@ class Example:
     x: tn.Tensor
     scale: float = dataclasses.field(default=2.0, compare=False)
 
+    def double(self):
+        return self.x * FACTOR
+
 
 @pytest.mark.parametrize("kind", [Batch, Example])
 def test_named_structures(on_device, kind):
@@ -639,3 +643,292 @@ def test_attributes_that_answer_every_question(on_device):
         assert step(tn.ones(1)).item() == 2
     keys["factor"] = 5.0
     assert step(tn.ones(1)).item() == 5
+
+
+# what is no condition
+class Meter:
+    def __init__(self):
+        self.sum = 0.0
+
+    def __float__(self):
+        return self.sum
+
+
+class Measured(nn.Module):
+    made = 0
+
+    def __init__(self):
+        super().__init__()
+        Measured.made += 1
+        self.linear = nn.Linear(3, 2)
+        self.meter = Meter()
+
+    def forward(self, x):
+        assert isinstance(self, Measured)
+        return self.linear(x)
+
+
+def returns_a_dict_of_what_the_trainer_has_too():
+    trainer = types.SimpleNamespace(w=tn.ones(3), loss=0, accuracy=0, dim=0)
+
+    def step(x):
+        loss = (x * trainer.w).sum(dim=0)
+        return {"loss": loss, "accuracy": loss}["loss"]
+
+    def change(i):
+        trainer.loss = trainer.accuracy = trainer.dim = i
+
+    return step, change
+
+
+def a_meter_in_a_module():
+    model = Measured()
+
+    def change(i):
+        model.meter.sum += i
+
+    return (lambda x: model(x).sum()), change
+
+
+def instances_that_are_counted():
+    model = Measured()
+
+    def step(x):
+        assert isinstance(model, Measured)
+        return model(x).sum()
+
+    return step, lambda i: Measured()
+
+
+def hooks_that_count():
+    model, calls = nn.Linear(3, 2), collections.Counter()
+    model.register_forward_hook(lambda *args: calls.update(["forward"]))
+    model.weight.register_hook(lambda grad: calls.update(["backward"]))
+
+    def step(x):
+        model.zero_grad()
+        loss = model(x).sum()
+        loss.backward()
+        return loss
+
+    return step, lambda i: calls.update(["outside"])
+
+
+def a_hook_of_each_call():
+    model = nn.Linear(3, 2)
+    handles = []
+
+    def hook(module, args, output):
+        return output * 2
+
+    def change(i):
+        while handles:
+            handles.pop().remove()
+        handles.append(model.register_forward_hook(hook))
+
+    change(0)
+    return (lambda x: model(x).sum()), change
+
+
+@pytest.mark.parametrize(
+    "case",
+    [returns_a_dict_of_what_the_trainer_has_too, a_meter_in_a_module, instances_that_are_counted,
+     hooks_that_count, a_hook_of_each_call],
+    ids=lambda case: case.__name__,
+)  # fmt: skip
+def test_what_does_not_matter_is_not_watched(on_device, case):
+    function, change = case()
+    recorded, x = tn.jit(function), tn.ones(3)
+    for i in range(6):
+        assert recorded(x).item() == pytest.approx(function(x).item())
+        change(i)
+    assert recorded.count == 1
+
+
+def test_phases_by_name(on_device):
+    class Trainer:
+        train = 0
+
+        @tn.jit
+        def run(self, x, phase):
+            return x * 2 if phase == "train" else x
+
+    trainer = Trainer()
+    for i in range(4):
+        assert trainer.run(tn.ones(1), "train").item() == 2
+        trainer.train = i
+    assert trainer.run.count == 1
+
+
+# structures that are more than their parts
+@dataclasses.dataclass(eq=False)
+class Config:
+    factor: float = 2.0
+    losses: list = dataclasses.field(default_factory=list)
+    tags: set = dataclasses.field(default_factory=set)
+
+    def scale(self, x):
+        return x * FACTOR
+
+
+def test_methods_and_other_attributes_of_dataclasses(on_device, monkeypatch):
+    scale, extra = tn.jit(lambda c, x: c.scale(x)), tn.jit(lambda c, x: x * c.extra)
+    config, other = Config(), Config()
+    config.extra, other.extra = 2.0, 5.0
+    for _ in range(3):
+        assert scale(config, tn.ones(1)).item() == 2
+        assert extra(config, tn.ones(1)).item() == 2
+        config.losses.append(1.0)
+    assert scale.count == extra.count == 1
+    assert extra(other, tn.ones(1)).item() == 5
+    config.extra = 7.0
+    assert extra(config, tn.ones(1)).item() == 7
+    monkeypatch.setitem(globals(), "FACTOR", 5.0)
+    assert scale(config, tn.ones(1)).item() == 5
+    double = tn.jit(lambda e: Example.double(e))
+    for _ in range(3):
+        assert double(Example(tn.ones(1))).item() == 5
+    monkeypatch.setitem(globals(), "FACTOR", 6.0)
+    assert double(Example(tn.ones(1))).item() == 6
+
+
+@dataclasses.dataclass
+class Derived2:
+    x: object
+    later: object = dataclasses.field(init=False)
+
+    def __post_init__(self):
+        self.double = self.x * 2
+
+
+def test_what_a_dataclass_derives_from_an_array(on_device):
+    step = tn.jit(lambda d: d.double * 1)
+    for i in range(1, 5):
+        assert step(Derived2(np.full(2, i, np.float32))).tolist() == [2 * i] * 2
+    assert step.count == 1
+
+
+def test_a_dataclass_that_comes_back_is_itself(on_device):
+    step, config = tn.jit(lambda c, x: (c, x * c.factor)), Config()
+    for _ in range(4):
+        returned, y = step(config, tn.ones(1))
+        assert returned is config
+        assert y.item() == 2
+
+
+def test_trees_of_dataclasses(on_device):
+    @dataclasses.dataclass(eq=False)
+    class Node:
+        value: float
+        parent: object = None
+        children: list = dataclasses.field(default_factory=list)
+
+    root = Node(2.0)
+    root.children.append(Node(3.0, root))
+    step = tn.jit(lambda tree, x: x * tree.children[0].value)
+    for _ in range(3):
+        assert step(root, tn.ones(1)).item() == 3
+    assert step.count == 1
+    root.value = tn.ones(1)
+    with pytest.raises(ArgumentTypeError, match="argument 0 leads back to itself"):
+        step(root, tn.ones(1))
+
+
+def test_a_tensor_left_in_an_argument(on_device):
+    def step(batch):
+        batch["h"] = batch["h"] + 1
+        return batch["h"]
+
+    recorded, batch = tn.jit(step), {"h": tn.zeros(1)}
+    assert recorded(batch).item() == 1
+    assert recorded(batch).item() == 2
+    with pytest.raises(RecordingError, match="leaves tensors of shape"):
+        recorded(batch)
+
+
+# handles
+def test_handles_of_methods(on_device):
+    trainer = Trainer()
+    assert trainer.step == trainer.step
+    assert {trainer.step: 1}[trainer.step] == 1
+    assert trainer.step != Trainer().step
+    call = tn.jit(lambda f, x: f(x))
+    for _ in range(3):
+        assert call(trainer.step, tn.ones(2)).tolist() == [1, 1]
+    assert call.count == 1
+
+
+def test_a_handle_inside_of_another_recorded_function(on_device):
+    trainer = Trainer()
+    trainer.factor = 2.0
+    trainer.scale = types.MethodType(lambda self, x: x * self.factor, trainer)
+    step = Scaling(2.0).step
+    outer = tn.jit(lambda x: step(x) + 0)
+    for _ in range(3):
+        assert outer(tn.ones(1)).item() == 2
+    step.instance.factor = 5.0
+    assert outer(tn.ones(1)).item() == 5
+
+
+class Scaling:
+    def __init__(self, factor):
+        self.factor = factor
+
+    @tn.jit
+    def step(self, x):
+        return x * self.factor
+
+
+class WithSlots:
+    __slots__ = ("__weakref__", "factor")
+
+    def __init__(self):
+        self.factor = 2.0
+
+    @tn.jit
+    def step(self, x):
+        return x * self.factor
+
+
+class KeepsItsHandle(Scaling):
+    def __init__(self):
+        super().__init__(2.0)
+        self.run = self.step
+
+
+@pytest.mark.parametrize("kind", [WithSlots, KeepsItsHandle, lambda: Scaling(2.0)])
+def test_instances_are_not_kept_alive(on_device, kind):
+    instance = kind()
+    reference = weakref.ref(instance)
+    for _ in range(4):
+        instance.step(tn.ones(1))
+    del instance
+    gc.collect()
+    assert reference() is None
+
+
+def test_odd_objects(on_device):
+    class Wrapper:
+        pass
+
+    class Link:
+        def __init__(self, next):
+            self.next = next
+
+    around = Wrapper()
+    around.__wrapped__ = around
+    chain = None
+    for _ in range(1000):
+        chain = Link(chain)
+    passing = types.SimpleNamespace(param_groups=[[1], [2]], hooks={})
+    proxy = weakref.proxy(tn.ones(1))
+    held = types.SimpleNamespace(around=around, chain=chain, passing=passing, proxy=proxy)
+
+    def step(x):
+        used = held.around, held.chain.next, held.passing, held.proxy
+        return x * len(used)
+
+    recorded = tn.jit(step)
+    for _ in range(3):
+        recorded(tn.ones(1))
+    assert recorded.count == 1

@@ -16,7 +16,8 @@ import pytest
 
 import tinynet as tn
 from tinynet import nn
-from tinynet.guards import Guards, names_in
+from tinynet.guards import Guards
+from tinynet.names import names_in
 from tinynet.numbers import Number, Numbers, current
 from tinynet.script import Script
 
@@ -569,7 +570,7 @@ def scale_globally(x):
 
 
 def test_names_of_code():
-    names, attributes, _ = names_in(scale_globally.__code__)
+    names, attributes, *_ = names_in(scale_globally.__code__)
     assert names == {"FACTOR"}
     assert names_in((lambda x: [x.real for _ in ONE]).__code__)[1] == {"real"}
     assert not attributes
