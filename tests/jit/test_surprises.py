@@ -4,6 +4,7 @@ import collections
 import copy
 import functools
 import gc
+import math
 import pickle
 import random
 import threading
@@ -1303,6 +1304,16 @@ def test_what_is_made_of_any_integers_is_looked_at_when_it_is_an_index():
         increment(tn.tensor([i]))
     with pytest.raises(DimError, match="index 101 is out of range"):
         table[increment(tn.tensor([100]))]
+
+
+def test_zeros_of_both_signs(on_device):
+    """Also of who comes after, without being recorded."""
+    divide = tn.jit(lambda x, y: x / y)
+    for _ in range(3):
+        for zero in (-0.0, 0.0):
+            infinite = math.copysign(math.inf, zero)
+            assert divide(tn.ones(2), zero).tolist() == [infinite] * 2
+            assert (tn.ones(2) / zero).tolist() == [infinite] * 2
 
 
 # Checks that read values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -89,7 +90,7 @@ def _elementwise(call: Call, given: Any, out: Any) -> list[Step] | None:
     if dtype.kind == "V" and any(type(x) is Number for x in operands):
         return None
     operands = [
-        as_element(x, dtype, x == 0 and str(x)[0] == "-") if type(x) is float else x
+        as_element(x, dtype, x == 0 and math.copysign(1, x)) if type(x) is float else x
         for x in operands
         if x is not None
     ]

@@ -65,6 +65,7 @@ class AveragedModel(Module):
         self.module = copy.deepcopy(model)
         if device is not None:
             self.module = self.module.to(device)
+        device = next((x.device for x in self.module.parameters()), device)
         self.register_buffer("n_averaged", zeros((), dtype=int64, device=device))
         self.avg_fn = avg_fn
         self.multi_avg_fn = multi_avg_fn
