@@ -48,8 +48,6 @@ def names_in(code: types.CodeType) -> CodeNames:
     """The names in code."""
     found: list[set[str]] = [set() for _ in range(5)]
     spaces, attributes, imports, texts, stored = found
-    keywords: list[Any] = []  # tuples of names of arguments, and of keys of a dict that is written
-    last: Any = None
     for op, value in [(i.opname, i.argval) for i in dis.get_instructions(code)]:
         if op in ("LOAD_GLOBAL", "LOAD_NAME"):
             spaces.add(value)
@@ -59,10 +57,8 @@ def names_in(code: types.CodeType) -> CodeNames:
             imports.add(value)
         elif op in STORE_CODES:
             stored.add(value)
-        elif op == "KW_NAMES" or op in KEYWORD_CODES:
-            keywords.append(value if op == "KW_NAMES" else last)
-        last = value
     is_dynamic = not DYNAMIC.isdisjoint(spaces | attributes)
+    keywords = _keywords_in(code)
     constants = [x for x in code.co_consts if not any(x is names for names in keywords)]
     for constant in constants:  # which grows meanwhile
         if isinstance(constant, str) and constant.isidentifier():
@@ -76,6 +72,19 @@ def names_in(code: types.CodeType) -> CodeNames:
                 names |= more  # type: ignore[arg-type]
     kept = [frozenset(names) for names in found]
     return CodeNames(kept[0], kept[1], kept[2], kept[3], kept[4], is_dynamic)
+
+
+def _keywords_in(code: types.CodeType) -> list[Any]:
+    """Constants that are names of arguments, or the keys of a dict that is written out."""
+    found: list[Any] = []
+    last: Any = None
+    for instruction in dis.get_instructions(code):
+        if instruction.opname == "KW_NAMES":  # until Python 3.12
+            found.append(code.co_consts[instruction.arg or 0])
+        elif instruction.opname in KEYWORD_CODES:
+            found.append(last)
+        last = instruction.argval
+    return found
 
 
 def is_users(item: Any) -> bool:

@@ -412,6 +412,20 @@ def test_modules_as_arguments_are_not_kept_alive(on_device):
     assert sum(model() is not None for model in models) <= 1
 
 
+def test_models_that_were_replaced_die(on_device):
+    around = types.SimpleNamespace(model=None)
+    step = tn.jit(lambda x: around.model(x))
+    models = []
+    for _ in range(20):
+        around.model = nn.Linear(2, 2)
+        models.append(weakref.ref(around.model))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            step(tn.ones(2))
+    gc.collect()
+    assert sum(model() is not None for model in models) <= 10
+
+
 def test_what_a_function_writes_into_its_arguments(on_device):
     def count(x, notes):
         notes["calls"] = notes.get("calls", 0) + 1
@@ -536,6 +550,46 @@ def test_a_gradient_that_somebody_keeps_is_not_written_to(on_device):
     assert [x[0].item() for x in kept] == [0, 0, 1, 2, 2, 4, 3, 6, 4, 8, 5, 10]
 
 
+def test_an_error_while_another_function_is_recorded(on_device):
+    weight = tn.ones(2, requires_grad=True)
+
+    @tn.jit
+    def step(x):
+        (x * weight).sum().backward()
+
+    @tn.jit
+    def fails(x, is_wrong):
+        (x * weight).sum().backward()
+        if is_wrong:
+            raise ValueError
+
+    for _ in range(6):
+        step(tn.ones(2))
+    count = step.count
+    for _ in range(3):
+        with pytest.raises(ValueError, match=r"^$"):
+            fails(tn.ones(2), True)
+    for _ in range(3):
+        step(tn.ones(2))
+    assert step.count <= count + 1
+    assert weight.grad.tolist() == [12, 12]
+
+
+def test_only_whether_a_tensor_requires_a_gradient(on_device):
+    weight = tn.ones(2, requires_grad=True)
+
+    @tn.jit
+    def freeze(x):
+        y = x * weight.detach()
+        weight.requires_grad_(False)
+        return y
+
+    for _ in range(4):
+        weight.requires_grad_(True)
+        freeze(tn.ones(2))
+        assert not weight.requires_grad
+
+
 def test_layers_unfrozen_one_after_the_other(on_device):
     model = nn.Sequential(*[nn.Linear(3, 3) for _ in range(4)])
     optimizer = tn.optim.Adam(model.parameters())
@@ -646,9 +700,14 @@ def test_attributes_that_answer_every_question(on_device):
 
 
 # what is no condition
+NEXT = 0
+
+
 class Meter:
     def __init__(self):
-        self.sum = 0.0
+        global NEXT
+        NEXT += 1
+        self.number, self.sum = NEXT, 0.0
 
     def __float__(self):
         return self.sum
@@ -665,6 +724,8 @@ class Measured(nn.Module):
 
     def forward(self, x):
         assert isinstance(self, Measured)
+        assert not isinstance(self, Meter)
+        assert super().extra_repr() == ""
         return self.linear(x)
 
 
@@ -679,6 +740,15 @@ def returns_a_dict_of_what_the_trainer_has_too():
         trainer.loss = trainer.accuracy = trainer.dim = i
 
     return step, change
+
+
+def keywords_beside_getattr():
+    trainer = types.SimpleNamespace(w=tn.ones(3), dim=0, keepdim=False)
+
+    def change(i):
+        trainer.dim, trainer.keepdim = i, i % 2
+
+    return (lambda x: (x * getattr(trainer, "w")).sum(dim=0, keepdim=False)), change  # noqa: B009
 
 
 def a_meter_in_a_module():
@@ -702,6 +772,12 @@ def instances_that_are_counted():
 
 def hooks_that_count():
     model, calls = nn.Linear(3, 2), collections.Counter()
+    counted = types.SimpleNamespace(calls=0)
+
+    def count(*args):
+        counted.calls += 1
+
+    model.register_forward_hook(count)
     model.register_forward_hook(lambda *args: calls.update(["forward"]))
     model.weight.register_hook(lambda grad: calls.update(["backward"]))
 
@@ -714,17 +790,19 @@ def hooks_that_count():
     return step, lambda i: calls.update(["outside"])
 
 
-def a_hook_of_each_call():
-    model = nn.Linear(3, 2)
-    handles = []
-
-    def hook(module, args, output):
+class Doubling:
+    def hook(self, module, args, output):
         return output * 2
+
+
+def a_hook_of_each_call():
+    model, doubling = nn.Linear(3, 2), Doubling()
+    handles = []
 
     def change(i):
         while handles:
             handles.pop().remove()
-        handles.append(model.register_forward_hook(hook))
+        handles.append(model.register_forward_hook(doubling.hook))
 
     change(0)
     return (lambda x: model(x).sum()), change
@@ -732,8 +810,8 @@ def a_hook_of_each_call():
 
 @pytest.mark.parametrize(
     "case",
-    [returns_a_dict_of_what_the_trainer_has_too, a_meter_in_a_module, instances_that_are_counted,
-     hooks_that_count, a_hook_of_each_call],
+    [returns_a_dict_of_what_the_trainer_has_too, keywords_beside_getattr, a_meter_in_a_module,
+     instances_that_are_counted, hooks_that_count, a_hook_of_each_call],
     ids=lambda case: case.__name__,
 )  # fmt: skip
 def test_what_does_not_matter_is_not_watched(on_device, case):

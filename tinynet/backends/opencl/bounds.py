@@ -47,11 +47,6 @@ def union(a: Bounds, b: Bounds) -> Bounds:
     return None if a is None or b is None else (min(a[0], b[0]), max(a[1], b[1]))
 
 
-def clipped(bounds: Bounds, size: int) -> Bounds:
-    """The part of bounds that are indices of a dim of `size`."""
-    return bounds and (max(bounds[0], -size), min(bounds[1], size - 1))
-
-
 def stretched(bounds: Bounds, size: int) -> Bounds:
     """Bounds that hold all indices of a dim of `size` as well, negative ones if these do."""
     return union(bounds, (-size if bounds and bounds[0] < 0 else 0, size - 1))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tinynet.backends.opencl.array import Array, Bounds
-from tinynet.backends.opencl.bounds import clipped
 from tinynet.backends.opencl.recorder import Recorder
 from tinynet.errors import DimError, RecordingError
 
@@ -50,7 +49,6 @@ def _look_while_recording(
     Of a view, its whole memory must be in range, since that is what replays look at.
     """
     value = index.storage.value
-    before = value.bounds
     is_known = recorder.can_read(index) and value.op == "memory"
     if is_known:
         with recorder.paused():
@@ -59,8 +57,6 @@ def _look_while_recording(
             else:
                 whole = Array(index.storage, index.dtype, value.shape, None, 0)
                 value.bounds = _extremes(backend, whole)
-        if before is not None and _are_within(value.bounds, size):
-            value.bounds = clipped(before, size)  # others that are in range may come, too
         recorder.narrow(index)
     if not is_known or not _are_within(value.bounds, size):
         known = value.bounds
