@@ -283,9 +283,8 @@ class Guards:
         attributes = self.attributes_of(function)
         cells = self.loose_cells if self.is_loose else self.cells
         for name, cell in zip(code.co_freevars, function.__closure__ or ()):
-            if name != "__class__":  # of super(), whose methods are looked at anyway
-                cells.append((cell, name, _contents(cell)))
-                self.visit(_contents(cell), attributes, name)
+            cells.append((cell, name, _contents(cell)))
+            self.visit(_contents(cell), attributes, name)
         for name in sorted(spaces & space.keys()):
             self.watch_place(space, name, attributes)
         for name in sorted(names & vars(function).keys()):
