@@ -291,7 +291,9 @@ class Guards:
             self.watch_place(vars(function), name, attributes)
         for name in sorted(imports & sys.modules.keys()):
             self.visit(sys.modules[name], attributes, name)
-        cells.append((function, "default arguments", _contents(function)))
+        cells.append((function, "default arguments", function.__defaults__))
+        if code.co_kwonlyargcount:
+            self.add_place(Slots(function), "__kwdefaults__", function.__kwdefaults__)
         for value in function.__defaults__ or ():
             self.visit(value, attributes)
         defaults: dict[str, Any] = function.__kwdefaults__ or {}
@@ -433,7 +435,8 @@ class Guards:
         for found, hooks in self.keys:
             if len(found) != len(hooks) or not is_same(tuple(found.values()), hooks):
                 return self.fail("hooks")
-        return self.changes == _changes() or self.rarely_changed_hold()
+        changes = modules.changes[0], tensor_hooks.changes[0]
+        return self.changes == changes or self.rarely_changed_hold()
 
     def rarely_changed_hold(self) -> bool:
         """Whether the modules' attributes and the tensors' hooks are as they were."""
@@ -460,7 +463,7 @@ class Guards:
 def _contents(cell: Any) -> Any:
     """What a cell holds, or the default arguments of a function."""
     if isinstance(cell, types.FunctionType):
-        return cell.__defaults__, cell.__kwdefaults__
+        return cell.__defaults__
     try:
         return cell.cell_contents
     except ValueError:  # not set yet

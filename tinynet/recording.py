@@ -105,6 +105,7 @@ class Recording:
         self.tape = recorder.finish(self.outputs, [x.array for x in kept])
         self.outputs.clear()
         self.kept = [wrap(array, x.dtype, backend) for array, x in zip(self.tape.kept, kept)]
+        self.changes_tensors = bool(self.flags or self.kept_grads or self.new_grads)
         self.settle()
         _all.add(self)
 
@@ -218,7 +219,8 @@ class Recording:
             note_write(leaves[i])
         for state in self.written:
             note_write(state())  # type: ignore[arg-type]  # it is there: `fits` said so
-        self.bring_up_to_date(leaves, arrays)
+        if self.changes_tensors:
+            self.bring_up_to_date(leaves, arrays)
         if type(self.structure) is _Result:
             return self.result_of(self.structure, leaves, arrays, {})
         made: dict[int, Tensor] = {}
