@@ -162,7 +162,7 @@ class Jitted:
             if kwargs:
                 key = (*key, *[(name, describe(x, leaves)) for name, x in sorted(kwargs.items())])
         except RecursionError:
-            raise self.endless(args, kwargs) from None
+            raise self.misfit(args, kwargs) from None
         if len(leaves) > 1:
             ids = [*map(id, leaves)]
             if len(set(ids)) < len(ids):
@@ -171,7 +171,7 @@ class Jitted:
             try:
                 candidates = self.recordings.get(key)
             except TypeError:
-                raise self.unhashable(args, kwargs) from None
+                raise self.misfit(args, kwargs) from None
             self.why = ""
             for recording in candidates or ():
                 if recording.fits(leaves):
@@ -216,6 +216,8 @@ class Jitted:
         if recording.leaks:
             if before is not None and not recording.uses(before) and recording.find_leaks():
                 raise recording.leak_error()
+            if len(self.leaks) > MOST_SEEN:
+                self.leaks.clear()
             self.leaks[key] = recording.leaks
             return recording.result
         self.last = recording
@@ -247,19 +249,7 @@ class Jitted:
                 stacklevel=4,
             )
 
-    def endless(self, args: Any, kwargs: Any) -> ArgumentTypeError:
-        """The error for an argument that holds itself."""
-        for name, x in (*enumerate(args), *kwargs.items()):
-            try:
-                describe(x, [])
-            except RecursionError:
-                return ArgumentTypeError(
-                    f"jit: argument {name!r} leads back to itself, or deeper than Python can "
-                    "follow; expected tensors, also in lists, tuples, dicts and dataclasses"
-                )
-        raise AssertionError
-
-    def unhashable(self, args: Any, kwargs: Any) -> ArgumentTypeError:
+    def misfit(self, args: Any, kwargs: Any) -> ArgumentTypeError:
         """The error for an argument that cannot be part of the signature."""
         for name, x in (*enumerate(args), *kwargs.items()):
             try:
@@ -268,6 +258,11 @@ class Jitted:
                 return ArgumentTypeError(
                     f"jit: argument {name!r} is a {type(x).__name__}, which has no hash; expected "
                     "tensors, arrays, lists, tuples, dicts, or values that can be told apart"
+                )
+            except RecursionError:
+                return ArgumentTypeError(
+                    f"jit: argument {name!r} leads back to itself, or deeper than Python can "
+                    "follow; expected tensors, also in lists, tuples, dicts and dataclasses"
                 )
         raise AssertionError
 
