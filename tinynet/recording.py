@@ -15,8 +15,8 @@ from tinynet.autograd.operation import Function
 from tinynet.capture import Capture, lock, version
 from tinynet.errors import GradientError, RecordingError
 from tinynet.foreign_random import Draws
-from tinynet.guards import Guards
 from tinynet.numbers import Number, current
+from tinynet.reaching import find_guards
 from tinynet.script import Script
 from tinynet.structure import leaves_of, mapped
 from tinynet.tensor import Tensor
@@ -40,13 +40,18 @@ class Recording:
         self.failed = ""
         self.is_alive = True
         self.script = Script()
-        self.guards = Guards(function, owner, arguments)
-        self.arguments = arguments  # while this is recorded
+        self.guards = find_guards(function, owner, arguments)
         with lock, _settled_again():
-            self.record(call, inputs, seen)  # which holds nothing any more when it returns
+            self.record(
+                call, arguments, inputs, seen
+            )  # which holds nothing any more when it returns
 
     def record(
-        self, call: Callable[[], Any], inputs: list[Tensor], seen: dict[str, dict[Any, Any]]
+        self,
+        call: Callable[[], Any],
+        arguments: list[Any],
+        inputs: list[Tensor],
+        seen: dict[str, dict[Any, Any]],
     ) -> None:
         """Make the call, watch what it does, and make a tape of that."""
         chosen = {x.backend for x in inputs} or set(backends.opened) or {backends.open_backend()}
@@ -61,9 +66,11 @@ class Recording:
                 current.script = None
             draws.check()
         self.guards.settle()
-        self.finish(capture, inputs, result)
+        self.finish(capture, arguments, inputs, result)
 
-    def finish(self, capture: Capture, inputs: list[Tensor], result: Any) -> None:
+    def finish(
+        self, capture: Capture, arguments: list[Any], inputs: list[Tensor], result: Any
+    ) -> None:
         """Make the tape, and note what becomes of everything else."""
         positions = {id(x): i for i, x in reversed([*enumerate(inputs)])}
         self.first = [positions[key] for key in dict.fromkeys(map(id, inputs))]
@@ -95,8 +102,7 @@ class Recording:
         self.script.close()
         spared = {id(y) for y in _tensors_in(result)} | {id(x) for x in kept}
         spared |= {id(change.tensor.grad) for change in capture.grads.values()}
-        spared -= {id(x) for x in leaves_of(self.arguments)} - positions.keys()
-        self.arguments = []
+        spared -= {id(x) for x in leaves_of(arguments)} - positions.keys()
         self.leaks = [r for r in capture.made if r() is not None and id(r()) not in spared]
         if self.leaks:
             capture.recorders[backend].abandon()

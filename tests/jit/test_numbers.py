@@ -16,9 +16,9 @@ import pytest
 
 import tinynet as tn
 from tinynet import nn
-from tinynet.guards import Guards
 from tinynet.names import names_in
 from tinynet.numbers import Number, Numbers, current
+from tinynet.reaching import find_guards
 from tinynet.script import Script
 
 
@@ -750,14 +750,14 @@ def test_a_name_that_is_only_an_attribute(monkeypatch):
     monkeypatch.setitem(globals(), "sum", None)
     f(tn.ones(1))
     assert f.count == 1
-    guards = Guards(lambda x: x.FACTOR, None, [])
+    guards = find_guards(lambda x: x.FACTOR, None, [])
     monkeypatch.setitem(globals(), "FACTOR", 9.0)
     assert guards.holds()
 
 
 def test_guards_say_what_changed():
     factor = 2.0
-    guards = Guards(lambda x: x * factor, None, [])
+    guards = find_guards(lambda x: x * factor, None, [])
     assert guards.holds()
     factor = 3.0
     assert not guards.holds()
@@ -769,10 +769,10 @@ def test_guards_say_what_changed():
 def test_large_containers_cost_nothing():
     """Nor do very many small ones cost much; what they hold is not compared."""
     large, array, many = [0.0] * 300, np.zeros(300), [[i] for i in range(250)]
-    guards = Guards(lambda x: x * large[0] + array[0], None, [])
+    guards = find_guards(lambda x: x * large[0] + array[0], None, [])
     large[0] = array[0] = 1.0
     assert guards.holds()
-    guards = Guards(lambda x: x * many[7][0], None, [])
+    guards = find_guards(lambda x: x * many[7][0], None, [])
     assert len(guards.contents) < 150
 
 

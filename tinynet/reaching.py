@@ -1,0 +1,346 @@
+"""Python state that a function depends on: what must be as it was for a recording to be of use.
+
+The function's code says which names it uses: variables around it, globals, imports, attributes of
+objects, classes and functions. Those that hold plain values are compared, others by identity;
+functions, methods and hooks that it calls are looked at too, what lists, dicts and NumPy arrays
+hold, and all attributes of the modules it uses. What is reached in other ways (a file, a container
+or an array of more than MOST_PARTS, an iterator, a name put together) is not seen.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import sys
+import types
+import weakref
+from typing import Any
+
+import numpy as np
+
+from tinynet.foreign_random import GENERATORS
+from tinynet.guards import MISSING, Attributes, Content, Guards, Slots, contents_of
+from tinynet.names import (
+    OWN,
+    Names,
+    function_in,
+    is_users,
+    names_of,
+    users_bases,
+    wrapped_in,
+)
+from tinynet.nn import module as modules
+from tinynet.nn.hooks import Hooks
+from tinynet.numbers import SIMPLE, Numbers
+from tinynet.signature import is_one
+from tinynet.structure import leaves_of, structures_of
+from tinynet.tensor import Tensor
+
+MOST = 2000  # values that are looked at, beside tensors and modules
+MOST_PARTS = 256  # elements of a container, or numbers of an array, that are compared
+MOST_CONTENTS = 100  # containers that are, and arrays
+CONTAINERS = (list, tuple, set, dict, collections.deque)
+PROXIES = (weakref.ProxyType, weakref.CallableProxyType)
+OPERATORS = "add sub mul matmul truediv floordiv mod pow lshift rshift and or xor".split()
+# What an object's use may call, what making it does, and what modules and autograd's functions have
+SPECIAL = frozenset(
+    [f"__{kind}{name}__" for name in OPERATORS for kind in ("", "r", "i")]
+    + [f"__{name}__" for name in "neg pos abs invert bool float int index contains len".split()]
+    + [f"__{name}__" for name in "call getitem setitem getattr iter next enter exit".split()]
+)
+MAKING = ("__new__", "__init__", "__post_init__")
+PASSES = frozenset(["forward", "backward", "setup_context"])
+LOOKED_AT = (Tensor, types.FunctionType, types.MethodType, *GENERATORS)  # where modules have them
+STEP_HOOKS = ("step_pre", "step_post")
+
+_NONE: Names = frozenset()
+
+
+def find_guards(function: Any, owner: Any, arguments: list[Any]) -> Guards:
+    """All that a function depends on; `owner` is the instance that it is a method of."""
+    search = Search(function, owner, arguments, takes_texts=False)
+    if search.is_dynamic:  # any text may be an attribute's name
+        search = Search(function, owner, arguments, takes_texts=True)
+    return search.guards
+
+
+class Search:
+    """Finds what a function uses, and what that uses, and so on: `guards`."""
+
+    def __init__(self, function: Any, owner: Any, arguments: list[Any], takes_texts: bool) -> None:
+        self.guards = Guards()
+        self.takes_texts, self.is_dynamic = takes_texts, False
+        self.watched: set[int] = set()  # the ids of containers whose contents are compared
+        self.methods: dict[tuple[int, Names], Names] = {}  # what `visit_methods` found
+        self.seen: set[Any] = set()
+        self.budget = MOST
+        self.todo: list[tuple[Any, Names, str]] = []
+        self.todo_loosely: list[tuple[Any, Names, str]] = []
+        self.is_loose = False
+        names = self.attributes_of(function)
+        if takes_texts:
+            names |= {x for x in arguments if type(x) is str}
+        self.visit(function, _NONE)
+        self.visit(owner, names)
+        self.finish_visits()
+        reached = dict(self.guards.tensors)
+        self.visit_arguments(arguments, names)
+        self.finish_visits()
+        self.guards.tensors = reached
+
+    def finish_visits(self) -> None:
+        """Look at what was found, what that leads to, and so on; loosely last."""
+        for is_loose, todo in ((False, self.todo), (True, self.todo_loosely)):
+            self.is_loose = is_loose
+            for item, names, name in todo:  # which grows meanwhile
+                self.look_at(item, names, name)
+            todo.clear()
+        self.is_loose = False
+
+    def attributes_of(self, function: Any) -> Names:
+        """The attributes that a function's code uses."""
+        names = names_of(function)
+        self.is_dynamic |= names.is_dynamic and is_users(function)
+        return names.attributes | names.texts if self.takes_texts else names.attributes
+
+    def visit_arguments(self, item: Any, names: Names) -> None:
+        """Watch what arguments lead to, which are themselves compared otherwise."""
+        for part in leaves_of(item):
+            self.visit(part, names)
+        for part in structures_of(item):
+            if is_one(part):
+                self.visit_object(part, names)
+            elif type(part) not in (list, tuple, dict, slice):  # it may have methods
+                self.visit(type(part), names)
+
+    def visit(self, item: Any, names: Names, name: str = "") -> None:
+        """Look later at a value; `names` are those that the code uses, `name` is its own."""
+        (self.todo_loosely if self.is_loose else self.todo).append((item, names, name))
+
+    def look_at(self, item: Any, names: Names, name: str) -> None:
+        """Watch what can be reached from a value."""
+        if type(item) in PROXIES or isinstance(item, SIMPLE[:-2]) or item is None:
+            return
+        if isinstance(item, types.MethodType):
+            self.visit(item.__func__, names)
+            names, item = names | self.attributes_of(item), item.__self__
+        key = (id(item), names)
+        if key in self.seen:
+            return
+        self.seen.add(key)
+        if isinstance(item, Tensor):
+            self.visit_tensor(item)
+        elif isinstance(item, modules.Module):
+            self.visit_module(item, names)
+        elif self.budget > 0:
+            self.budget -= 1
+            self.look_at_other(item, names, name)
+
+    def look_at_other(self, item: Any, names: Names, name: str) -> None:
+        """Watch what can be reached from what is neither a tensor nor a module."""
+        if isinstance(item, types.FunctionType):
+            self.visit_function(item, names)
+        elif isinstance(item, GENERATORS):
+            self.guards.generators.append((item, name))
+        elif isinstance(item, (*CONTAINERS, np.ndarray, functools.partial)):
+            self.visit_parts(item, names, name)
+        elif isinstance(item, type):
+            self.visit_class(item, names)
+        elif isinstance(item, types.ModuleType):
+            self.visit_space(item, names)
+        else:
+            self.visit_object(item, names)
+
+    def visit_tensor(self, x: Tensor) -> None:
+        """Know a tensor, and watch its hooks."""
+        self.guards.tensors[id(x)] = x.needs_grad
+        hooks = tuple((x.hooks or {}).values())
+        self.guards.hooked.append((weakref.ref(x), hooks))
+        self.todo_loosely += [(hook, _NONE, "") for hook in hooks]
+
+    def watch_hooks(self, hooks: dict[Any, Any]) -> None:
+        """Watch which hooks of a module or an optimiser there are, and what they use."""
+        self.guards.keys.append((hooks, tuple(hooks.values())))
+        self.todo_loosely += [(hook, _NONE, "") for hook in hooks.values()]
+
+    def add_place(self, fields: Any, name: str, value: Any) -> None:
+        """Watch a value."""
+        (self.guards.loose if self.is_loose else self.guards.places).append((fields, name, value))
+
+    def visit_parts(self, item: Any, names: Names, name: str) -> None:
+        """Watch what a container, an array or a partial function is made of."""
+        if isinstance(item, np.ndarray):
+            if item.size <= MOST_PARTS and len(self.guards.arrays) <= MOST_CONTENTS:
+                self.guards.arrays.append((item, name, item.tobytes()))
+        elif isinstance(item, functools.partial):
+            for part in (item.func, *item.args, *item.keywords.values()):
+                self.visit(part, names)
+        elif not isinstance(item, Numbers):
+            if not isinstance(item, tuple):
+                self.watch(item, name)
+            for part in dict.values(item) if isinstance(item, dict) else item:
+                self.visit(part, names, name)
+
+    def watch(self, container: Any, name: str) -> None:
+        """Compare what a container holds, without keeping its tensors alive."""
+        is_large = len(container) > MOST_PARTS or len(self.guards.contents) > MOST_CONTENTS
+        if is_large or id(container) in self.watched:
+            return
+        self.watched.add(id(container))
+        self.guards.contents.append(Content(container, name, self.is_loose))
+        if isinstance(container, dict):
+            self.guards.contents.append(Content(dict.values(container), name, self.is_loose))
+
+    def visit_function(self, function: types.FunctionType, names: Names) -> None:
+        """Watch the variables and globals that a function's code uses, and its own attributes."""
+        if not is_users(function):
+            return
+        code, space = function.__code__, function.__globals__
+        spaces, _, imports, *_ = names_of(function)
+        attributes = self.attributes_of(function)
+        cells = self.guards.loose_cells if self.is_loose else self.guards.cells
+        for name, cell in zip(code.co_freevars, function.__closure__ or ()):
+            cells.append((cell, name, contents_of(cell)))
+            self.visit(contents_of(cell), attributes, name)
+        for name in sorted(spaces & space.keys()):
+            self.watch_place(space, name, attributes)
+        for name in sorted(names & vars(function).keys()):
+            self.watch_place(vars(function), name, attributes)
+        for name in sorted(imports & sys.modules.keys()):
+            self.visit(sys.modules[name], attributes, name)
+        cells.append((function, "default arguments", function.__defaults__))
+        if code.co_kwonlyargcount:
+            self.add_place(Slots(function), "__kwdefaults__", function.__kwdefaults__)
+        for value in function.__defaults__ or ():
+            self.visit(value, attributes)
+        defaults: dict[str, Any] = function.__kwdefaults__ or {}
+        for name in defaults:
+            self.watch_place(defaults, name, attributes)
+        self.visit(wrapped_in(function), attributes)
+
+    def watch_place(self, fields: Any, name: str, names: Names) -> None:
+        """Watch a value that is there, and what can be reached from it."""
+        self.add_place(fields, name, fields[name])
+        self.visit(fields[name], names, name)
+
+    def visit_space(self, space: types.ModuleType, names: Names) -> None:
+        """Watch those attributes of a Python module that the code names."""
+        if is_users(space):
+            for name in sorted(names & vars(space).keys()):
+                self.watch_place(vars(space), name, names)
+
+    def visit_class(self, kind: type, names: Names) -> None:
+        """Watch those attributes of a class that the code names, and look at its methods."""
+        bases = users_bases(kind)
+        if bases:
+            names = self.visit_methods(kind, names | PASSES | SPECIAL)
+            self.watch_class(kind, names, names, kind)
+            for name in MAKING:
+                for method in _methods(bases, name):
+                    self.visit_maker(kind, method)
+
+    def visit_maker(self, kind: type, function: types.FunctionType) -> None:
+        """Watch plain values that the making of an object reads, but counters that it writes."""
+        names, space = names_of(function), function.__globals__
+        for name in sorted((names.spaces - names.stored) & space.keys()):
+            if isinstance(space[name], SIMPLE):
+                self.guards.loose.append((space, name, space[name]))
+        for base in users_bases(kind):
+            for name in sorted((names.attributes - names.stored) & vars(base).keys()):
+                if isinstance(vars(base)[name], SIMPLE):
+                    self.guards.loose.append((vars(base), name, vars(base)[name]))
+
+    def watch_class(self, kind: type, wanted: Names, names: Names, item: Any) -> None:
+        """Watch what a class that a user wrote holds under the `wanted` names, for `item`."""
+        bases = users_bases(kind)
+        for name in sorted(wanted) if bases else ():
+            base = next((base for base in bases if name in vars(base)), None)
+            if base is None:
+                continue
+            value = vars(base)[name]
+            self.add_place(vars(base), name, value)
+            if isinstance(value, types.MemberDescriptorType) and item is not kind:
+                value = getattr(item, name, MISSING)
+                self.add_place(Slots(item), name, value)
+            if function_in(value) is None and value is not MISSING:
+                self.visit(value, names, name)
+
+    def visit_object(self, item: Any, names: Names) -> None:
+        """Watch those attributes of an object that the code names, and look at its methods."""
+        own = getattr(item, "__dict__", None)
+        fields: dict[str, Any] = own if type(own) is dict else {}
+        wrapped, kind = wrapped_in(item), type(item)
+        self.visit(wrapped, names)  # of a function that is recorded, or cached
+        if _is_optimizer(fields):
+            self.visit_optimizer(fields, names)
+        elif str(kind.__module__ or "").partition(".")[0] in OWN:
+            owner = getattr(item, "instance", None) if wrapped is not None else None
+            owner = owner() if isinstance(owner, weakref.ref) else owner
+            self.visit(owner, names | self.attributes_of(function_in(item)))
+        else:
+            names = self.visit_methods(kind, names | SPECIAL)
+            self.watch_class(kind, names - fields.keys(), names, item)
+            attributes = Attributes(item)
+            for name in sorted(names & fields.keys()):
+                self.add_place(attributes, name, fields[name])
+                self.visit(fields[name], names, name)
+            for name in sorted(names - fields.keys()) if fields is own else ():
+                if any(name in vars(base) for base in kind.__mro__):
+                    self.add_place(attributes, name, MISSING)
+
+    def visit_optimizer(self, fields: dict[str, Any], names: Names) -> None:
+        """Watch an optimiser's groups, whose numbers are read anew anyway, and hooks."""
+        self.watch(fields["param_groups"], "param_groups")
+        for group in fields["param_groups"]:
+            self.visit(group["params"], names, "params")
+        hooks: Any = fields.get("hooks")
+        for kind in STEP_HOOKS if isinstance(hooks, collections.defaultdict) else ():
+            self.watch_hooks(hooks[kind])
+
+    def visit_methods(self, kind: type, names: Names) -> Names:
+        """Look at the methods and properties that the code names; returns the names they add."""
+        bases = users_bases(kind)
+        if not bases:
+            return names - SPECIAL
+        found = self.methods.get((id(kind), names))
+        if found is None:
+            known = sorted(names)
+            for name in known:  # which grows meanwhile
+                for method in _methods(bases, name):
+                    self.visit(method, names)
+                    known += [n for n in sorted(self.attributes_of(method)) if n not in known]
+            found = self.methods[id(kind), names] = frozenset(known) - SPECIAL
+        return found
+
+    def visit_module(self, root: modules.Module, names: Names) -> None:
+        """Watch all attributes of a module and its parts, and in those that its code names."""
+        for module in root.modules():
+            names = self.visit_methods(type(module), names | PASSES | SPECIAL)
+            fields = vars(module)
+            self.watch_class(type(module), names - fields.keys(), names, module)
+            is_new = (id(module), None) not in self.seen
+            self.seen.add((id(module), None))
+            if is_new:
+                self.guards.part_keys.append((fields, tuple(fields)))
+            for name, value in fields.items():
+                if is_new:
+                    self.guards.parts.append((fields, name, value))
+                if isinstance(value, Hooks):
+                    for hooks in vars(value).values() if is_new else ():
+                        self.watch_hooks(hooks)
+                elif isinstance(value, modules.Module):
+                    continue
+                elif name in names or isinstance(value, LOOKED_AT):
+                    self.visit(value, names, name)
+
+
+def _is_optimizer(fields: dict[str, Any]) -> bool:
+    """Whether these are the attributes of an optimiser, or of what passes for one."""
+    groups = fields.get("param_groups")
+    return isinstance(groups, list) and all(type(x) is Numbers and "params" in x for x in groups)
+
+
+def _methods(bases: list[type], name: str) -> list[types.FunctionType]:
+    """The functions that classes have under a name."""
+    found = [function_in(vars(base)[name]) for base in bases if name in vars(base)]
+    return [function for function in found if function is not None]
