@@ -237,3 +237,16 @@ def test_no_gradients_through_draws():
     for made in (tn.bernoulli(x), tn.normal(x, x), tn.multinomial(x, 1), tn.rand_like(x)):
         assert not made.requires_grad
     assert tn.rand_like(x, requires_grad=True).is_leaf
+
+
+def test_numpy_numbers_and_tensors_as_sizes(on_device):
+    x = tn.zeros(1)
+    assert (x.new_full((1, np.int64(2)), 3.0) + 1).tolist() == [[4.0, 4.0]]
+    for size in (np.int64(2), tn.tensor(2)):
+        tn.manual_seed(0)
+        drawn = tn.multinomial(tn.ones(3), size, True).tolist()
+        tn.manual_seed(0)
+        assert drawn == tn.multinomial(tn.ones(3), 2, True).tolist()
+        assert tn.normal(0.0, 1.0, (size,)).shape == (2,)
+        tn.set_rng_state(tn.get_rng_state())
+        assert tn.rand(2).shape == (2,)

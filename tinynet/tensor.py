@@ -121,7 +121,12 @@ class Tensor(Variable):
     def stride(self, dim: int | None = None) -> Any:
         """Steps in memory, in elements, along each dim."""
         strides = copying.stride_of(self)
-        return strides if dim is None else strides[as_dim("stride", dim, self.ndim)]
+        if dim is None:
+            return strides
+        place = as_dim("stride", dim, self.ndim)
+        if not strides:
+            raise DimError(f"stride: dim {dim} of a tensor that has none")
+        return strides[place]
 
     def is_floating_point(self) -> bool:
         """Whether elements are floating point numbers."""
@@ -317,6 +322,13 @@ class Tensor(Variable):
             type(self), array, self.dtype, str(self.device), self.needs_grad, self.grad,
         )  # fmt: skip
 
+    def __copy__(self) -> Tensor:
+        if self.node is not None:
+            raise GradientError("copy: only leaves can be copied, use .detach() or .clone()")
+        copied = _on_array(type(self), self.array, self.dtype, self.device)
+        copied.needs_grad, copied.grad = self.needs_grad, self.grad
+        return copied
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self.node is not None:
             raise GradientError("deepcopy: only leaves can be copied, use .detach() or .clone()")
@@ -387,7 +399,7 @@ class Tensor(Variable):
 
     def new_full(self, size: Any, fill_value: Any, **options: Any) -> Tensor:
         """`full` with this dtype and device unless `options` say otherwise."""
-        if not options and type(size) is tuple:
+        if not options and type(size) is tuple and all(type(n) is int and n >= 0 for n in size):
             value = dtypes.fitted_scalar("new_full", fill_value, self.dtype)
             return wrap(self.backend.full(size, value, self.dtype), self.dtype, self.backend)
         like = {"dtype": self.dtype, "device": self.device, **options}

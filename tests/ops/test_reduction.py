@@ -333,3 +333,9 @@ def test_numpy_s_names(op):
     same(getattr(tn, op)(x, axis=1), getattr(tn, op)(x, dim=1).cpu().numpy())
     if op in ("sum", "mean", "amax", "var"):
         assert getattr(x, op)(axis=1, keepdims=True).shape == (2, 1)
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "amax", "any", "all", "std", "logsumexp"])
+def test_a_numpy_number_as_dim(name):
+    x = tn.arange(6.0).reshape(2, 3)
+    assert getattr(x, name)(np.int64(1)).tolist() == getattr(x, name)(1).tolist()

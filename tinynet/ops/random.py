@@ -249,14 +249,15 @@ def normal(
     if not _holds(std, lambda std: std >= 0):
         raise ArgumentError(f"normal: std cannot be negative, got {std}")
     if size is not None:
-        drawn: Tensor = _normal("normal", tuple(size), dtype, device, generator) * std + mean
-        return drawn
+        plain = _normal("normal", shapes.as_shape("normal", size), dtype, device, generator)
+        scaled: Tensor = plain * std + mean
+        return scaled
     like = next((x for x in (mean, std) if hasattr(x, "backend")), None)
     if like is None:
         raise ArgumentTypeError("normal: with numbers for mean and std, size must be given")
     shape = shapes.broadcast("normal", getattr(mean, "shape", ()), getattr(std, "shape", ()))
     made = _normal("normal", shape, dtype or like.dtype, like.backend.name, generator)
-    drawn = made * std + mean
+    drawn: Tensor = made * std + mean
     return drawn.detach()
 
 
@@ -312,7 +313,8 @@ def multinomial(
     x = require_tensor("multinomial", input).detach()
     if x.ndim not in (1, 2) or x.dtype.rank != 2:
         raise ShapeError(f"multinomial: expected 1 or 2 dims of floats, got {x.dtype} {x.shape}")
-    if shapes.as_integer("multinomial", "num_samples", num_samples) < 1:
+    num_samples = shapes.as_integer("multinomial", "num_samples", num_samples)
+    if num_samples < 1:
         raise ArgumentError(f"multinomial: num_samples must be positive, got {num_samples}")
     rows = x.reshape(-1, x.shape[-1])
     if not _holds(rows, lambda rows: (rows >= 0) & rows.isfinite()):

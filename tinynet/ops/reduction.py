@@ -41,7 +41,7 @@ class ValuesIndices(NamedTuple):
 
 def _dims(op: str, dim: Any, x: Tensor) -> Shape:
     """Normalised dims in ascending order; an empty sequence means all, as None does."""
-    is_empty = dim is not None and (dim == () or dim == [])
+    is_empty = isinstance(dim, (tuple, list)) and not dim
     dims = shapes.as_dims(op, None if is_empty else dim, x.ndim)
     return dims if len(dims) < 2 else tuple(sorted(dims))
 
