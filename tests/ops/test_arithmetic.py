@@ -353,3 +353,18 @@ def test_every_pair_of_kinds_adds_up():
         y = tn.ones(2, dtype=a) + tn.ones(2, dtype=b)
         assert y.dtype is promote("add", a, b)
         assert y.tolist() == ([True] * 2 if y.dtype is tn.bool else [2, 2])
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.2, 0.5, 0.8, 1.0, 1.7, -3.0])
+def test_lerp_keeps_to_the_end_that_is_closer(weight):
+    ends = [tn.tensor([1e8, np.inf, 2.0]), tn.tensor([1.0, 1.0, 3.0])]
+    if weight == 1.0:
+        assert tn.lerp(*ends, weight)[0].item() == 1.0
+    for given in (weight, tn.tensor(weight)):
+        lerped = tn.lerp(*ends, given)
+        assert lerped[2].item() == pytest.approx(2 + weight, rel=1e-6)
+        assert lerped.tolist()[0] == ends[0].clone().lerp_(ends[1], given).tolist()[0]
+        if 0.5 <= weight < 1:
+            assert lerped[1].item() == np.inf
+    check_gradient(lambda a, b: tn.lerp(a, b, weight), (2, 3), (2, 3))
+    check_gradient(tn.lerp, (2, 3), (2, 3), (2, 3))

@@ -34,6 +34,7 @@ from tinynet.ops.operands import (
     as_floating,
     as_operand,
     cast_to,
+    is_tensor,
     join_operands,
     require_floating,
     require_same_device,
@@ -445,10 +446,16 @@ def nan_to_num(
 
 
 def lerp(input: Tensor, end: Tensor, weight: Operand) -> Tensor:
-    """`input + weight * (end - input)`: linear interpolation."""
+    """`input + weight * (end - input)`: linear interpolation, from the end that is closer."""
     require_floating("lerp", require_tensor("lerp", input), require_tensor("lerp", end, "end"))
     weight = as_operand("lerp", weight, input)
-    return plus(input, mul(weight, minus(end, input)))
+    gap = minus(end, input)
+    if is_tensor(weight):
+        from_end = minus(end, mul(minus(1, weight), gap))
+        return choose(weight.abs() < 0.5, plus(input, mul(weight, gap)), from_end)
+    if -0.5 < weight < 0.5:
+        return plus(input, mul(weight, gap))
+    return minus(end, mul(gap, 1 - weight))
 
 
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Scalar = 1) -> Tensor:

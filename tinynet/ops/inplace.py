@@ -192,8 +192,8 @@ def add_(input: Tensor, other: Any, *, alpha: Scalar = 1) -> Tensor:
 def lerp_(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """`lerp`, written into the tensor itself."""
     x = require_tensor("lerp_", input)
-    is_number = type(weight) is float or type(weight) is Number
-    if needs_recording(x, (end, weight)) or not is_number or not _are_alike(x, end):
+    is_small = (type(weight) is float or type(weight) is Number) and -0.5 < weight < 0.5
+    if needs_recording(x, (end, weight)) or not is_small or not _are_alike(x, end):
         return _general_lerp(x, end, weight)
     gap = x.backend.elementwise("sub", end.array, x.array)
     return _add_scaled("lerp_", x, gap, weight)
