@@ -7,6 +7,7 @@ import pytest
 
 import tinynet as tn
 from tests.ops.checks import check_gradient, check_values, gradient_of, inf, nan, same
+from tinynet.errors import ShapeError
 
 INDICES = [
     np.s_[1], np.s_[-1], np.s_[1, 2], np.s_[1, 2, 3], np.s_[...], np.s_[()], np.s_[None],
@@ -119,6 +120,33 @@ def test_writing_at_a_mask():
     assert x.tolist() == [1, 0, 3, 0]
     x[x > 0] = tn.tensor([5.0, 6.0])
     assert x.tolist() == [5, 0, 6, 0]
+
+
+def test_writing_one_value_at_a_mask_reads_nothing():
+    def clipped(x, value):
+        x = x.clone()
+        x[x < 0] = 0
+        x[x > 3] = value
+        x[tn.tensor([True, False])] = 7.5
+        return x
+
+    recorded = tn.jit(clipped)
+    for i in range(4):
+        x = tn.tensor([[1.0, -2.0], [3.0, -4.0]]) + i
+        expected = np.clip(x.numpy(force=True), 0, None)
+        expected[expected > 3] = i
+        expected[0] = 7.5
+        assert recorded(x, tn.tensor([float(i)])).tolist() == expected.tolist()
+
+
+def test_gradients_of_writing_one_value_at_a_mask():
+    def masked(x, value):
+        y = x * 2
+        y[tn.tensor([[True, False, False], [False, True, True]])] = value
+        return y**2
+
+    check_gradient(masked, (2, 3), ())
+    check_gradient(masked, (2, 3), (1, 1))
 
 
 def test_in_place_arithmetic_at_an_index():
@@ -287,3 +315,21 @@ def test_nonzero():
     assert tn.tensor(1.0).nonzero().shape == (1, 0)
     assert tn.tensor(1.0).nonzero(as_tuple=True)[0].tolist() == [0]
     assert tn.zeros(0, 3).nonzero().shape == (0, 2)
+
+
+def test_a_tuple_inside_an_index_is_a_list():
+    x = tn.tensor([[1, 2], [3, 4]])
+    assert x[(1, 0), :].tolist() == [[3, 4], [1, 2]]
+    x[(1, 0), 0] = tn.tensor([7, 8])
+    assert x.tolist() == [[8, 2], [7, 4]]
+
+
+def test_gathering_one_element():
+    assert tn.tensor([1.0, 2.0, 3.0]).gather(0, tn.tensor(1)).item() == 2.0
+    assert tn.take_along_dim(tn.tensor(4.0), tn.tensor(0), 0).item() == 4.0
+
+
+@pytest.mark.parametrize(("shape", "places"), [((3,), [[0, 1]]), ((3,), 1), ((), [0])])
+def test_take_along_dim_of_other_dims(shape, places):
+    with pytest.raises(ShapeError, match="take_along_dim: indices have shape"):
+        tn.take_along_dim(tn.ones(*shape), tn.tensor(places), 0)

@@ -157,7 +157,7 @@ def _as_item(item: Any, x: Tensor) -> Any:
         if item.shape == () and item.dtype.rank == 1 and not isinstance(item, bool):
             return int(item.item())  # type: ignore[attr-defined]
         return item
-    if isinstance(item, (list, range)) or hasattr(item, "__array__"):
+    if isinstance(item, (list, tuple, range)) or hasattr(item, "__array__"):
         tensor = type(x.detach())(item, device=x.device)
         return tensor if tensor.numel() or tensor.dtype.rank < 2 else tensor.to(int64)
     try:
@@ -201,8 +201,12 @@ def _as_range(item: slice, size: int) -> Range:
 
 def setitem(input: Tensor, index: Any, value: Any) -> None:
     """`input[index] = value`; `value` is broadcast and cast."""
-    x, places = read_index(input, index)
     source = as_element("index", value, input)
+    if is_tensor(index) and _is_mask_of(input, index) and source.numel() == 1:  # reads no values
+        mask = index.reshape(*index.shape, *[1] * (input.ndim - index.ndim))
+        input.masked_fill_(mask, source.reshape(()))
+        return
+    x, places = read_index(input, index)
     if places is None:
         while source.ndim > x.ndim and source.shape[0] == 1:
             source = source.squeeze(0)
@@ -214,6 +218,11 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
             source = source.squeeze(0)
         check_values("index", source, x, places)
         x.index_put_(places, source)
+
+
+def _is_mask_of(x: Tensor, index: Tensor) -> bool:
+    """Whether bools choose among the elements of a tensor, or the parts along its first dims."""
+    return index.dtype is bool_ and index.shape != () and index.shape == x.shape[: index.ndim]
 
 
 def index_put(
@@ -298,7 +307,7 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     if not places.numel():
         return x.reshape(-1)[:0].reshape(places.shape).clone()
     if not places.shape:
-        return take_at(x.reshape(1), (places.reshape(1).to(int64),)).reshape(())
+        return take_at(x.reshape(-1), (places.reshape(1).to(int64),)).reshape(())
     flat = x.reshape(1) if not x.shape else x
     return take_at(flat, _grid("gather", flat, place, places))
 
@@ -311,6 +320,10 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     if dim is None:
         return gather(x.reshape(-1), 0, indices.reshape(-1))
     place = shapes.as_dim("take_along_dim", dim, x.ndim)
+    if x.ndim != indices.ndim:
+        raise ShapeError(f"take_along_dim: indices have shape {indices.shape}, input {x.shape}")
+    if not x.ndim:
+        return gather(x, 0, indices)
     others = [(*y.shape[:place], 1, *y.shape[place + 1 :]) for y in (x, indices)]
     common = shapes.broadcast("take_along_dim", *others)
     grown = [
