@@ -22,6 +22,14 @@ def test_matmul(a, b):
     check_gradient(tn.matmul, a, b)
 
 
+@pytest.mark.parametrize("shapes", [((3, 1), (1,)), ((1, 1), (1, 3)), ((2, 3, 1), (1, 1)),
+                                    ((1,), (1, 3)), ((3, 1), (1, 1))])  # fmt: skip
+def test_nan_times_zero(shapes):
+    a, b = [tn.zeros(*shape) for shape in shapes]
+    for x, y in ((tn.full_like(a, np.nan), b), (a, tn.full_like(b, np.inf))):
+        assert (x @ y).isnan().all().item()
+
+
 def test_matmul_of_views():
     check_gradient(lambda a, b: a.T @ b[::2].mT, (4, 3), (4, 2, 4))
     check_gradient(lambda a, b: a.expand(4, 3) @ b.expand(3, 2), (1, 3), (3, 1))

@@ -136,6 +136,8 @@ class NumPyBackend:
         if a.dtype.itemsize == 2 and a.dtype.kind not in "iu":
             wide = self.matmul(a.astype(np.float32), b.astype(np.float32))
             return quiet.run(wide.astype, a.dtype)
+        if b.size == 1 or a.size == 1:  # np.dot would skip a factor beside zero, be it NaN
+            return np.asarray(quiet.run(np.matmul, a, b))
         if b.ndim == 2 and a.ndim == 2:
             return quiet.run(np.dot, a, b)
         if b.ndim == 2 and a.ndim > 2:  # one large product rather than many small ones

@@ -216,7 +216,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
         require_tensor("bilinear", input2, "input2"),
     )
     w = require_tensor("bilinear", weight, "weight")
-    fits = w.ndim == 3 and a.ndim and a.shape[:-1] == b.shape[:-1]
+    fits = w.ndim == 3 and a.ndim and b.ndim and a.shape[:-1] == b.shape[:-1]
     if not fits or (a.shape[-1], b.shape[-1]) != w.shape[1:]:
         raise ShapeError(
             f"bilinear: inputs {a.shape} and {b.shape} do not fit weight {w.shape}: expected "
@@ -245,6 +245,8 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
         pairs: Any = (range(x.ndim - dims, x.ndim), range(dims))
     else:
         pairs = [[d] if isinstance(d, int) else d for d in dims]
+        if len(pairs) != 2:
+            raise ArgumentError(f"tensordot: dims must be a number or two lists, got {dims!r}")
     a_dims = [shapes.as_dim("tensordot", dim, x.ndim) for dim in pairs[0]]
     b_dims = [shapes.as_dim("tensordot", dim, y.ndim) for dim in pairs[1]]
     if len(a_dims) != len(b_dims):
