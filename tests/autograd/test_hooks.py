@@ -117,3 +117,24 @@ def test_retain_grad_of_a_leaf_changes_nothing(x):
     assert not x.retains_grad
     x.sum().backward()
     assert x.grad.tolist() == [1.0, 1.0]
+
+
+def test_retained_gradients_are_added_once(x):
+    y = x * 2
+    y.retain_grad()
+    (y * y).sum().backward(inputs=[y])
+    assert y.grad.tolist() == (2 * y).tolist()
+
+
+def test_an_input_that_is_named_twice(x):
+    y = x * 2
+    (y * y).sum().backward(inputs=[y, y])
+    assert y.grad.tolist() == (2 * y).tolist()
+
+
+def test_a_hook_that_gives_another_dtype(x):
+    x.register_hook(lambda grad: grad.to(tn.float64))
+    with pytest.raises(
+        GradientError, match=r"register_hook: .* tinynet.float32 on .* got .*float64"
+    ):
+        (x * 2).sum().backward()

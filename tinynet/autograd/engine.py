@@ -43,9 +43,9 @@ def backward(
             raise ArgumentError("backward: inputs is empty, expected tensors, or None for all")
         walk.restrict([edge_of("backward", x) for x in wanted])
     walk.run()
-    for x in wanted:
+    for x in {id(x): x for x in wanted}.values():
         found = walk.found.get(edge_of("backward", x))
-        if found is not None and not x.is_leaf:
+        if found is not None and not x.is_leaf and x.retained is None:
             x.grad = found.clone() if x.grad is None else x.grad + found
 
 

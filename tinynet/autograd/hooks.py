@@ -75,5 +75,10 @@ def run_hooks(hooks: dict[int, Any], gradient: Tensor) -> Tensor:
                 f"register_hook: a hook must return None or a tensor of shape {gradient.shape}, "
                 f"got {getattr(replaced, 'shape', type(replaced).__name__)}"
             )
+        if replaced.dtype is not gradient.dtype or replaced.backend is not gradient.backend:
+            raise GradientError(
+                f"register_hook: a hook must return a tensor of {gradient.dtype} on "
+                f"{gradient.backend.name}, got {replaced.dtype} on {replaced.backend.name}"
+            )
         gradient = replaced  # type: ignore[assignment]
     return gradient
