@@ -9,7 +9,7 @@ import pytest
 import tinynet as tn
 from tinynet import settings
 from tinynet.backends.opencl import discovery
-from tinynet.backends.opencl.profiler import counters
+from tinynet.backends.opencl.profiler import attach, counters, detach
 from tinynet.errors import ArgumentError, DeviceError
 from tinynet.profiling import profile
 
@@ -183,3 +183,20 @@ def test_debug_level_that_is_none(monkeypatch):
     with pytest.raises(ArgumentError) as caught:
         settings.DEBUG.get()
     assert str(caught.value) == "TINYNET_DEBUG: expected a number from 0 to 2, got 'loud'"
+
+
+def test_a_listener_that_fails_does_not_repeat_what_ran():
+    """The launch wrote its result over its operand; the formula must not wait to run once more."""
+
+    def fail(run, values):
+        raise BrokenPipeError
+
+    x = tn.zeros(4, device="opencl").realize()
+    attach(fail)
+    try:
+        x.add_(1)
+        with pytest.raises(BrokenPipeError):
+            x.realize()
+    finally:
+        detach(fail)
+    assert x.tolist() == [1.0] * 4

@@ -52,8 +52,8 @@ class Value:
 
     def settle(self, block: Block | None) -> None:
         """The elements are in `block` now (None where there are none)."""
-        self.op = "memory"
         self.block = block
+        self.op = "memory"
         self.args, self.params, self.weight = (), None, 0
 
 

@@ -115,13 +115,16 @@ class Device:
         nbytes: int = 0,
         flops: int = 0,
         making: profiler.Making | None = None,
+        enqueued: list[Any] | None = None,
     ) -> None:
         """Enqueue a kernel over `size` work-items in groups of `group`. Buffers are `cl.Buffer`.
 
         `nbytes` that it reads and writes and `flops` are estimates for `tinynet.profile()`;
-        `making`: what it is for, where that is known and somebody wants to know.
+        `making`: what it is for, where that is known and somebody wants to know; `enqueued` gets
+        its event, if it will run, whatever is raised afterwards.
         """
         process.check()
+        enqueued = [] if enqueued is None else enqueued
         if self.recorder is not None and self.recorder.is_mine():
             args = self.recorder.note(kernel, size, group, args, nbytes, flops, making)
         try:
@@ -129,9 +132,18 @@ class Device:
                 self.launches += 1
                 kernel.set_args(*args)
                 if self.watch is None:
-                    cl.enqueue_nd_range_kernel(self.queue, kernel.cl_kernel, size, group)
+                    # one step of Python's, between which Ctrl-C may come
+                    enqueued.extend(
+                        map(
+                            cl.enqueue_nd_range_kernel,
+                            (self.queue,),
+                            (kernel.cl_kernel,),
+                            (size,),
+                            (group,),
+                        )
+                    )
                 else:
-                    self.watch.launch(kernel, size, group, args, nbytes, flops, making)
+                    self.watch.launch(kernel, size, group, args, nbytes, flops, making, enqueued)
         except cl.Error as error:
             raise KernelError(
                 f"kernel {kernel.name}: {self.name} refused {size}, {group}: {error}"

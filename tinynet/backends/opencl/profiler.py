@@ -78,10 +78,17 @@ class Watch:
     def launch(
         self, kernel: Any, size: tuple[int, ...], group: tuple[int, ...], args: Sequence[Any],
         nbytes: int, flops: int, making: Making | None = None,
+        enqueued: list[Any] | None = None,
     ) -> KernelRun:  # fmt: skip
-        """Enqueue a kernel whose arguments, `args`, are set; `making`: what it is for."""
+        """Enqueue a kernel whose arguments, `args`, are set; `making`: what it is for. `enqueued`
+        gets the event.
+        """
+        events = [] if enqueued is None else enqueued
         called = time.perf_counter_ns()
-        event = self._launch(self.device.queue, kernel.cl_kernel, size, group)
+        events.extend(
+            map(self._launch, (self.device.queue,), (kernel.cl_kernel,), (size,), (group,))
+        )
+        event = events[-1]
         returned = time.perf_counter_ns()
         reads, writes = buffers_of(kernel, args, making)
         run = KernelRun(

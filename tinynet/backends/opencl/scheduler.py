@@ -91,14 +91,27 @@ class Scheduler:
         making = None
         if device.watch is not None or device.recorder is not None:
             making = self.making(plan, values, blocks, head)
-        if plan.cold is not None:
-            self.interpret(plan, arguments, numbers, offsets, making)
-        else:
-            assert plan.kernel is not None
-            device.launch(
-                plan.kernel, plan.size, plan.group, *head, *arguments, *numbers,
-                *plan.tail.at(offsets), nbytes=plan.nbytes, flops=plan.flops, making=making,
-            )  # fmt: skip
+        enqueued: list[Any] = []
+        try:
+            if plan.cold is not None:
+                self.interpret(plan, arguments, numbers, offsets, making, enqueued)
+            else:
+                assert plan.kernel is not None
+                device.launch(
+                    plan.kernel, plan.size, plan.group, *head, *arguments, *numbers,
+                    *plan.tail.at(offsets), nbytes=plan.nbytes, flops=plan.flops, making=making,
+                    enqueued=enqueued,
+                )  # fmt: skip
+            self.settle(plan, values, blocks, target)
+        except BaseException:  # Ctrl-C, a listener's error: what was taken over is written already
+            if enqueued:
+                self.settle(plan, values, blocks, target)
+            raise
+
+    def settle(
+        self, plan: Launch, values: list[Value], blocks: list[Any], target: View | None
+    ) -> None:
+        """Results are where the launch puts them."""
         if plan.parts is not None:
             self.reduce_parts(values[0], blocks[0], plan)
         elif target is None:
@@ -114,7 +127,7 @@ class Scheduler:
 
     def interpret(
         self, plan: Launch, buffers: list[Any], numbers: list[Any], offsets: list[int],
-        making: Making | None,
+        making: Making | None, enqueued: list[Any],
     ) -> None:  # fmt: skip
         """Run a formula that is not compiled yet."""
         cold = plan.cold
@@ -127,7 +140,7 @@ class Scheduler:
         size, group = (1, 1) if device.is_cpu else (-(-cold.points // GROUP) * GROUP, GROUP)
         device.launch(
             kernel, (size,), (group,), code, table.buffer, cold.points, *buffers, *unused,
-            nbytes=plan.nbytes, flops=plan.flops, making=making,
+            nbytes=plan.nbytes, flops=plan.flops, making=making, enqueued=enqueued,
         )  # fmt: skip
 
     @staticmethod
