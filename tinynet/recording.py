@@ -81,10 +81,10 @@ class Recording:
             for x, array, _, needed_grad in used
             if id(x) not in positions
         ]
-        self.flags = [  # of tensors that require a gradient afterwards, or no longer
-            (weakref.ref(x), x.needs_grad)
+        self.flags: list[tuple[Any, bool]] = [  # of tensors that require a gradient now, or not
+            (positions.get(id(x), weakref.ref(x)), x.needs_grad)
             for x, _, _, needed_grad in used
-            if id(x) not in positions and x.needs_grad is not needed_grad
+            if x.needs_grad is not needed_grad
         ]
         written = [x for x, _, before, _ in used if version(x) != before]
         self.written_inputs = [positions[id(x)] for x in written if id(x) in positions]
@@ -239,8 +239,8 @@ class Recording:
 
     def bring_up_to_date(self, leaves: list[Tensor], arrays: list[Any]) -> None:
         """What the function does to tensors beside their memory: gradients, requiring them."""
-        for flagged, needs_grad in self.flags:
-            x = flagged()
+        for who, needs_grad in self.flags:
+            x = leaves[who] if type(who) is int else who()
             if x is not None:
                 x.needs_grad = needs_grad
         for owner, what in self.kept_grads:

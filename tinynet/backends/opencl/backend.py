@@ -144,6 +144,8 @@ class OpenCLBackend:
         if not is_exclusive(storage):
             storage.value = self.loaded(storage.value)
             self.scheduler.compute(storage.value)
+        if self.recorder is not None:
+            self.recorder.note_write(storage)
         return storage.value
 
     @staticmethod

@@ -22,6 +22,7 @@ from tinynet.backends.opencl.array import (
     Storage,
     Value,
     View,
+    as_array,
     row_major,
 )
 from tinynet.backends.opencl.bounds import union
@@ -130,7 +131,9 @@ class Recorder:
         while values:
             value = values.pop()
             source = self.before.get(id(value))
-            if source is not None and source.before() is value:
+            if source is not None and source.before() is value and source.place.written:
+                self.rely_on_all()
+            elif source is not None and source.before() is value:
                 source.is_relied_on = True
                 if value is index.storage.value:
                     source.least_size = min(size, source.least_size or size)
@@ -139,9 +142,19 @@ class Recorder:
             elif value.op != "memory":
                 operands = [x.value if type(x) is View else x for x in value.args]
                 values += [x for x in operands if type(x) is Value]
-            elif id(value) not in constants:  # nobody knows any more what it was made of
-                for each in self.sources.values():
-                    each.is_relied_on = each.is_derived_from = True
+            elif id(value) not in constants:
+                self.rely_on_all()
+
+    def rely_on_all(self) -> None:
+        """Rely on all bounds: nobody knows any more what an index was made of."""
+        for source in self.sources.values():
+            source.is_relied_on = source.is_derived_from = True
+
+    def note_write(self, storage: Storage) -> None:
+        """Note that part of a storage is written where it is."""
+        source = self.sources.get(id(storage))
+        if source is not None and self.is_mine():
+            source.place.written = True
 
     def narrow(self, index: Array) -> None:
         """Make it a condition that integers from outside stay within the bounds they have."""
@@ -183,6 +196,7 @@ class Recorder:
         self.start()
         try:
             self.compute_products()
+            kept = self.apart_from(outputs, kept)
             given = [self.settled(x) for x in outputs]
             held = [self.settled(x, True) for x in kept]
             self.write_sources()
@@ -196,8 +210,22 @@ class Recorder:
             source = self.sources.get(id(x.storage))
             if original.storage is x.storage or source is None:
                 continue
-            if x.storage.value is not source.before():
+            if source.place.written or x.storage.value is not source.before():
                 self.backend.assign(original, x)
+
+    def apart_from(self, outputs: list[Array], kept: list[Array]) -> list[Array]:
+        """What is kept, copied where an output or something else that is kept has its memory."""
+        taken = {id(x.storage) for x in outputs}
+        apart = []
+        for x in kept:
+            if id(x.storage) in self.sources:
+                raise RecordingError(
+                    "jit: a .grad is set to a view of other memory; clone() it first"
+                )
+            is_taken = id(x.storage) in taken
+            taken.add(id(x.storage))
+            apart.append(as_array(self.backend.loaded(x.operand)) if is_taken else x)
+        return apart
 
     def compute_products(self) -> None:
         """In their order, the factors of all products that somebody needs."""
@@ -238,7 +266,11 @@ class Recorder:
     def write_sources(self) -> None:
         """Compute the new values of memory from outside, and bring them there."""
         backend = self.backend
-        changed = [s for s in self.sources.values() if s.storage.value is not s.before()]
+        changed = [
+            source
+            for source in self.sources.values()
+            if source.place.written or source.storage.value is not source.before()
+        ]
         for original, x in zip(self.originals, self.inputs):
             sources = [self.sources.get(id(y.storage)) for y in (original, x)]
             if (

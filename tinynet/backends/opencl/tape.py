@@ -6,6 +6,7 @@ outputs, kept gradients.
 
 from __future__ import annotations
 
+import math
 import sys
 import warnings
 import weakref
@@ -138,13 +139,17 @@ class Tape:
             value = Value("memory", dtype, shape, bounds=bounds)
             value.block = block
             self.kept.append(as_array(value))
+        self.values: list[weakref.ref[Value]] = []
         self.holders: list[int] = []
 
     def settle(self) -> None:
+        self.values = [weakref.ref(x.storage.value) for x in self.kept]
         self.holders = self.count_holders()
 
     def is_held(self) -> bool:
-        return self.count_holders() != self.holders
+        """Whether somebody else holds what is kept, or has written into it."""
+        is_written = any(x.storage.value is not value() for x, value in zip(self.kept, self.values))
+        return is_written or self.count_holders() != self.holders
 
     def count_holders(self) -> list[int]:
         counts = [sys.getrefcount(x) for x in self.kept]
@@ -314,13 +319,14 @@ class Tape:
 
 
 def prepared(backend: Any, inputs: list[Array], needs_bounds: bool) -> list[Array]:
-    """Inputs that are all of their storages: copies of those that are but parts, or in another
-    order. Those that share a storage stay as they are.
+    """Inputs that are all of their storages: copies of those that are but parts. Those that share a
+    storage, or have its elements in another order, stay as they are.
     """
     ids = [id(x.storage) for x in inputs]
     result = []
     for x in inputs:
-        if x.steps is not None and 0 not in x.shape and ids.count(id(x.storage)) == 1:
+        is_part = x.steps is not None and 0 not in x.shape and not _is_transposed(x)
+        if is_part and ids.count(id(x.storage)) == 1:
             x = as_array(backend.elements(x))
         value = x.storage.value
         if needs_bounds and x.dtype.rank == 1 and value.bounds is None and 0 not in value.shape:
@@ -328,6 +334,16 @@ def prepared(backend: Any, inputs: list[Array], needs_bounds: bool) -> list[Arra
             x.storage.value.bounds = int(numbers.min()), int(numbers.max())
         result.append(x)
     return result
+
+
+def _is_transposed(x: Array) -> bool:
+    """Whether an array is all of its storage, the dims in another order."""
+    size = 1
+    for stride, n in sorted(zip(x.strides, x.shape)):
+        if n > 1 and stride != size:
+            return False
+        size *= n
+    return x.offset == 0 and size == math.prod(x.storage.value.shape)
 
 
 def _without_numbers(launches: list[Launch]) -> list[Launch]:
