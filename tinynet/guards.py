@@ -15,10 +15,14 @@ import numpy as np
 
 from tinynet.autograd import hooks as tensor_hooks
 from tinynet.nn import module as modules
-from tinynet.numbers import is_same
+from tinynet.numbers import SIMPLE, VALUES, is_same
 from tinynet.tensor import Tensor
 
 MISSING = object()  # the value of what is not there
+# Values that a place keeps alive: plain ones, those made anew at each look, those that stay anyway
+KEPT = (
+    *SIMPLE, *VALUES, types.MethodType, types.FunctionType, types.ModuleType, type,
+)  # fmt: skip
 
 
 class Content:
@@ -45,6 +49,35 @@ class Content:
         return len(now) == len(self.ids) and all(
             id(x) == i or is_same(x, y) for x, y, i in zip(now, self.parts, self.ids)
         )
+
+
+class Parts:
+    """A module's attributes, but for those `unread`. It is not kept alive by them, nor are its
+    tensors and modules.
+    """
+
+    def __init__(self, module: modules.Module, unread: set[str]) -> None:
+        self.module = weakref.ref(module)
+        fields = vars(module)
+        self.names = tuple(fields)
+        self.values = [
+            (name, weakref.ref(value) if isinstance(value, (Tensor, modules.Module)) else value)
+            for name, value in fields.items()
+            if name not in unread
+        ]
+
+    def changed(self) -> str:
+        """The name of an attribute that is another now; "" if all are the same."""
+        module = self.module()
+        fields = {} if module is None else vars(module)
+        if tuple(fields) != self.names:
+            return "an attribute of a module"
+        for name, value in self.values:
+            now = fields[name]
+            is_it = type(value) is weakref.ref and now is not None and value() is now
+            if now is not value and not is_it and not is_same(now, value):
+                return name
+        return ""
 
 
 class Attributes:
@@ -82,6 +115,7 @@ class Guards:
 
     def __init__(self) -> None:
         self.places: list[Place] = []
+        self.objects: list[Place] = []  # places of objects that are not kept alive: references
         self.cells: list[Place] = []  # of variables, and functions for their default arguments
         self.loose: list[Place] = []  # places of what hooks and the making of objects use
         self.loose_cells: list[Place] = []
@@ -89,12 +123,23 @@ class Guards:
         self.contents: list[Content] = []
         self.arrays: list[tuple[np.ndarray[Any, Any], str, bytes]] = []
         self.generators: list[tuple[Any, str]] = []
-        self.parts: list[Place] = []  # attributes of modules
-        self.part_keys: list[tuple[dict[Any, Any], tuple[Any, ...]]] = []
+        self.parts: list[Parts] = []  # of modules
         self.hooked: list[tuple[weakref.ref[Tensor], tuple[Any, ...]]] = []  # with their hooks
         self.tensors: dict[int, bool] = {}
         self.changes = _changes()
         self.failed = ""
+
+    def add_place(self, fields: Any, name: str, value: Any, is_loose: bool) -> None:
+        """Watch a value."""
+        if not is_loose and type(value).__weakrefoffset__ and not isinstance(value, KEPT):
+            self.objects.append((fields, name, weakref.ref(value)))
+        else:
+            (self.loose if is_loose else self.places).append((fields, name, value))
+
+    def is_dead(self) -> bool:
+        """Whether something is gone that would have to be there."""
+        is_gone = any(reference() is None for _, _, reference in self.objects)
+        return is_gone or any(part.module() is None for part in self.parts)
 
     def settle(self) -> None:
         """The function has run: what it added to containers is no condition, nor is what its hooks
@@ -114,10 +159,12 @@ class Guards:
             now = fields.get(name, MISSING)
             if now is not value and not is_same(now, value):
                 return self.fail(name)
-        for cell, name, value in self.cells:
-            now = contents_of(cell)
-            if now is not value and not is_same(now, value):
+        for fields, name, value in self.objects:
+            now = fields.get(name, MISSING)
+            if now is not value() or now is None:
                 return self.fail(name)
+        if not self.variables_hold():
+            return False
         for content in self.contents:  # the first question is that of most replays
             if [*map(id, content.container)] != content.ids and not content.holds():
                 return self.fail(content.name)
@@ -130,15 +177,19 @@ class Guards:
         changes = modules.changes[0], tensor_hooks.changes[0]
         return self.changes == changes or self.rarely_changed_hold()
 
-    def rarely_changed_hold(self) -> bool:
-        """Whether the modules' attributes and the tensors' hooks are as they were."""
-        for fields, name, value in self.parts:
-            now = fields.get(name, MISSING)
+    def variables_hold(self) -> bool:
+        """Whether the variables around functions, and their default arguments, are as they were."""
+        for cell, name, value in self.cells:
+            now = contents_of(cell)
             if now is not value and not is_same(now, value):
                 return self.fail(name)
-        for fields, keys in self.part_keys:
-            if tuple(fields) != keys:
-                return self.fail("an attribute of a module")
+        return True
+
+    def rarely_changed_hold(self) -> bool:
+        """Whether the modules' attributes and the tensors' hooks are as they were."""
+        for part in self.parts:
+            if name := part.changed():
+                return self.fail(name)
         for tensor, hooks in self.hooked:
             x = tensor()
             if x is not None and not is_same(tuple((x.hooks or {}).values()), hooks):

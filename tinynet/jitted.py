@@ -29,12 +29,13 @@ import weakref
 from collections.abc import Callable
 from typing import Any, overload
 
+from tinynet import settings
 from tinynet.autograd.mode import mode
 from tinynet.backends.base import Tape
 from tinynet.errors import ArgumentTypeError, GradientError
 from tinynet.numbers import current
 from tinynet.recording import Recording, map_tensors, spent
-from tinynet.signature import describe, difference, with_tensors
+from tinynet.signature import describe, difference, is_dead, with_tensors
 from tinynet.tensor import Tensor
 
 MANY = 8  # recordings of one function after which it warns
@@ -167,6 +168,8 @@ class Jitted:
             ids = [*map(id, leaves)]
             if len(set(ids)) < len(ids):
                 key = (*key, *map(ids.index, ids))
+        elif not leaves:
+            key = (*key, settings.DEVICE.get())
         with self.lock:
             try:
                 candidates = self.recordings.get(key)
@@ -178,8 +181,6 @@ class Jitted:
                     self.last = recording
                     return recording.replay(leaves)
                 self.why = recording.failed
-            if candidates:
-                candidates[:] = [x for x in candidates if x.is_alive]
             return self.run(key, args, kwargs, leaves)
 
     def run(self, key: Any, args: Any, kwargs: Any, leaves: list[Tensor]) -> Any:
@@ -204,6 +205,7 @@ class Jitted:
                 _calls.depth -= 1
             map_tensors(result, lambda y: spent(y) if y.node is not None else y)
             return result
+        self.forget_dead()
         self.warn(key)
         function: Any = self.function
         owner = None
@@ -231,6 +233,13 @@ class Jitted:
                 del self.recordings[oldest]
         result, recording.result = recording.result, None
         return result
+
+    def forget_dead(self) -> None:
+        """Let go of recordings that cannot be replayed again: something that they need is gone."""
+        for key, kept in [*self.recordings.items()]:
+            kept[:] = [x for x in kept if x.is_alive and not x.guards.is_dead()]
+            if not kept or is_dead(key):
+                del self.recordings[key]
 
     def notes_of(self, key: Any) -> dict[str, dict[Any, Any]]:
         """What backends keep between recordings of one kind of call."""

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dis
 import functools
+import importlib.util
+import os
+import site
 import sys
+import sysconfig
 import types
 from typing import Any, NamedTuple
 
@@ -14,6 +19,8 @@ ATTRIBUTE_CODES = ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER", "IMPORT_FROM")
 STORE_CODES = ("STORE_GLOBAL", "STORE_NAME", "STORE_ATTR", "STORE_DEREF")
 KEYWORD_CODES = ("BUILD_CONST_KEY_MAP", "CALL_KW", "CALL_FUNCTION_KW")  # after a tuple of names
 DYNAMIC = frozenset(["getattr", "hasattr", "vars", "__dict__", "attrgetter", "methodcaller"])
+ASKING = frozenset(["getattr", "hasattr"])
+TAKING_ALL = frozenset(["vars", "__dict__", "asdict", "astuple", "fields", "__match_args__"])
 
 Names = frozenset[str]
 
@@ -22,7 +29,9 @@ class CodeNames(NamedTuple):
     """The names in code, functions inside it included.
 
     `texts` are constants that may be names of attributes, if code `is_dynamic`: if it asks for
-    attributes by names that are values. `stored`: globals and attributes that it writes.
+    attributes by names that are values. `stored`: globals and attributes that it writes. `read`:
+    attributes that it does not only call. `asked`: those that `getattr` asks for, and that may be
+    missing. `takes_all`: it may ask an object for all attributes. Relative imports begin with dots.
     """
 
     spaces: Names
@@ -30,11 +39,22 @@ class CodeNames(NamedTuple):
     imports: Names
     texts: Names
     stored: Names
+    read: Names
+    asked: Names
     is_dynamic: bool
+    takes_all: bool
+
+    def joined(self, more: CodeNames) -> CodeNames:
+        """The names in these and other code."""
+        return CodeNames(*[a | b for a, b in zip(self, more)])  # type: ignore[operator]
+
+    def of_objects(self) -> CodeNames:
+        """The names that do not depend on where the code is."""
+        return self._replace(spaces=_NONE, imports=_NONE, stored=_NONE)
 
 
 _NONE: Names = frozenset()
-NOTHING = CodeNames(_NONE, _NONE, _NONE, _NONE, _NONE, False)
+NOTHING = CodeNames(_NONE, _NONE, _NONE, _NONE, _NONE, _NONE, _NONE, False, False)
 
 
 def names_of(function: Any) -> CodeNames:
@@ -46,18 +66,8 @@ def names_of(function: Any) -> CodeNames:
 @functools.cache
 def names_in(code: types.CodeType) -> CodeNames:
     """The names in code."""
-    found: list[set[str]] = [set() for _ in range(5)]
-    spaces, attributes, imports, texts, stored = found
-    for op, value in [(i.opname, i.argval) for i in dis.get_instructions(code)]:
-        if op in ("LOAD_GLOBAL", "LOAD_NAME"):
-            spaces.add(value)
-        elif op.startswith(ATTRIBUTE_CODES):
-            attributes.add(value)
-        elif op == "IMPORT_NAME":
-            imports.add(value)
-        elif op in STORE_CODES:
-            stored.add(value)
-    is_dynamic = not DYNAMIC.isdisjoint(spaces | attributes)
+    found = _names_in_instructions(code)
+    texts: set[str] = set()
     keywords = _keywords_in(code)
     constants = [x for x in code.co_consts if not any(x is names for names in keywords)]
     for constant in constants:  # which grows meanwhile
@@ -66,12 +76,46 @@ def names_in(code: types.CodeType) -> CodeNames:
         if isinstance(constant, (tuple, frozenset)):
             constants += constant
         if isinstance(constant, types.CodeType):
-            inner = names_in(constant)
-            is_dynamic |= inner.is_dynamic
-            for names, more in zip(found, inner):
-                names |= more  # type: ignore[arg-type]
-    kept = [frozenset(names) for names in found]
-    return CodeNames(kept[0], kept[1], kept[2], kept[3], kept[4], is_dynamic)
+            found = found.joined(names_in(constant))
+    return found.joined(NOTHING._replace(texts=frozenset(texts)))
+
+
+def _names_in_instructions(code: types.CodeType) -> CodeNames:
+    """The names in code, without the functions inside it, and without its constants."""
+    found: list[set[str]] = [set() for _ in range(6)]
+    spaces, attributes, imports, stored, read, asked = found
+    matches_classes = asks = False
+    constants: list[Any] = [0, 0]  # of the last two instructions
+    for instruction in dis.get_instructions(code):
+        op, value = instruction.opname, instruction.argval
+        if op in ("LOAD_GLOBAL", "LOAD_NAME"):
+            spaces.add(value)
+            asks |= value in ASKING
+        elif asks and op == "LOAD_CONST" and isinstance(value, str):
+            asked.add(value)
+            asks = False
+        elif op.startswith(ATTRIBUTE_CODES):
+            attributes.add(value)
+            if op != "LOAD_METHOD" and "NULL|self" not in instruction.argrepr:  # from 3.12 on
+                read.add(value)
+        elif op == "IMPORT_NAME":  # after its level and what is imported from there
+            imports.add("." * constants[0] + value)
+        elif op in STORE_CODES:
+            stored.add(value)
+        matches_classes |= op == "MATCH_CLASS"
+        constants = [constants[1], value]
+    names = spaces | attributes
+    return CodeNames(
+        frozenset(spaces),
+        frozenset(attributes),
+        frozenset(imports),
+        _NONE,
+        frozenset(stored),
+        frozenset(read),
+        frozenset(asked),
+        matches_classes or not DYNAMIC.isdisjoint(names),
+        matches_classes or not TAKING_ALL.isdisjoint(names),
+    )
 
 
 def _keywords_in(code: types.CodeType) -> list[Any]:
@@ -93,6 +137,18 @@ def is_users(item: Any) -> bool:
     return str(name or "").partition(".")[0] not in LIBRARIES
 
 
+@functools.cache
+def _installed() -> tuple[str, ...]:
+    """Where packages are installed."""
+    folders = {sysconfig.get_path(kind) for kind in ("purelib", "platlib", "stdlib")}
+    return tuple([folder + os.sep for folder in [*folders, *site.getsitepackages()]])
+
+
+def is_installed(function: types.FunctionType) -> bool:
+    """Whether code is that of an installed package, not of the program that uses it."""
+    return function.__code__.co_filename.startswith(_installed())
+
+
 def users_bases(kind: type) -> list[type]:
     """Of a class and those it inherits from, those that users wrote."""
     return [base for base in kind.__mro__ if is_users(base)]
@@ -105,7 +161,7 @@ def function_in(value: Any) -> types.FunctionType | None:
             return value
         if isinstance(value, property):
             value = value.fget
-        elif isinstance(value, functools.cached_property):
+        elif isinstance(value, (functools.cached_property, functools.partialmethod)):
             value = value.func
         elif isinstance(value, (staticmethod, classmethod)):
             value = value.__func__
@@ -118,3 +174,19 @@ def wrapped_in(item: Any) -> Any:
     """What `functools.wraps` noted in an object; None where it did not."""
     fields = getattr(item, "__dict__", None)
     return fields.get("__wrapped__") if type(fields) is dict else None
+
+
+def dispatched(function: Any) -> list[Any]:
+    """The functions among which one made by `functools.singledispatch` chooses."""
+    registry = getattr(function, "registry", None)
+    return [*registry.values()] if isinstance(registry, types.MappingProxyType) else []
+
+
+def absolute(imports: Names, space: dict[str, Any]) -> Names:
+    """The full names of what a function with these globals imports."""
+    package = space.get("__package__") or space.get("__name__")
+    found = {name for name in imports if not name.startswith(".")}
+    for name in imports - found:
+        with contextlib.suppress(ImportError):  # which the function raises, too
+            found.add(importlib.util.resolve_name(name, package))
+    return frozenset(found)

@@ -14,8 +14,11 @@ import math
 import operator
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import PurePath
 from types import MethodType
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     from tinynet.script import Script
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 PLAIN = (int, float)  # what arithmetic is noted for; other values may not change between calls
 # What is compared between calls; everything else is known by its identity.
 SIMPLE = (bool, int, float, str, bytes, tuple, type(None))
+VALUES = (complex, range, slice, np.generic, PurePath)  # that are, too
 
 
 def is_same(now: Any, before: Any) -> bool:
@@ -35,7 +39,9 @@ def is_same(now: Any, before: Any) -> bool:
         return False
     if isinstance(before, MethodType):
         return now.__self__ is before.__self__ and now.__func__ is before.__func__
-    if not isinstance(before, SIMPLE):
+    if isinstance(before, slice):
+        now, before = [(x.start, x.stop, x.step) for x in (now, before)]
+    if not isinstance(before, (*SIMPLE, *VALUES)):
         return False
     if isinstance(before, tuple):
         return len(now) == len(before) and all(map(is_same, now, before))

@@ -3,8 +3,10 @@
 The function's code says which names it uses: variables around it, globals, imports, attributes of
 objects, classes and functions. Those that hold plain values are compared, others by identity;
 functions, methods and hooks that it calls are looked at too, what lists, dicts and NumPy arrays
-hold, and all attributes of the modules it uses. What is reached in other ways (a file, a container
-or an array of more than MOST_PARTS, an iterator, a name put together) is not seen.
+hold, and all attributes of the modules it uses. An attribute counts that is named anywhere in this
+code: objects are handed on. What is reached in other ways (a file, a container or an array of more
+than MOST_PARTS, an iterator, a name put together) is not seen. What installed packages name counts
+only for what they reach themselves.
 """
 
 from __future__ import annotations
@@ -19,11 +21,16 @@ from typing import Any
 import numpy as np
 
 from tinynet.foreign_random import GENERATORS
-from tinynet.guards import MISSING, Attributes, Content, Guards, Slots, contents_of
+from tinynet.guards import MISSING, Attributes, Content, Guards, Parts, Slots, contents_of
 from tinynet.names import (
+    NOTHING,
     OWN,
+    CodeNames,
     Names,
+    absolute,
+    dispatched,
     function_in,
+    is_installed,
     is_users,
     names_of,
     users_bases,
@@ -39,7 +46,9 @@ from tinynet.tensor import Tensor
 MOST = 2000  # values that are looked at, beside tensors and modules
 MOST_PARTS = 256  # elements of a container, or numbers of an array, that are compared
 MOST_CONTENTS = 100  # containers that are, and arrays
-CONTAINERS = (list, tuple, set, dict, collections.deque)
+CONTAINERS = (list, tuple, set, frozenset, dict, collections.deque)
+FIXED = (tuple, frozenset)  # those whose contents stay the same
+PLAIN = (bool, int, float, str, bytes, type(None))  # what cannot be called
 PROXIES = (weakref.ProxyType, weakref.CallableProxyType)
 OPERATORS = "add sub mul matmul truediv floordiv mod pow lshift rshift and or xor".split()
 # What an object's use may call, what making it does, and what modules and autograd's functions have
@@ -47,44 +56,54 @@ SPECIAL = frozenset(
     [f"__{kind}{name}__" for name in OPERATORS for kind in ("", "r", "i")]
     + [f"__{name}__" for name in "neg pos abs invert bool float int index contains len".split()]
     + [f"__{name}__" for name in "call getitem setitem getattr iter next enter exit".split()]
+    + [f"__{name}__" for name in "eq ne lt le gt ge hash format str get getattribute".split()]
 )
 MAKING = ("__new__", "__init__", "__post_init__")
 PASSES = frozenset(["forward", "backward", "setup_context"])
 LOOKED_AT = (Tensor, types.FunctionType, types.MethodType, *GENERATORS)  # where modules have them
 STEP_HOOKS = ("step_pre", "step_post")
 
+
 _NONE: Names = frozenset()
 
 
 def find_guards(function: Any, owner: Any, arguments: list[Any]) -> Guards:
     """All that a function depends on; `owner` is the instance that it is a method of."""
-    search = Search(function, owner, arguments, takes_texts=False)
-    if search.is_dynamic:  # any text may be an attribute's name
-        search = Search(function, owner, arguments, takes_texts=True)
-    return search.guards
+    texts = frozenset([x for x in arguments if type(x) is str])
+    wanted = names_of(function).joined(NOTHING._replace(texts=texts)).of_objects()
+    while True:
+        search = Search(function, owner, arguments, wanted)
+        if search.found == wanted:  # nothing was named that it did not look for
+            return search.guards
+        wanted = search.found
 
 
 class Search:
-    """Finds what a function uses, and what that uses, and so on: `guards`."""
+    """Finds what a function uses, and what that uses, and so on: `guards`.
 
-    def __init__(self, function: Any, owner: Any, arguments: list[Any], takes_texts: bool) -> None:
+    The attributes that it looks at are those `wanted`; the names in the code that it reaches are
+    `found`, with these. `names` are more of them, on a way that leads through installed packages.
+    """
+
+    def __init__(self, function: Any, owner: Any, arguments: list[Any], wanted: CodeNames) -> None:
         self.guards = Guards()
-        self.takes_texts, self.is_dynamic = takes_texts, False
+        self.found = wanted
+        self.texts = wanted.texts if wanted.is_dynamic else _NONE
+        self.names = wanted.attributes | self.texts
+        self.read = wanted.read | self.texts
+        self.asked = wanted.asked
+        self.is_dynamic, self.takes_all = wanted.is_dynamic, wanted.takes_all
         self.watched: set[int] = set()  # the ids of containers whose contents are compared
-        self.methods: dict[tuple[int, Names], Names] = {}  # what `visit_methods` found
         self.seen: set[Any] = set()
         self.budget = MOST
         self.todo: list[tuple[Any, Names, str]] = []
         self.todo_loosely: list[tuple[Any, Names, str]] = []
         self.is_loose = False
-        names = self.attributes_of(function)
-        if takes_texts:
-            names |= {x for x in arguments if type(x) is str}
-        self.visit(function, _NONE)
-        self.visit(owner, names)
+        self.visit(function)
+        self.visit(owner)
         self.finish_visits()
         reached = dict(self.guards.tensors)
-        self.visit_arguments(arguments, names)
+        self.visit_arguments(arguments)
         self.finish_visits()
         self.guards.tensors = reached
 
@@ -97,33 +116,27 @@ class Search:
             todo.clear()
         self.is_loose = False
 
-    def attributes_of(self, function: Any) -> Names:
-        """The attributes that a function's code uses."""
-        names = names_of(function)
-        self.is_dynamic |= names.is_dynamic and is_users(function)
-        return names.attributes | names.texts if self.takes_texts else names.attributes
-
-    def visit_arguments(self, item: Any, names: Names) -> None:
+    def visit_arguments(self, item: Any) -> None:
         """Watch what arguments lead to, which are themselves compared otherwise."""
         for part in leaves_of(item):
-            self.visit(part, names)
+            self.visit(part)
         for part in structures_of(item):
             if is_one(part):
-                self.visit_object(part, names)
+                self.visit_object(part, _NONE)
             elif type(part) not in (list, tuple, dict, slice):  # it may have methods
-                self.visit(type(part), names)
+                self.visit(type(part))
 
-    def visit(self, item: Any, names: Names, name: str = "") -> None:
-        """Look later at a value; `names` are those that the code uses, `name` is its own."""
+    def visit(self, item: Any, names: Names = _NONE, name: str = "") -> None:
+        """Look later at a value, whose `name` this is."""
         (self.todo_loosely if self.is_loose else self.todo).append((item, names, name))
 
     def look_at(self, item: Any, names: Names, name: str) -> None:
         """Watch what can be reached from a value."""
-        if type(item) in PROXIES or isinstance(item, SIMPLE[:-2]) or item is None:
+        if type(item) in PROXIES or type(item) in PLAIN:
             return
         if isinstance(item, types.MethodType):
             self.visit(item.__func__, names)
-            names, item = names | self.attributes_of(item), item.__self__
+            item = item.__self__
         key = (id(item), names)
         if key in self.seen:
             return
@@ -142,12 +155,14 @@ class Search:
             self.visit_function(item, names)
         elif isinstance(item, GENERATORS):
             self.guards.generators.append((item, name))
-        elif isinstance(item, (*CONTAINERS, np.ndarray, functools.partial)):
-            self.visit_parts(item, names, name)
         elif isinstance(item, type):
             self.visit_class(item, names)
         elif isinstance(item, types.ModuleType):
             self.visit_space(item, names)
+        elif isinstance(item, (*CONTAINERS, np.ndarray, functools.partial)):
+            self.visit_parts(item, names, name)
+            if users_bases(type(item)):  # it may have attributes, and methods
+                self.visit_object(item, names)
         else:
             self.visit_object(item, names)
 
@@ -165,7 +180,7 @@ class Search:
 
     def add_place(self, fields: Any, name: str, value: Any) -> None:
         """Watch a value."""
-        (self.guards.loose if self.is_loose else self.guards.places).append((fields, name, value))
+        self.guards.add_place(fields, name, value, self.is_loose)
 
     def visit_parts(self, item: Any, names: Names, name: str) -> None:
         """Watch what a container, an array or a partial function is made of."""
@@ -176,7 +191,7 @@ class Search:
             for part in (item.func, *item.args, *item.keywords.values()):
                 self.visit(part, names)
         elif not isinstance(item, Numbers):
-            if not isinstance(item, tuple):
+            if not isinstance(item, FIXED):
                 self.watch(item, name)
             for part in dict.values(item) if isinstance(item, dict) else item:
                 self.visit(part, names, name)
@@ -195,46 +210,56 @@ class Search:
         """Watch the variables and globals that a function's code uses, and its own attributes."""
         if not is_users(function):
             return
-        code, space = function.__code__, function.__globals__
-        spaces, _, imports, *_ = names_of(function)
-        attributes = self.attributes_of(function)
+        code, space, named = function.__code__, function.__globals__, names_of(function)
+        if not is_installed(function):
+            self.found = self.found.joined(named.of_objects())
+        else:
+            more = named.attributes | named.texts if named.is_dynamic else named.attributes
+            self.found = self.found.joined(NOTHING._replace(read=more))
+            names |= more
         cells = self.guards.loose_cells if self.is_loose else self.guards.cells
         for name, cell in zip(code.co_freevars, function.__closure__ or ()):
             cells.append((cell, name, contents_of(cell)))
-            self.visit(contents_of(cell), attributes, name)
-        for name in sorted(spaces & space.keys()):
-            self.watch_place(space, name, attributes)
-        for name in sorted(names & vars(function).keys()):
-            self.watch_place(vars(function), name, attributes)
-        for name in sorted(imports & sys.modules.keys()):
-            self.visit(sys.modules[name], attributes, name)
+            self.visit(contents_of(cell), names, name)
+        for name in sorted(named.spaces & space.keys()):
+            self.watch_place(space, name, names)
+        self.visit_names(vars(function), names)
+        for name in sorted(absolute(named.imports, space) & sys.modules.keys()):
+            self.visit(sys.modules[name], names, name)
         cells.append((function, "default arguments", function.__defaults__))
         if code.co_kwonlyargcount:
             self.add_place(Slots(function), "__kwdefaults__", function.__kwdefaults__)
         for value in function.__defaults__ or ():
-            self.visit(value, attributes)
+            self.visit(value, names)
         defaults: dict[str, Any] = function.__kwdefaults__ or {}
         for name in defaults:
-            self.watch_place(defaults, name, attributes)
-        self.visit(wrapped_in(function), attributes)
+            self.watch_place(defaults, name, names)
+        for wrapped in (wrapped_in(function), *dispatched(function)):
+            self.visit(wrapped, names)
 
     def watch_place(self, fields: Any, name: str, names: Names) -> None:
         """Watch a value that is there, and what can be reached from it."""
         self.add_place(fields, name, fields[name])
         self.visit(fields[name], names, name)
 
+    def visit_names(self, fields: dict[str, Any], names: Names) -> None:
+        """Watch those attributes of a function or a Python module that the code names."""
+        for name in sorted((self.names | names) & fields.keys()):
+            self.watch_place(fields, name, names)
+        for name in sorted(self.asked - fields.keys()):
+            self.add_place(fields, name, MISSING)
+
     def visit_space(self, space: types.ModuleType, names: Names) -> None:
-        """Watch those attributes of a Python module that the code names."""
+        """Watch a Python module."""
         if is_users(space):
-            for name in sorted(names & vars(space).keys()):
-                self.watch_place(vars(space), name, names)
+            self.visit_names(vars(space), names)
 
     def visit_class(self, kind: type, names: Names) -> None:
         """Watch those attributes of a class that the code names, and look at its methods."""
         bases = users_bases(kind)
         if bases:
-            names = self.visit_methods(kind, names | PASSES | SPECIAL)
-            self.watch_class(kind, names, names, kind)
+            self.visit_methods(kind, names)
+            self.watch_class(kind, names | self.names | PASSES | SPECIAL, names, kind)
             for name in MAKING:
                 for method in _methods(bases, name):
                     self.visit_maker(kind, method)
@@ -251,14 +276,26 @@ class Search:
                     self.guards.loose.append((vars(base), name, vars(base)[name]))
 
     def watch_class(self, kind: type, wanted: Names, names: Names, item: Any) -> None:
-        """Watch what a class that a user wrote holds under the `wanted` names, for `item`."""
-        bases = users_bases(kind)
+        """Watch what a class that a user wrote holds under the `wanted` names, for `item`; also
+        that it does not get what it inherits until now.
+        """
+        bases, read = users_bases(kind), self.read | names | SPECIAL
+        key = ("class", kind, frozenset(wanted), names)
+        if key in self.seen and not any("__slots__" in vars(base) for base in bases):
+            return
+        self.seen.add(key)
         for name in sorted(wanted) if bases else ():
-            base = next((base for base in bases if name in vars(base)), None)
-            if base is None:
+            found = [base for base in kind.__mro__ if name in vars(base)]
+            value = vars(found[0])[name] if found else MISSING
+            if type(value) in PLAIN and name not in read:
                 continue
-            value = vars(base)[name]
-            self.add_place(vars(base), name, value)
+            for base in bases if name in self.asked or (found and name not in SPECIAL) else ():
+                if base in found:
+                    break
+                self.add_place(vars(base), name, MISSING)
+            if not found or found[0] not in bases:
+                continue
+            self.add_place(vars(found[0]), name, value)
             if isinstance(value, types.MemberDescriptorType) and item is not kind:
                 value = getattr(item, name, MISSING)
                 self.add_place(Slots(item), name, value)
@@ -272,66 +309,72 @@ class Search:
         wrapped, kind = wrapped_in(item), type(item)
         self.visit(wrapped, names)  # of a function that is recorded, or cached
         if _is_optimizer(fields):
-            self.visit_optimizer(fields, names)
+            self.visit_optimizer(fields)
         elif str(kind.__module__ or "").partition(".")[0] in OWN:
             owner = getattr(item, "instance", None) if wrapped is not None else None
-            owner = owner() if isinstance(owner, weakref.ref) else owner
-            self.visit(owner, names | self.attributes_of(function_in(item)))
+            self.visit(owner() if isinstance(owner, weakref.ref) else owner, names)
         else:
-            names = self.visit_methods(kind, names | SPECIAL)
-            self.watch_class(kind, names - fields.keys(), names, item)
+            wanted, read = self.names | names, self.read | names
+            if self.takes_all:
+                wanted, read = [x | fields.keys() for x in (wanted, read)]
+            self.visit_methods(kind, names)
+            self.watch_class(kind, (wanted | SPECIAL) - fields.keys(), names, item)
             attributes = Attributes(item)
-            for name in sorted(names & fields.keys()):
-                self.add_place(attributes, name, fields[name])
-                self.visit(fields[name], names, name)
-            for name in sorted(names - fields.keys()) if fields is own else ():
-                if any(name in vars(base) for base in kind.__mro__):
+            for name in sorted(wanted & fields.keys()):
+                if name in read or type(fields[name]) not in PLAIN:
+                    self.add_place(attributes, name, fields[name])
+                    self.visit(fields[name], names, name)
+            for name in sorted(wanted - fields.keys()) if fields is own else ():
+                if name in self.asked or any(name in vars(base) for base in kind.__mro__):
                     self.add_place(attributes, name, MISSING)
 
-    def visit_optimizer(self, fields: dict[str, Any], names: Names) -> None:
+    def visit_optimizer(self, fields: dict[str, Any]) -> None:
         """Watch an optimiser's groups, whose numbers are read anew anyway, and hooks."""
         self.watch(fields["param_groups"], "param_groups")
         for group in fields["param_groups"]:
-            self.visit(group["params"], names, "params")
+            self.visit(group["params"], name="params")
         hooks: Any = fields.get("hooks")
         for kind in STEP_HOOKS if isinstance(hooks, collections.defaultdict) else ():
             self.watch_hooks(hooks[kind])
 
-    def visit_methods(self, kind: type, names: Names) -> Names:
-        """Look at the methods and properties that the code names; returns the names they add."""
-        bases = users_bases(kind)
-        if not bases:
-            return names - SPECIAL
-        found = self.methods.get((id(kind), names))
-        if found is None:
-            known = sorted(names)
-            for name in known:  # which grows meanwhile
+    def visit_methods(self, kind: type, names: Names) -> None:
+        """Look at the methods and properties of a class that the code may call."""
+        bases, key = users_bases(kind), ("methods", kind, names)
+        if bases and key not in self.seen:
+            self.seen.add(key)
+            for name in sorted(self.names | names | PASSES | SPECIAL):
                 for method in _methods(bases, name):
                     self.visit(method, names)
-                    known += [n for n in sorted(self.attributes_of(method)) if n not in known]
-            found = self.methods[id(kind), names] = frozenset(known) - SPECIAL
-        return found
 
     def visit_module(self, root: modules.Module, names: Names) -> None:
         """Watch all attributes of a module and its parts, and in those that its code names."""
         for module in root.modules():
-            names = self.visit_methods(type(module), names | PASSES | SPECIAL)
-            fields = vars(module)
-            self.watch_class(type(module), names - fields.keys(), names, module)
-            is_new = (id(module), None) not in self.seen
-            self.seen.add((id(module), None))
+            fields, kind = vars(module), type(module)
+            wanted = self.names | names
+            self.visit_methods(kind, names)
+            self.watch_class(kind, (wanted | PASSES | SPECIAL) - fields.keys(), names, module)
+            is_new = ("parts", id(module)) not in self.seen
+            self.seen.add(("parts", id(module)))
             if is_new:
-                self.guards.part_keys.append((fields, tuple(fields)))
+                self.guards.parts.append(Parts(module, self.unread_in(kind, fields)))
             for name, value in fields.items():
-                if is_new:
-                    self.guards.parts.append((fields, name, value))
                 if isinstance(value, Hooks):
                     for hooks in vars(value).values() if is_new else ():
                         self.watch_hooks(hooks)
                 elif isinstance(value, modules.Module):
                     continue
-                elif name in names or isinstance(value, LOOKED_AT):
+                elif name in wanted or isinstance(value, LOOKED_AT):
                     self.visit(value, names, name)
+
+    def unread_in(self, kind: type, fields: dict[str, Any]) -> set[str]:
+        """The plain attributes of a user's module that no code reads, such as counters; none where
+        code may ask for any.
+        """
+        library = next(base for base in kind.__mro__ if not is_users(base))
+        if library is not modules.Module or self.is_dynamic or self.takes_all:
+            return set()
+        unread = fields.keys() - self.read - {"training"}
+        return {name for name in unread if type(fields[name]) in PLAIN}
 
 
 def _is_optimizer(fields: dict[str, Any]) -> bool:
@@ -342,5 +385,8 @@ def _is_optimizer(fields: dict[str, Any]) -> bool:
 
 def _methods(bases: list[type], name: str) -> list[types.FunctionType]:
     """The functions that classes have under a name."""
-    found = [function_in(vars(base)[name]) for base in bases if name in vars(base)]
-    return [function for function in found if function is not None]
+    values = [vars(base)[name] for base in bases if name in vars(base)]
+    for value in values:
+        if isinstance(value, functools.singledispatchmethod):
+            values += dispatched(value.dispatcher)
+    return [f for value in values if (f := function_in(value)) is not None]

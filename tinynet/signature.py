@@ -52,6 +52,13 @@ def is_one(item: Any) -> bool:
     return not any(isinstance(x, (Variable, np.ndarray)) for x in leaves_of(item))
 
 
+def is_dead(key: Any) -> bool:
+    """Whether part of a signature is an object that is gone."""
+    if type(key) is tuple:
+        return any(map(is_dead, key))
+    return type(key) is weakref.ref and key() is None
+
+
 def with_tensors(item: Any, leaves: Any) -> Any:
     """An argument with tensors for NumPy arrays; itself if it has none."""
     kind = type(item)

@@ -79,7 +79,8 @@ class Module(hooks.Hooked):
         if isinstance(before, (Tensor, Module)) and value is not None:
             self._check_replacement(name, before, value, name in (buffers or ()))
         object.__setattr__(self, name, value)
-        changes[0] += 1
+        if before is not value or value is None:
+            changes[0] += 1
 
     def _check_replacement(self, name: str, before: Any, value: Any, is_buffer: bool) -> None:
         """A part stays what it is: a parameter, say, is not replaced by a list."""
