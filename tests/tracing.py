@@ -1,4 +1,4 @@
-"""For `.ci/run`: of each test, coverage watches the first cases, then every eighth.
+"""For `.ci/run`: of each test, coverage watches the first cases, then every sixteenth.
 
 Watching doubles the time that Python code takes, and what a test's other cases reach, these nearly
 always reach too. Used as `python -m pytest -p tests.tracing --cov=tinynet`.
@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-CASES, EVERY = 12, 8  # of a test, in each process
+CASES, EVERY = 8, 16  # of a test, in each process
 
 _seen = Counter()
 
