@@ -84,7 +84,7 @@ def difference(before: Any, now: Any, function: Any) -> str:
             if _is_value(a) and _is_value(b):
                 return f"argument {name!r} ({_shown(a)}, then {_shown(b)})"
             return f"the structure, shape or dtype of argument {name!r}"
-    return "the arguments' structure"
+    return "the arguments' structure" if before != now else "state that it makes"
 
 
 def _is_named(key: Any) -> bool:

@@ -467,3 +467,26 @@ def test_another_device_by_default_is_seen(monkeypatch):
         monkeypatch.setenv("TINYNET_DEVICE", device)
         for _ in range(3):
             assert recorded().device == tn.ones(2).device
+
+
+def test_state_that_is_made_anew_is_named(on_device):
+    model = nn.Linear(3, 2)
+    optimizer = tn.optim.Adam(model.parameters())
+    empty = optimizer.state_dict()
+
+    @tn.jit
+    def step(x):
+        optimizer.zero_grad()
+        model(x).square().mean().backward()
+        optimizer.step()
+
+    def train():
+        for _ in range(10):
+            optimizer.load_state_dict(empty)
+            for _ in range(4):
+                step(tn.ones(4, 3))
+
+    with pytest.warns(
+        UserWarning, match="state that it makes keeps changing|a tensor that it uses"
+    ):
+        train()

@@ -180,3 +180,10 @@ def test_random_in_place():
     assert set(x.tolist()) == {0, 1}
     assert tn.zeros(2, dtype=tn.int64).bernoulli_(1.0).tolist() == [1, 1]
     assert tn.zeros(2).bernoulli_(tn.tensor([0.0, 1.0])).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("name", ["mul_", "sub_", "div_", "maximum_"])
+@pytest.mark.parametrize("operands", [(), (1.0, 2.0, 3.0)])
+def test_operands_that_are_too_few_or_too_many(name, operands):
+    with pytest.raises(TypeError, match="argument"):
+        getattr(tn.ones(2), name)(*operands)

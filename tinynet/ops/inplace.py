@@ -7,6 +7,7 @@ directly.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -72,10 +73,12 @@ def in_place_elementwise(function: Callable[..., Tensor], primitive: str) -> Wri
     """`in_place` for a primitive of the same operands, which can write directly."""
     general = in_place(function)
     name = general.__name__
+    parameters = inspect.signature(function).parameters.values()
+    count = sum(p.default is p.empty for p in parameters) - 1  # of operands
 
     def write(input: Tensor, *operands: Any, **options: Any) -> Tensor:
         x = require_tensor(name, input)
-        if options or x.dtype.rank != 2 or needs_recording(x, operands):
+        if options or len(operands) != count or x.dtype.rank != 2 or needs_recording(x, operands):
             return general(x, *operands, **options)
         arrays: Any = [x.array]
         for y in operands:
