@@ -39,8 +39,6 @@ def is_same(now: Any, before: Any) -> bool:
         return False
     if isinstance(before, MethodType):
         return now.__self__ is before.__self__ and now.__func__ is before.__func__
-    if isinstance(before, slice):
-        now, before = [(x.start, x.stop, x.step) for x in (now, before)]
     if not isinstance(before, (*SIMPLE, *VALUES)):
         return False
     if isinstance(before, tuple):

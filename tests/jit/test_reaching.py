@@ -364,6 +364,52 @@ def test_names_put_together_of_a_modules_attributes(on_device):
     assert recorded(tn.ones(1)).item() == 7.0
 
 
+def test_an_object_that_is_replaced_by_none(on_device):
+    holder = types.SimpleNamespace(extra=Owner())
+
+    def function(x):
+        return x if holder.extra is None else x * 2
+
+    recorded = tn.jit(function)
+    for _ in range(3):
+        assert recorded(tn.ones(1)).item() == 2.0
+    holder.extra = None
+    gc.collect()
+    assert recorded(tn.ones(1)).item() == 1.0
+
+
+def test_a_modules_attribute_becomes_none(on_device):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.factor = 2.0
+
+        def forward(self, x):
+            return x if self.factor is None else x * self.factor
+
+    net = Net()
+    recorded = tn.jit(lambda x: net(x))
+    for _ in range(3):
+        assert recorded(tn.ones(1)).item() == 2.0
+    net.factor = None
+    assert recorded(tn.ones(1)).item() == 1.0
+
+
+def test_slots_of_each_object(on_device):
+    class Slotted:
+        __slots__ = ("factor",)
+
+    a, b = Slotted(), Slotted()
+    a.factor, b.factor = 2.0, 3.0
+    recorded = tn.jit(lambda x: x * a.factor * b.factor)
+    for _ in range(3):
+        assert recorded(tn.ones(1)).item() == 6.0
+    b.factor = 5.0
+    assert recorded(tn.ones(1)).item() == 10.0
+    a.factor = 3.0
+    assert recorded(tn.ones(1)).item() == 15.0
+
+
 # what does not matter
 def test_a_counter_with_the_name_of_a_method(on_device):
     class Trainer:

@@ -185,3 +185,24 @@ def test_a_shallow_copy_shares_memory(on_device):
     y = copy.copy(x)
     y.add_(1)
     assert x.tolist() == y.tolist() == [2.0, 2.0]
+
+
+def test_transposed_parts_of_other_places(on_device):
+    recorded, whole = tn.jit(lambda x: x * 2), tn.arange(12.0).reshape(6, 2)
+    for i in range(5):
+        part = whole[i : i + 2].t()
+        assert recorded(part).tolist() == (part * 2).tolist()
+
+
+def test_a_recording_that_is_abandoned_has_written(on_device):
+    kept = []
+
+    def function(s, x):
+        s[0] = x
+        kept.append(x * 2)
+
+    recorded = tn.jit(function)
+    for i in range(2):  # the second is recorded, and given up
+        whole = tn.zeros(3)
+        recorded(whole[1:], tn.tensor(i + 1.0))
+        assert whole.tolist() == [0.0, i + 1.0, 0.0]
