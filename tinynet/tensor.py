@@ -325,8 +325,8 @@ class Tensor(Variable):
     def __copy__(self) -> Tensor:
         if self.node is not None:
             raise GradientError("copy: only leaves can be copied, use .detach() or .clone()")
-        copied = _on_array(type(self), self.array, self.dtype, self.device)
-        copied.needs_grad, copied.grad = self.needs_grad, self.grad
+        copied = self.as_subclass(type(self))
+        copied.needs_grad, copied.grad, copied.is_alias = self.needs_grad, self.grad, True
         return copied
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:

@@ -7,7 +7,7 @@ import pytest
 
 import tinynet as tn
 from tinynet import nn
-from tinynet.errors import DimError, RecordingError
+from tinynet.errors import DimError, GradientError, RecordingError
 
 
 @pytest.mark.parametrize(
@@ -206,3 +206,12 @@ def test_a_recording_that_is_abandoned_has_written(on_device):
         whole = tn.zeros(3)
         recorded(whole[1:], tn.tensor(i + 1.0))
         assert whole.tolist() == [0.0, i + 1.0, 0.0]
+
+
+def test_writing_into_a_shallow_copy_is_noticed(on_device):
+    x = tn.ones(2, requires_grad=True)
+    y = copy.copy(x.detach())
+    z = (x * y).sum()
+    copy.copy(y).add_(1)
+    with pytest.raises(GradientError, match="changed in place"):
+        z.backward()

@@ -132,16 +132,9 @@ class Device:
                 self.launches += 1
                 kernel.set_args(*args)
                 if self.watch is None:
+                    call = (self.queue,), (kernel.cl_kernel,), (size,), (group,)
                     # one step of Python's, between which Ctrl-C may come
-                    enqueued.extend(
-                        map(
-                            cl.enqueue_nd_range_kernel,
-                            (self.queue,),
-                            (kernel.cl_kernel,),
-                            (size,),
-                            (group,),
-                        )
-                    )
+                    enqueued.extend(map(cl.enqueue_nd_range_kernel, *call))
                 else:
                     self.watch.launch(kernel, size, group, args, nbytes, flops, making, enqueued)
         except cl.Error as error:

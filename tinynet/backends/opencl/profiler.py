@@ -85,9 +85,8 @@ class Watch:
         """
         events = [] if enqueued is None else enqueued
         called = time.perf_counter_ns()
-        events.extend(
-            map(self._launch, (self.device.queue,), (kernel.cl_kernel,), (size,), (group,))
-        )
+        call = (self.device.queue,), (kernel.cl_kernel,), (size,), (group,)
+        events.extend(map(self._launch, *call))
         event = events[-1]
         returned = time.perf_counter_ns()
         reads, writes = buffers_of(kernel, args, making)
