@@ -117,6 +117,25 @@ def test_adam_is_one_kernel_for_each_parameter(count):
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
 
 
+def test_adam_is_the_same_kernel_whoever_holds_the_gradient(compiled):
+    x = nn.Parameter(values(300))
+    optimizer = tn.optim.Adam([x])
+
+    def step():
+        x.grad = values(300, seed=1)
+        optimizer.step()
+
+    for _ in range(2):  # moments are but zeros at first
+        step()
+        x.realize()
+    before, block = compiled.device.compiled, x.array.storage.value.block
+    step()
+    x.grad = None  # now its memory could be written over, too
+    x.realize()
+    assert compiled.device.compiled == before
+    assert x.array.storage.value.block is block  # each new value is where the old one was
+
+
 def test_a_product_takes_bias_and_activation_along(compiled, count):
     x, layer = values(64, 33), nn.Linear(33, 17)
     layer.weight.realize()

@@ -36,6 +36,7 @@ from tinynet.backends.opencl.spec import (
     Access,
     Output,
     Spec,
+    beginning,
     stages_of,
 )
 from tinynet.backends.opencl.tuner import open_tuner
@@ -175,19 +176,27 @@ class Planner:
     def donors(self, formula: Formula, results: list[Result]) -> list[int]:
         """For each result the leaf whose memory it takes over, or -1: one that nobody else needs,
         read at each point just where the result is written.
+
+        The leaf that a result begins with comes first, which it is the new value of after an
+        operation in place: whatever else may be donated, the kernel is the same.
         """
         taken = {node[2] for node in formula.nodes if node[0] == "take"}
         factors = formula.product.args if formula.product is not None else ()
         spared = {id(factor.value) for factor in factors}
-        donors: list[int] = []
-        for result in results:
-            fitting = [
-                i
-                for i, leaf in enumerate(formula.leaves)
-                if i not in donors and i not in taken and id(leaf.value) not in spared
-                and self.can_donate(formula, leaf, result)
-            ]  # fmt: skip
-            donors.append(fitting[0] if fitting else -1)
+        able = [
+            i
+            for i, leaf in enumerate(formula.leaves)
+            if i not in taken and id(leaf.value) not in spared
+        ]
+        donors = [-1] * len(results)
+        for is_any in (False, True):
+            for place, result in enumerate(results):
+                wanted = able if is_any else [beginning(formula.nodes, result.node)]
+                for i in wanted if donors[place] < 0 else ():
+                    is_free = i in able and i not in donors
+                    if is_free and self.can_donate(formula, formula.leaves[i], result):
+                        donors[place] = i
+                        break
         return donors
 
     def can_donate(self, formula: Formula, leaf: Leaf, result: Result) -> bool:

@@ -6,7 +6,7 @@ dims are outer (a result for each point) and inner (looped over).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -73,6 +73,13 @@ def arguments_of(node: tuple[Any, ...]) -> tuple[int, ...]:
     if kind == "take":
         return tuple(node[3])
     return tuple(node[3:]) if kind != "reduce" else (node[4],)
+
+
+def beginning(nodes: Sequence[tuple[Any, ...]], number: int) -> int:
+    """The leaf that a node begins with: its first operand, or that one's, and so on; -1 if none."""
+    while arguments := arguments_of(nodes[number]):
+        number = arguments[0]
+    return int(nodes[number][2]) if nodes[number][0] == "leaf" else -1
 
 
 def result_type(node: tuple[Any, ...]) -> str:
