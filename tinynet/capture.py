@@ -22,7 +22,7 @@ lock = threading.RLock()  # one recording at a time
 
 
 class GradChange:
-    """What became of the `.grad` of a tensor: `before` counts only if it `was_read` first."""
+    """What became of the `.grad` of a tensor, which was `before`, if it `was_read` first."""
 
     def __init__(self, tensor: Tensor, before: Tensor | None, was_read: bool) -> None:
         self.tensor = tensor
@@ -176,7 +176,7 @@ class Capture:
     def set_grad(self, x: Any, grad: Any) -> None:
         """What `x.grad = grad` does meanwhile."""
         if self.is_outside(x.__dict__):
-            self.grads.setdefault(id(x), GradChange(x, x.__dict__.get("grad"), False))
+            self.grads.setdefault(id(x), GradChange(x, None, False))
         x.__dict__["grad"] = grad
 
 

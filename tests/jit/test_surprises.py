@@ -450,6 +450,22 @@ def test_accumulated_gradients():
         weight.grad = None
 
 
+def test_a_gradient_that_is_replaced_is_gone_at_once():
+    x, are_alive = nn.Parameter(tn.ones(3)), []
+
+    @tn.jit(warm_up=False)
+    def step():
+        x.grad = None
+        are_alive.append(before() is not None)  # what it was computed from need not be, then
+        (x * x).sum().backward()
+
+    x.grad = tn.ones(3)
+    before = weakref.ref(x.grad)
+    step()
+    assert are_alive == [False]
+    np.testing.assert_array_equal(x.grad.tolist(), [2, 2, 2])
+
+
 def test_gradients_kept_across_calls():
     weight = tn.ones(2, requires_grad=True)
 
