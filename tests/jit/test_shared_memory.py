@@ -215,3 +215,44 @@ def test_writing_into_a_shallow_copy_is_noticed(on_device):
     copy.copy(y).add_(1)
     with pytest.raises(GradientError, match="changed in place"):
         z.backward()
+
+
+def test_states_that_are_updated_twice_in_a_call(on_device):
+    """Each in memory of its own, though new values are made where old ones were."""
+
+    def train(wrap):
+        weight, mean = tn.ones(4), tn.zeros(4)
+
+        @wrap
+        def two_steps(x):
+            for _ in range(2):
+                gradient = (x + weight).relu().sum(0)
+                mean.mul_(0.9).add_(gradient * gradient * 0.1)
+                weight.sub_(gradient / (mean.sqrt() + 1e-8) * 0.01)
+
+        for _ in range(4):
+            two_steps(tn.ones(2, 4))
+        return [*weight.tolist(), *mean.tolist()]
+
+    assert train(tn.jit) == pytest.approx(train(lambda function: function))
+
+
+@pytest.mark.parametrize("kind", ["RMSprop", "Adam", "AdamW"])
+def test_two_steps_of_an_optimizer_in_a_call(on_device, kind):
+    def train(wrap):
+        tn.manual_seed(0)
+        model = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 2))
+        optimizer = getattr(tn.optim, kind)(model.parameters(), lr=0.01)
+
+        @wrap
+        def two_steps(x):
+            for _ in range(2):
+                optimizer.zero_grad()
+                loss = (model(x) - 1).square().mean()
+                loss.backward()
+                optimizer.step()
+            return loss
+
+        return [two_steps(tn.full((4, 2), i / 5)).item() for i in range(8)]
+
+    assert train(tn.jit) == pytest.approx(train(lambda function: function), rel=1e-4)

@@ -49,6 +49,7 @@ class Recorder:
         self.launches: list[Launch] = []
         self.sources: dict[int, Source] = {}  # by id of their storage
         self.before: dict[int, Source] = {}  # by id of the value that they had
+        self.homes: dict[int, Source] = {}  # by id of their buffer
         self.inputs: list[Array] = []
         self.products: list[weakref.ref[Value]] = []
         self.device.pool.empty()
@@ -108,6 +109,7 @@ class Recorder:
             self.backend.memory(array)
         source = self.sources[id(storage)] = Source(storage, is_input)
         self.before[id(storage.value)] = source
+        self.homes[id(source.place.block.buffer)] = source
 
     def widen(self, array: Array, place: int) -> None:
         """Let an input's integers have the bounds that they had before, too."""
@@ -171,11 +173,13 @@ class Recorder:
         self.constants.append(value)
 
     def may_donate(self, value: Value, to: Value) -> bool:
-        """Whether the memory of `value` may become that of `to`: from outside, only in place."""
-        source = self.before.get(id(value))
-        if source is None or source.before() is not value:
-            return True
-        return source.storage.value is to
+        """Whether the memory of `value` may become that of `to`: from outside, only in place.
+
+        It may be from outside though the value is not: one of several updates in place.
+        """
+        assert value.block is not None
+        source = self.homes.get(id(value.block.buffer))
+        return source is None or source.storage.value is to
 
     def note(
         self, kernel: Kernel, size: Size, group: Size, args: tuple[Any, ...], nbytes: int,
