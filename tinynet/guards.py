@@ -127,6 +127,7 @@ class Guards:
         self.hooked: list[tuple[weakref.ref[Tensor], tuple[Any, ...]]] = []  # with their hooks
         self.tensors: dict[int, bool] = {}
         self.changes = _changes()
+        self.changed = ""  # what the function itself changes, so that it is another call each time
         self.failed = ""
 
     def add_place(self, fields: Any, name: str, value: Any, is_loose: bool) -> None:
@@ -152,9 +153,13 @@ class Guards:
         self.cells += [
             place for place in self.loose_cells if is_same(contents_of(place[0]), place[2])
         ]
+        if not self.holds():
+            self.changed = self.failed
 
     def holds(self) -> bool:
-        """Whether everything is as it was."""
+        """Whether everything is as it was, and the function leaves it so: replays do not write."""
+        if self.changed:
+            return self.fail(self.changed)
         for fields, name, value in self.places:
             now = fields.get(name, MISSING)
             if now is not value and not is_same(now, value):
@@ -163,14 +168,8 @@ class Guards:
             now = fields.get(name, MISSING)
             if now is not value() or now is None:
                 return self.fail(name)
-        if not self.variables_hold():
+        if not self.variables_hold() or not self.contents_hold():
             return False
-        for content in self.contents:  # the first question is that of most replays
-            if [*map(id, content.container)] != content.ids and not content.holds():
-                return self.fail(content.name)
-        for array, name, numbers in self.arrays:
-            if array.tobytes() != numbers:
-                return self.fail(name)
         for found, hooks in self.keys:
             if len(found) != len(hooks) or not is_same(tuple(found.values()), hooks):
                 return self.fail("hooks")
@@ -182,6 +181,16 @@ class Guards:
         for cell, name, value in self.cells:
             now = contents_of(cell)
             if now is not value and not is_same(now, value):
+                return self.fail(name)
+        return True
+
+    def contents_hold(self) -> bool:
+        """Whether containers and arrays hold what they held."""
+        for content in self.contents:  # the first question is that of most replays
+            if [*map(id, content.container)] != content.ids and not content.holds():
+                return self.fail(content.name)
+        for array, name, numbers in self.arrays:
+            if array.tobytes() != numbers:
                 return self.fail(name)
         return True
 

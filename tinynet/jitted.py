@@ -161,7 +161,7 @@ class Jitted:
         try:
             key: Any = (mode.enabled, *[describe(x, leaves) for x in args])
             if kwargs:
-                key = (*key, *[(name, describe(x, leaves)) for name, x in sorted(kwargs.items())])
+                key = (*key, *[(name, describe(x, leaves)) for name, x in kwargs.items()])
         except RecursionError:
             raise self.misfit(args, kwargs) from None
         if len(leaves) > 1:
@@ -187,7 +187,7 @@ class Jitted:
         """Call the function itself, and record it unless this kind of call is new."""
         arguments = iter(leaves)
         args = tuple([with_tensors(x, arguments) for x in args])
-        named = {name: with_tensors(kwargs[name], arguments) for name in sorted(kwargs)}
+        named = {name: with_tensors(x, arguments) for name, x in kwargs.items()}
         call = functools.partial(self.function, *args, **named)
         if mode.enabled and any(x.node is not None for x in leaves):
             raise GradientError(

@@ -19,7 +19,7 @@ ATTRIBUTE_CODES = ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER", "IMPORT_FROM")
 STORE_CODES = ("STORE_GLOBAL", "STORE_NAME", "STORE_ATTR", "STORE_DEREF")
 KEYWORD_CODES = ("BUILD_CONST_KEY_MAP", "CALL_KW", "CALL_FUNCTION_KW")  # after a tuple of names
 DYNAMIC = frozenset(["getattr", "hasattr", "vars", "__dict__", "attrgetter", "methodcaller"])
-ASKING = frozenset(["getattr", "hasattr"])
+ASKING = frozenset(["getattr", "hasattr", "vars", "__dict__"])
 TAKING_ALL = frozenset(["vars", "__dict__", "asdict", "astuple", "fields", "__match_args__"])
 
 Names = frozenset[str]
@@ -30,8 +30,9 @@ class CodeNames(NamedTuple):
 
     `texts` are constants that may be names of attributes, if code `is_dynamic`: if it asks for
     attributes by names that are values. `stored`: globals and attributes that it writes. `read`:
-    attributes that it does not only call. `asked`: those that `getattr` asks for, and that may be
-    missing. `takes_all`: it may ask an object for all attributes. Relative imports begin with dots.
+    attributes that it does not only call. `asked`: those that may be missing, since it asks for
+    them by `getattr` or catches AttributeErrors. `takes_all`: it may ask an object for all of its
+    attributes. Relative imports begin with dots.
     """
 
     spaces: Names
@@ -71,29 +72,29 @@ def names_in(code: types.CodeType) -> CodeNames:
     keywords = _keywords_in(code)
     constants = [x for x in code.co_consts if not any(x is names for names in keywords)]
     for constant in constants:  # which grows meanwhile
-        if isinstance(constant, str) and constant.isidentifier():
-            texts.add(constant)
+        if isinstance(constant, str) and constant.replace(".", "").isidentifier():
+            texts.update(constant.split("."))  # attrgetter("a.b")
         if isinstance(constant, (tuple, frozenset)):
             constants += constant
         if isinstance(constant, types.CodeType):
             found = found.joined(names_in(constant))
+    if not ASKING.isdisjoint(found.spaces | found.attributes):
+        found = found._replace(asked=found.asked | texts)
+    if "AttributeError" in found.spaces:
+        found = found._replace(asked=found.asked | found.attributes)
     return found.joined(NOTHING._replace(texts=frozenset(texts)))
 
 
 def _names_in_instructions(code: types.CodeType) -> CodeNames:
     """The names in code, without the functions inside it, and without its constants."""
-    found: list[set[str]] = [set() for _ in range(6)]
-    spaces, attributes, imports, stored, read, asked = found
-    matches_classes = asks = False
+    found: list[set[str]] = [set() for _ in range(5)]
+    spaces, attributes, imports, stored, read = found
+    matches_classes = False
     constants: list[Any] = [0, 0]  # of the last two instructions
     for instruction in dis.get_instructions(code):
         op, value = instruction.opname, instruction.argval
         if op in ("LOAD_GLOBAL", "LOAD_NAME"):
             spaces.add(value)
-            asks |= value in ASKING
-        elif asks and op == "LOAD_CONST" and isinstance(value, str):
-            asked.add(value)
-            asks = False
         elif op.startswith(ATTRIBUTE_CODES):
             attributes.add(value)
             if op != "LOAD_METHOD" and "NULL|self" not in instruction.argrepr:  # from 3.12 on
@@ -112,7 +113,7 @@ def _names_in_instructions(code: types.CodeType) -> CodeNames:
         _NONE,
         frozenset(stored),
         frozenset(read),
-        frozenset(asked),
+        _NONE,
         matches_classes or not DYNAMIC.isdisjoint(names),
         matches_classes or not TAKING_ALL.isdisjoint(names),
     )
@@ -132,8 +133,14 @@ def _keywords_in(code: types.CodeType) -> list[Any]:
 
 
 def is_users(item: Any) -> bool:
-    """Whether code is none of tinynet's, nor of the libraries beneath it."""
-    name = item.__name__ if isinstance(item, types.ModuleType) else getattr(item, "__module__", "")
+    """Whether code is none of tinynet's, nor of the libraries beneath it.
+
+    What `functools.wraps` made of a function says that it is where that one is.
+    """
+    if isinstance(item, types.FunctionType):
+        name = item.__globals__.get("__name__")
+    else:
+        name = getattr(item, "__name__" if isinstance(item, types.ModuleType) else "__module__", "")
     return str(name or "").partition(".")[0] not in LIBRARIES
 
 
@@ -147,6 +154,32 @@ def _installed() -> tuple[str, ...]:
 def is_installed(function: types.FunctionType) -> bool:
     """Whether code is that of an installed package, not of the program that uses it."""
     return function.__code__.co_filename.startswith(_installed())
+
+
+@functools.cache
+def _is_installed_module(name: str) -> bool:
+    """Whether a Python module is part of an installed package."""
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return file is not None and file.startswith(_installed())
+
+
+def is_installed_class(kind: type) -> bool:
+    """Whether a class is an installed package's, but not tinynet's, nor the standard library's."""
+    return is_users(kind) and _is_installed_module(str(kind.__module__))
+
+
+def names_in_methods(kind: type) -> Names:
+    """The names of attributes that the methods of a class use, which users wrote."""
+    methods = [function_in(x) for base in users_bases(kind) for x in vars(base).values()]
+    found = functools.reduce(CodeNames.joined, map(names_of, methods), NOTHING)
+    return found.attributes | found.texts if found.is_dynamic else found.attributes
+
+
+def names_got_by(getter: Any) -> Names:
+    """The attributes that an `operator.attrgetter`, or a `methodcaller`, asks for."""
+    made_by, given = getter.__reduce__()[:2]
+    texts = given or made_by.args
+    return frozenset([part for text in texts if type(text) is str for part in text.split(".")])
 
 
 def users_bases(kind: type) -> list[type]:

@@ -12,7 +12,10 @@ only for what they reach themselves.
 from __future__ import annotations
 
 import collections
+import contextlib
+import enum
 import functools
+import operator
 import sys
 import types
 import weakref
@@ -20,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.autograd.graph import Variable
 from tinynet.foreign_random import GENERATORS
 from tinynet.guards import MISSING, Attributes, Content, Guards, Parts, Slots, contents_of
 from tinynet.names import (
@@ -31,7 +35,10 @@ from tinynet.names import (
     dispatched,
     function_in,
     is_installed,
+    is_installed_class,
     is_users,
+    names_got_by,
+    names_in_methods,
     names_of,
     users_bases,
     wrapped_in,
@@ -45,23 +52,29 @@ from tinynet.tensor import Tensor
 
 MOST = 2000  # values that are looked at, beside tensors and modules
 MOST_PARTS = 256  # elements of a container, or numbers of an array, that are compared
-MOST_CONTENTS = 100  # containers that are, and arrays
+MOST_CONTENTS = 1000  # containers that are, and arrays
 CONTAINERS = (list, tuple, set, frozenset, dict, collections.deque)
 FIXED = (tuple, frozenset)  # those whose contents stay the same
 PLAIN = (bool, int, float, str, bytes, type(None))  # what cannot be called
 PROXIES = (weakref.ProxyType, weakref.CallableProxyType)
+FIELDS = frozenset(Variable.__annotations__)  # of tensors: what users do not put there
 OPERATORS = "add sub mul matmul truediv floordiv mod pow lshift rshift and or xor".split()
-# What an object's use may call, what making it does, and what modules and autograd's functions have
+# What an object's use may call, what making it does, and what modules, autograd's functions and
+# optimisers have
 SPECIAL = frozenset(
     [f"__{kind}{name}__" for name in OPERATORS for kind in ("", "r", "i")]
     + [f"__{name}__" for name in "neg pos abs invert bool float int index contains len".split()]
-    + [f"__{name}__" for name in "call getitem setitem getattr iter next enter exit".split()]
+    + [f"__{name}__" for name in "call getitem setitem getattr setattr missing iter next".split()]
+    + [f"__{name}__" for name in "enter exit round reversed divmod trunc floor ceil".split()]
     + [f"__{name}__" for name in "eq ne lt le gt ge hash format str get getattribute".split()]
 )
 MAKING = ("__new__", "__init__", "__post_init__")
-PASSES = frozenset(["forward", "backward", "setup_context"])
+PASSES = frozenset(["forward", "backward", "setup_context", "update"])
 LOOKED_AT = (Tensor, types.FunctionType, types.MethodType, *GENERATORS)  # where modules have them
 STEP_HOOKS = ("step_pre", "step_post")
+GETTERS = (operator.attrgetter, operator.methodcaller)
+WRAPPERS = (collections.UserDict, collections.UserList, collections.ChainMap)
+INSIDE: Names = frozenset(["data", "maps"])  # what these have in them
 
 
 _NONE: Names = frozenset()
@@ -132,7 +145,10 @@ class Search:
 
     def look_at(self, item: Any, names: Names, name: str) -> None:
         """Watch what can be reached from a value."""
-        if type(item) in PROXIES or type(item) in PLAIN:
+        item = referent_of(item)
+        if type(item) in PLAIN:
+            if self.is_dynamic and type(item) is str and item.isidentifier():
+                self.found = self.found.joined(NOTHING._replace(texts=frozenset([item])))
             return
         if isinstance(item, types.MethodType):
             self.visit(item.__func__, names)
@@ -142,7 +158,7 @@ class Search:
             return
         self.seen.add(key)
         if isinstance(item, Tensor):
-            self.visit_tensor(item)
+            self.visit_tensor(item, names)
         elif isinstance(item, modules.Module):
             self.visit_module(item, names)
         elif self.budget > 0:
@@ -163,12 +179,22 @@ class Search:
             self.visit_parts(item, names, name)
             if users_bases(type(item)):  # it may have attributes, and methods
                 self.visit_object(item, names)
+        elif isinstance(item, GETTERS):
+            got = names_got_by(item)
+            self.found = self.found.joined(NOTHING._replace(attributes=got, read=got))
+        elif isinstance(item, WRAPPERS):
+            self.visit_object(item, names | INSIDE)
         else:
+            if isinstance(item, enum.Enum):
+                self.visit(item.value, names, name)
             self.visit_object(item, names)
 
-    def visit_tensor(self, x: Tensor) -> None:
-        """Know a tensor, and watch its hooks."""
+    def visit_tensor(self, x: Tensor, names: Names) -> None:
+        """Know a tensor, and watch its hooks, and what users put there."""
         self.guards.tensors[id(x)] = x.needs_grad
+        for name in sorted((self.names | names) & vars(x).keys() - FIELDS):
+            self.add_place(Attributes(x), name, vars(x)[name])
+            self.visit(vars(x)[name], names, name)
         hooks = tuple((x.hooks or {}).values())
         self.guards.hooked.append((weakref.ref(x), hooks))
         self.todo_loosely += [(hook, _NONE, "") for hook in hooks]
@@ -193,7 +219,10 @@ class Search:
         elif not isinstance(item, Numbers):
             if not isinstance(item, FIXED):
                 self.watch(item, name)
-            for part in dict.values(item) if isinstance(item, dict) else item:
+            if isinstance(item, collections.defaultdict):
+                self.visit(item.default_factory, names)
+            parts = [*dict.values(item), *dict.keys(item)] if isinstance(item, dict) else item
+            for part in parts:
                 self.visit(part, names, name)
 
     def watch(self, container: Any, name: str) -> None:
@@ -208,9 +237,14 @@ class Search:
 
     def visit_function(self, function: types.FunctionType, names: Names) -> None:
         """Watch the variables and globals that a function's code uses, and its own attributes."""
+        for wrapped in (wrapped_in(function), *dispatched(function)):
+            self.visit(wrapped, names)
         if not is_users(function):
             return
         code, space, named = function.__code__, function.__globals__, names_of(function)
+        if function.__name__ in MAKING:  # it may count what it makes
+            plain = {name for name in named.stored if isinstance(space.get(name), SIMPLE)}
+            named = named._replace(spaces=named.spaces - plain, read=named.read - named.stored)
         if not is_installed(function):
             self.found = self.found.joined(named.of_objects())
         else:
@@ -234,8 +268,6 @@ class Search:
         defaults: dict[str, Any] = function.__kwdefaults__ or {}
         for name in defaults:
             self.watch_place(defaults, name, names)
-        for wrapped in (wrapped_in(function), *dispatched(function)):
-            self.visit(wrapped, names)
 
     def watch_place(self, fields: Any, name: str, names: Names) -> None:
         """Watch a value that is there, and what can be reached from it."""
@@ -260,20 +292,9 @@ class Search:
         if bases:
             self.visit_methods(kind, names)
             self.watch_class(kind, names | self.names | PASSES | SPECIAL, names, kind)
-            for name in MAKING:
-                for method in _methods(bases, name):
-                    self.visit_maker(kind, method)
-
-    def visit_maker(self, kind: type, function: types.FunctionType) -> None:
-        """Watch plain values that the making of an object reads, but counters that it writes."""
-        names, space = names_of(function), function.__globals__
-        for name in sorted((names.spaces - names.stored) & space.keys()):
-            if isinstance(space[name], SIMPLE):
-                self.guards.loose.append((space, name, space[name]))
-        for base in users_bases(kind):
-            for name in sorted((names.attributes - names.stored) & vars(base).keys()):
-                if isinstance(vars(base)[name], SIMPLE):
-                    self.guards.loose.append((vars(base), name, vars(base)[name]))
+            self.todo_loosely += [(f, names, "") for name in MAKING for f in _methods(bases, name)]
+        if users_bases(type(kind)):
+            self.visit_object(kind, names)
 
     def watch_class(self, kind: type, wanted: Names, names: Names, item: Any) -> None:
         """Watch what a class that a user wrote holds under the `wanted` names, for `item`; also
@@ -309,27 +330,44 @@ class Search:
         wrapped, kind = wrapped_in(item), type(item)
         self.visit(wrapped, names)  # of a function that is recorded, or cached
         if _is_optimizer(fields):
-            self.visit_optimizer(fields)
-        elif str(kind.__module__ or "").partition(".")[0] in OWN:
-            owner = getattr(item, "instance", None) if wrapped is not None else None
-            self.visit(owner() if isinstance(owner, weakref.ref) else owner, names)
-        else:
-            wanted, read = self.names | names, self.read | names
-            if self.takes_all:
-                wanted, read = [x | fields.keys() for x in (wanted, read)]
-            self.visit_methods(kind, names)
-            self.watch_class(kind, (wanted | SPECIAL) - fields.keys(), names, item)
-            attributes = Attributes(item)
-            for name in sorted(wanted & fields.keys()):
-                if name in read or type(fields[name]) not in PLAIN:
-                    self.add_place(attributes, name, fields[name])
-                    self.visit(fields[name], names, name)
-            for name in sorted(wanted - fields.keys()) if fields is own else ():
-                if name in self.asked or any(name in vars(base) for base in kind.__mro__):
-                    self.add_place(attributes, name, MISSING)
+            self.visit_optimizer(item, fields)
+        if str(kind.__module__ or "").partition(".")[0] in OWN:
+            if wrapped is not None:
+                self.visit(getattr(item, "instance", None), names)
+            return
+        names = self.names_for(kind, names)
+        wanted, read = self.wanted_in(kind, names), self.read | names
+        if self.takes_all:
+            wanted, read = [x | fields.keys() for x in (wanted, read)]
+        self.visit_methods(kind, names)
+        self.watch_class(kind, (wanted | SPECIAL) - fields.keys(), names, item)
+        attributes = Attributes(item)
+        for name in sorted(wanted & fields.keys()):
+            if name in read or type(fields[name]) not in PLAIN:
+                self.add_place(attributes, name, fields[name])
+                self.visit(fields[name], names, name)
+        for name in sorted(wanted - fields.keys()) if fields is own else ():
+            if name in self.asked or any(name in vars(base) for base in kind.__mro__):
+                self.add_place(attributes, name, MISSING)
 
-    def visit_optimizer(self, fields: dict[str, Any]) -> None:
+    def names_for(self, kind: type, names: Names) -> Names:
+        """The names that lead on from an object; where a user's code comes upon one of an installed
+        class, those in its methods.
+        """
+        if names or not is_installed_class(kind):
+            return names
+        return names_in_methods(kind)
+
+    def wanted_in(self, kind: type, names: Names) -> Names:
+        """The names of attributes of an object that code may ask for: what installed packages read
+        counts for users' own objects, which may be handed to them.
+        """
+        return self.names | names | (_NONE if is_installed_class(kind) else self.read)
+
+    def visit_optimizer(self, item: Any, fields: dict[str, Any]) -> None:
         """Watch an optimiser's groups, whose numbers are read anew anyway, and hooks."""
+        for name in ("param_groups", "step", "update"):
+            self.add_place(Attributes(item), name, fields.get(name, MISSING))
         self.watch(fields["param_groups"], "param_groups")
         for group in fields["param_groups"]:
             self.visit(group["params"], name="params")
@@ -346,11 +384,12 @@ class Search:
                 for method in _methods(bases, name):
                     self.visit(method, names)
 
-    def visit_module(self, root: modules.Module, names: Names) -> None:
+    def visit_module(self, root: modules.Module, names_given: Names) -> None:
         """Watch all attributes of a module and its parts, and in those that its code names."""
         for module in root.modules():
             fields, kind = vars(module), type(module)
-            wanted = self.names | names
+            names = self.names_for(kind, names_given)
+            wanted = self.wanted_in(kind, names)
             self.visit_methods(kind, names)
             self.watch_class(kind, (wanted | PASSES | SPECIAL) - fields.keys(), names, module)
             is_new = ("parts", id(module)) not in self.seen
@@ -377,6 +416,17 @@ class Search:
         return {name for name in unread if type(fields[name]) in PLAIN}
 
 
+def referent_of(item: Any) -> Any:
+    """What a weak reference or a proxy is for; anything else itself."""
+    if type(item) is weakref.ref:
+        return item()
+    if type(item) in PROXIES:
+        with contextlib.suppress(ReferenceError):
+            return item.__repr__.__self__  # which is looked for in what it is for
+        return None
+    return item
+
+
 def _is_optimizer(fields: dict[str, Any]) -> bool:
     """Whether these are the attributes of an optimiser, or of what passes for one."""
     groups = fields.get("param_groups")
@@ -389,4 +439,6 @@ def _methods(bases: list[type], name: str) -> list[types.FunctionType]:
     for value in values:
         if isinstance(value, functools.singledispatchmethod):
             values += dispatched(value.dispatcher)
+        if isinstance(value, property):
+            values += [value.fset, value.fdel]
     return [f for value in values if (f := function_in(value)) is not None]

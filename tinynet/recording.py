@@ -66,6 +66,7 @@ class Recording:
                 current.script = None
             draws.check()
         self.guards.settle()
+        self.is_alive = not self.guards.changed
         self.finish(capture, arguments, inputs, result)
 
     def finish(
@@ -93,7 +94,8 @@ class Recording:
         self.made: dict[int, tuple[int, Any, Any]] = {}
         self.structure = mapped(result, lambda y: self.note_output(y, capture, positions))
         self.backend = backend = _only_backend(capture, result)
-        self.result = result
+        has_numbers = any(type(y) is Number for y in leaves_of(result))
+        self.result = mapped(result, plain) if has_numbers else result
         for y in _tensors_in(result):
             if capture.has_made(y):
                 y.origin = None
@@ -374,6 +376,11 @@ def spent(y: Tensor) -> Tensor:
 def map_tensors(item: Any, function: Callable[[Tensor], Any]) -> Any:
     """A structure of results with `function` applied to its tensors."""
     return mapped(item, lambda part: function(part) if isinstance(part, Tensor) else part)
+
+
+def plain(item: Any) -> Any:
+    """The value of a number of a script; anything else itself."""
+    return item.value if type(item) is Number else item
 
 
 def _tensors_in(item: Any) -> list[Tensor]:

@@ -14,6 +14,7 @@ from tinynet.structure import is_dataclass, leaves_of, parts_of, rebuilt
 from tinynet.tensor import Tensor
 
 PLAIN = frozenset([int, str, bool, bytes, type(None)])
+NUMERIC = (complex, np.generic)
 
 
 def describe(item: Any, leaves: list[Tensor]) -> Any:
@@ -27,7 +28,7 @@ def describe(item: Any, leaves: list[Tensor]) -> Any:
     kind: Any = type(item)
     if kind is np.ndarray:
         return describe(as_tensor(item, device=settings.DEVICE.get()), leaves)
-    if kind is float:
+    if kind is float or isinstance(item, NUMERIC):
         return kind, repr(item)  # 0.0 is not -0.0
     if kind in PLAIN:
         return kind, item
@@ -102,4 +103,4 @@ def _shown(key: Any) -> str:
     kind, value = key
     if isinstance(value, weakref.ref):
         return f"a {kind.__name__}"
-    return str(value) if kind is float else repr(value)
+    return str(value) if kind is float or issubclass(kind, NUMERIC) else repr(value)

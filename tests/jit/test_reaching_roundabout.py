@@ -1,0 +1,513 @@
+"""What recorded functions reach in roundabout ways: weakly, by names that are values, as keys, when
+objects are made, in optimisers, in what installed packages made; and what they change themselves.
+"""
+
+import collections
+import dataclasses
+import enum
+import functools
+import operator
+import sys
+import types
+import weakref
+
+import pytest
+
+import tinynet as tn
+from tinynet import names, nn
+
+FACTOR = 2.0
+HELD = types.SimpleNamespace(scale=2.0)
+SCALES = ("scale",)
+
+
+@pytest.fixture(autouse=True)
+def as_before(monkeypatch):
+    """What tests change is restored."""
+    monkeypatch.setitem(globals(), "FACTOR", 2.0)
+    monkeypatch.setattr(HELD, "scale", 2.0)
+
+
+def space():
+    return types.SimpleNamespace(scale=2.0)
+
+
+def set_factor():
+    global FACTOR
+    FACTOR = 5.0
+
+
+def set_held():
+    HELD.scale = 5.0
+
+
+def times_factor(x):
+    return x * FACTOR
+
+
+class Kind(enum.Enum):
+    SCALE = "scale"
+
+
+class Trainer:
+    def __init__(self):
+        self.loss, self.weight = "absolute", 2.0
+
+    def absolute(self, x):
+        return x * self.weight
+
+    def step(self, x):
+        return getattr(self, self.loss)(x)
+
+
+class Loss:
+    def __init__(self, config):
+        self.scale = config.scale
+
+    def __call__(self, x):
+        return x * self.scale
+
+
+class Helped:
+    def __init__(self):
+        self.scale = held_scale()
+
+
+def held_scale():
+    return HELD.scale
+
+
+@dataclasses.dataclass
+class Made:
+    scale: float = dataclasses.field(default_factory=held_scale)
+
+
+class Only:
+    it = None
+
+    def __new__(cls):
+        if cls.it is None:
+            cls.it = object.__new__(cls)
+            cls.it.scale = 2.0
+        return cls.it
+
+
+class Registered(type):
+    instances: dict[type, object] = {}  # noqa: RUF012
+
+    def __call__(cls):
+        if cls not in cls.instances:
+            cls.instances[cls] = super().__call__()
+        return cls.instances[cls]
+
+
+class OnlyOne(metaclass=Registered):
+    def __init__(self):
+        self.scale = 2.0
+
+
+class Missing(dict):
+    def __missing__(self, key):
+        return FACTOR
+
+
+class WithSetter:
+    @property
+    def value(self):
+        return self._value
+
+    @value.setter
+    def value(self, value):
+        self._value = value * FACTOR
+
+
+# Each case: the function, and what is changed.
+def a_method_named_by_an_attribute():
+    trainer = Trainer()
+    return trainer.step, lambda: setattr(trainer, "weight", 5.0)
+
+
+def an_attribute_named_in_a_tuple():
+    config = space()
+    return (lambda x: x * getattr(config, SCALES[0])), lambda: setattr(config, "scale", 5.0)
+
+
+def an_attribute_named_by_an_enum():
+    config = space()
+    return (
+        lambda x: x * getattr(config, Kind.SCALE.value),
+        lambda: setattr(config, "scale", 5.0),
+    )
+
+
+def an_attribute_named_by_a_key():
+    config, wanted = space(), {"scale": 1.0}
+
+    def function(x):
+        return x * sum(getattr(config, name) * weight for name, weight in wanted.items())
+
+    return function, lambda: setattr(config, "scale", 5.0)
+
+
+def a_getter():
+    config, get = space(), operator.attrgetter("scale")
+    return (lambda x: x * get(config)), lambda: setattr(config, "scale", 5.0)
+
+
+def a_caller():
+    scaled, call = Loss(space()), operator.methodcaller("__call__", x=tn.ones(2))
+    return (lambda x: x * call(scaled)), lambda: setattr(scaled, "scale", 5.0)
+
+
+def an_attribute_of_a_parameter():
+    weight = nn.Parameter(tn.ones(2))
+    weight.penalty = 2.0
+    return (lambda x: (x * weight).detach() * weight.penalty), lambda: setattr(
+        weight, "penalty", 5.0
+    )
+
+
+def a_function_as_a_key():
+    losses = {times_factor: 1.0}
+    return (lambda x: sum(w * loss(x) for loss, w in losses.items())), set_factor
+
+
+def a_proxy():
+    trainer = Trainer()
+    callback = types.SimpleNamespace(trainer=weakref.proxy(trainer), keeps=[trainer])
+    return (lambda x: x * callback.trainer.weight), lambda: setattr(trainer, "weight", 5.0)
+
+
+def a_weak_reference():
+    trainer = Trainer()
+    callback = types.SimpleNamespace(trainer=weakref.ref(trainer), keeps=[trainer])
+    return (lambda x: x * callback.trainer().weight), lambda: setattr(trainer, "weight", 5.0)
+
+
+def an_attribute_that_is_tried():
+    config = types.SimpleNamespace()
+
+    def function(x):
+        try:
+            return x * config.scale
+        except AttributeError:
+            return x
+
+    return function, lambda: setattr(config, "scale", 5.0)
+
+
+def an_attribute_asked_for_after_another_text():
+    configs = {"first": types.SimpleNamespace()}
+    return (lambda x: x * getattr(configs["first"], "scale", 2.0)), lambda: setattr(
+        configs["first"], "scale", 5.0
+    )
+
+
+def an_attribute_that_may_be_among_all():
+    config = types.SimpleNamespace()
+    return (lambda x: x * vars(config).get("scale", 2.0)), lambda: setattr(config, "scale", 5.0)
+
+
+def very_many_dicts():
+    dicts = [{"scale": 1.0} for _ in range(200)]
+
+    def function(x):
+        for each in dicts:
+            x = x * each["scale"]
+        return x
+
+    return function, lambda: dicts[199].update(scale=5.0)
+
+
+def a_missing_key():
+    missing = Missing()
+    return (lambda x: x * missing["scale"]), set_factor
+
+
+def a_default():
+    defaults = collections.defaultdict(held_scale)
+
+    def function(x):
+        return x * (defaults["scale"], defaults.clear())[0]
+
+    return function, set_held
+
+
+def a_dict_of_the_library():
+    wrapped = collections.UserDict(scale=2.0)
+    return (lambda x: x * wrapped["scale"]), lambda: wrapped.update(scale=5.0)
+
+
+def a_chain_of_dicts():
+    first = {"scale": 2.0}
+    chain = collections.ChainMap(first, {})
+    return (lambda x: x * chain["scale"]), lambda: first.update(scale=5.0)
+
+
+def a_setter():
+    def function(x):
+        made = WithSetter()
+        made.value = 1.0
+        return x * made.value
+
+    return function, set_factor
+
+
+def what_wraps_a_function_of_the_library():
+    @functools.wraps(nn.functional.relu)
+    def wrapped(x):
+        return nn.functional.relu(x) * FACTOR
+
+    return (lambda x: wrapped(x)), set_factor
+
+
+def an_object_made_with_a_config():
+    config = space()
+    return (lambda x: Loss(config)(x)), lambda: setattr(config, "scale", 5.0)
+
+
+def an_object_made_with_help():
+    return (lambda x: x * Helped().scale), set_held
+
+
+def a_dataclass_with_a_factory():
+    return (lambda x: x * Made().scale), set_held
+
+
+def the_only_instance():
+    Only.it = None
+    return (lambda x: x * Only().scale), lambda: setattr(Only(), "scale", 5.0)
+
+
+def the_only_instance_by_its_metaclass():
+    Registered.instances.clear()
+    return (lambda x: x * OnlyOne().scale), lambda: setattr(OnlyOne(), "scale", 5.0)
+
+
+CASES = [
+    a_method_named_by_an_attribute, an_attribute_named_in_a_tuple, an_attribute_named_by_an_enum,
+    an_attribute_named_by_a_key, a_getter, a_caller, an_attribute_of_a_parameter,
+    a_function_as_a_key, a_proxy, a_weak_reference, an_attribute_that_is_tried,
+    an_attribute_asked_for_after_another_text, an_attribute_that_may_be_among_all, very_many_dicts,
+    a_missing_key, a_default, a_dict_of_the_library, a_chain_of_dicts, a_setter,
+    what_wraps_a_function_of_the_library, an_object_made_with_a_config, an_object_made_with_help,
+    a_dataclass_with_a_factory, the_only_instance, the_only_instance_by_its_metaclass,
+]  # fmt: skip
+
+
+def assert_seen(function, change):
+    """Check that a recorded function does as it does itself, before and after a change."""
+    recorded, x = tn.jit(function), tn.ones(2)
+    for _ in range(4):
+        assert recorded(x).tolist() == function(x).tolist()
+    assert recorded.count == 1
+    before = function(x).tolist()
+    change()
+    assert function(x).tolist() != before
+    for _ in range(3):
+        assert recorded(x).tolist() == function(x).tolist()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_what_is_reached_is_seen_to_change(on_device, case):
+    assert_seen(*case())
+
+
+# installed packages
+PACKAGE = """
+from tinynet import nn
+
+class Scaled:
+    def __init__(self, scale):
+        self.scale, self.options = scale, {"scale": 1.0}
+
+    def __call__(self, x):
+        return x * self.scale * self.options["scale"]
+
+class Runner:
+    def __init__(self, function):
+        self.function = function
+
+    def run(self, x):
+        return self.function(x)
+
+class Layer(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+
+    def forward(self, x):
+        return x * self.config.scale
+
+def scaled(config, x):
+    return x * config.scale
+"""
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package that is installed."""
+    (tmp_path / "an_installed_package.py").write_text(PACKAGE)
+    monkeypatch.setattr(names, "_installed", lambda: (str(tmp_path),))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import an_installed_package
+
+    yield an_installed_package
+    del sys.modules["an_installed_package"]
+
+
+def test_an_object_of_an_installed_package(on_device, package):
+    scaled = package.Scaled(2.0)
+    assert_seen(lambda x: scaled(x), lambda: setattr(scaled, "scale", 5.0))
+    assert_seen(lambda x: scaled(x), lambda: scaled.options.update(scale=7.0))
+
+
+def test_a_function_that_such_an_object_calls(on_device, package):
+    config = space()
+    runner = package.Runner(lambda x: x * config.scale)
+    assert_seen(lambda x: runner.run(x), lambda: setattr(config, "scale", 5.0))
+
+
+def test_an_object_that_such_a_module_has(on_device, package):
+    config = space()
+    layer = package.Layer(config)
+    assert_seen(lambda x: layer(x), lambda: setattr(config, "scale", 5.0))
+
+
+def test_an_object_handed_to_such_a_function(on_device, package):
+    config = space()
+    assert_seen(lambda x: package.scaled(config, x), lambda: setattr(config, "scale", 5.0))
+
+
+# optimisers
+class Own(tn.optim.Optimizer):
+    def __init__(self, params):
+        super().__init__(params, {"lr": 0.1})
+
+    def update(self, parameter, gradient, state, group):
+        parameter.sub_(gradient * FACTOR * group["lr"])
+
+
+class Paused(tn.optim.SGD):
+    is_on = True
+
+    def step(self, closure=None):
+        if self.is_on:
+            super().step(closure)
+
+
+class Shrinking:
+    """Wraps an optimiser, as Lookahead does."""
+
+    def __init__(self, inner):
+        self.inner, self.param_groups, self.share = inner, inner.param_groups, 1.0
+
+    def zero_grad(self):
+        self.inner.zero_grad()
+
+    def step(self):
+        self.inner.step()
+        with tn.no_grad():
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    parameter.mul_(self.share)
+
+
+def other_groups(optimizer):
+    parameters = optimizer.param_groups[0]["params"]
+    optimizer.param_groups = tn.optim.SGD(parameters, lr=0.3).param_groups
+
+
+OPTIMIZERS = {
+    "a global in an update": (Own, lambda _: set_factor()),
+    "an update of one": (Own, lambda o: setattr(o, "update", lambda *_: None)),
+    "an attribute of a class": (lambda p: Paused(p, lr=0.1), lambda o: setattr(o, "is_on", False)),
+    "an attribute of a wrapper": (
+        lambda p: Shrinking(tn.optim.SGD(p, lr=0.1)),
+        lambda o: setattr(o, "share", 0.5),
+    ),
+    "a step of one": (
+        lambda p: tn.optim.SGD(p, lr=0.1),
+        lambda o: setattr(o, "step", lambda: None),
+    ),
+    "other groups": (lambda p: tn.optim.SGD(p, lr=0.1), other_groups),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_what_an_optimizer_does_is_seen_to_change(on_device, name):
+    make, change = OPTIMIZERS[name]
+
+    def train(is_recorded):
+        set_factor()
+        weight = tn.ones(1, requires_grad=True)
+        optimizer = make([weight])
+
+        def step(x):
+            optimizer.zero_grad()
+            (weight * x).square().sum().backward()
+            optimizer.step()
+
+        step = tn.jit(step) if is_recorded else step
+        weights = []
+        for i in range(8):
+            if i == 4:
+                globals()["FACTOR"] = 0.5
+                change(optimizer)
+            step(tn.ones(1))
+            weights.append(weight.item())
+        return weights
+
+    assert train(True) == pytest.approx(train(False))
+
+
+# what the function changes itself: replays do not write, so there are none
+@pytest.mark.filterwarnings("ignore:jit")
+@pytest.mark.parametrize("where", ["attribute", "variable", "dict", "deque", "module"])
+def test_what_changes_and_comes_back(on_device, where):
+    def made():
+        trainer = types.SimpleNamespace(turn=0)
+        turn, table, queue = 0, {"turn": 0}, collections.deque([0, 1])
+        model = nn.Dropout(0.0)
+
+        def function(x):
+            nonlocal turn
+            if where == "attribute":
+                now = trainer.turn = 1 - trainer.turn
+            elif where == "variable":
+                now = turn = 1 - turn
+            elif where == "dict":
+                now = table["turn"] = 1 - table["turn"]
+            elif where == "deque":
+                queue.rotate()
+                now = queue[0]
+            else:
+                model.train(not model.training)
+                now = int(model.training)
+            return x * (10 if now else 1)
+
+        return function
+
+    function, recorded, x = made(), tn.jit(made()), tn.ones(1)
+    assert [recorded(x).item() for _ in range(12)] == [function(x).item() for _ in range(12)]
+
+
+def test_gradients_that_are_accumulated_in_turns(on_device):
+    def train(wrap):
+        weight, turn = tn.ones(2, requires_grad=True), types.SimpleNamespace(i=0)
+        optimizer = tn.optim.SGD([weight], lr=0.1)
+
+        def step(x):
+            (weight * x).sum().backward()
+            turn.i = (turn.i + 1) % 2
+            if turn.i == 0:
+                optimizer.step()
+                optimizer.zero_grad()
+
+        run, weights = wrap(step), []
+        for _ in range(8):
+            run(tn.ones(2))
+            weights.append(weight[0].item())
+        return weights
+
+    assert train(tn.jit) == pytest.approx(train(lambda function: function))
