@@ -3,6 +3,7 @@
 import pytest
 
 import tinynet as tn
+from tinynet import nn
 from tinynet.errors import DimError, RecordingError
 
 
@@ -31,12 +32,10 @@ def test_some_of_the_indices(wide, on_device):
     gather = tn.jit(lambda x, y: x.gather(1, y[:, :1])[:, 0], warm_up=False)
     assert gather(x, tn.tensor([[0, 1]] * 5)).tolist() == [0, 3, 6, 9, 12]
     assert gather(x, tn.tensor([[2, 0]] * 5)).tolist() == [2, 5, 8, 11, 14]
-    unused = tn.tensor([[0, 9]] * 5)  # in range where it is used, but a replay looks at all
-    if on_device == "cpu":
-        assert gather(x, unused).tolist() == [0, 3, 6, 9, 12]
-    else:
-        with pytest.raises(RecordingError, match="values that jit cannot read while it records"):
-            gather(x, unused)
+    unused = tn.tensor([[0, 9]] * 5)  # in range where it is used
+    assert gather(x, unused).tolist() == [0, 3, 6, 9, 12]
+    with pytest.raises(DimError, match="index 9 is out of range for dim 1 of size 3"):
+        gather(x, unused.flip(1))
 
 
 def test_bounds_of_a_part_are_not_those_of_the_whole(on_device):
@@ -99,3 +98,91 @@ def test_what_is_made_of_places_that_count_up(on_device):
     x = tn.arange(20.0)
     pick = tn.jit(lambda place: x[place] + x[place + 1])
     assert [pick(tn.tensor([i])).item() for i in range(6)] == [1, 3, 5, 7, 9, 11]
+
+
+# indices that are made of what comes from outside
+FUNCTIONS = {
+    "cross_entropy": lambda x, y: nn.functional.cross_entropy(x, y),
+    "smoothed": lambda x, y: nn.functional.cross_entropy(x, y, label_smoothing=0.1),
+    "gather": lambda x, y: x.gather(1, tn.where(y >= 0, y, 0)[:, None]),
+    "embedding": lambda x, y: nn.functional.embedding(y.masked_fill(y < 0, 0), x),
+    "product": lambda x, y: x[y * (y >= 0)],
+    "of a view": lambda x, y: x[tn.arange(3), tn.where(y > 0, y, 0).flip(0)],
+    "of a view of a part": lambda x, y: x[tn.where(y[:2] > 0, y[:2], 0)],
+    "of a maximum": lambda x, y: x[(y.max() + y).relu() % 3],
+    "put": lambda x, y: x.scatter(1, tn.where(y >= 0, y, 0)[:, None], 7.0),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_labels_of_which_some_do_not_count(on_device, name):
+    function, x = FUNCTIONS[name], tn.arange(15.0).reshape(3, 5).sin()[:, :3]
+    recorded = tn.jit(function)
+    for labels in ([1, 2, 0], [1, -100, 2], [2, 2, 2], [-100, 1, 0], [0, -100, 1], [-100, -100, 1]):
+        y = tn.tensor(labels)
+        found, expected = recorded(x, y).flatten(), function(x, y).flatten()
+        assert found.tolist() == pytest.approx(expected.tolist(), rel=1e-5)
+    assert recorded.count <= 3
+
+
+@pytest.mark.parametrize("warm_up", [True, False])
+def test_labels_out_of_range_beside_some_that_do_not_count(on_device, warm_up):
+    x = tn.arange(15.0).reshape(3, 5).sin()
+    recorded = tn.jit(FUNCTIONS["cross_entropy"], warm_up=warm_up)
+    for _ in range(3):
+        recorded(x, tn.tensor([1, -100, 4]))
+    for wrong in (5, -1, 7):
+        with pytest.raises(DimError, match=f"index {wrong} is out of range"):
+            recorded(x, tn.tensor([1, -100, wrong])).item()
+    assert recorded(x, tn.tensor([1, -100, 4])).item() == pytest.approx(
+        FUNCTIONS["cross_entropy"](x, tn.tensor([1, -100, 4])).item()
+    )
+
+
+def test_an_index_that_was_never_negative(on_device):
+    """Kernels do not count from the end then; one that is negative is recorded anew."""
+    x, odd = tn.arange(10.0), tn.tensor([1, 1])
+    pick = tn.jit(lambda y: x[y * odd], warm_up=False)
+    for y in ([1, 2], [3, 9], [-1, -9], [-10, 2], [5, 5]):
+        assert pick(tn.tensor(y)).tolist() == [i % 10 for i in y]
+    with pytest.raises(DimError, match="index 12 is out of range for dim 0 of size 10"):
+        pick(tn.tensor([12, 0])).tolist()
+
+
+def test_an_index_made_of_state_that_is_written_elsewhere(on_device):
+    x, state = tn.arange(10.0), tn.tensor([-100, 3])
+    pick = tn.jit(lambda y: x[tn.where(state >= 0, state, 0) + y], warm_up=False)
+    y = tn.tensor([0, 1])
+    assert [pick(y).tolist() for _ in range(3)] == [[0, 4]] * 3
+    state.copy_(tn.tensor([7, -100]))
+    assert pick(y).tolist() == [7, 1]
+    state.copy_(tn.tensor([7, 9]))
+    with pytest.raises(DimError, match="index 10 is out of range for dim 0 of size 10"):
+        pick(y).tolist()
+
+
+def test_an_index_made_of_state_that_the_function_writes(on_device):
+    x, place = tn.arange(10.0), tn.tensor([0])
+
+    def take(y):
+        place.add_(y)
+        return x[tn.where(place > 4, place % 3, place)]
+
+    def places(wrap):
+        place.fill_(0)
+        run = wrap(take)
+        return [run(tn.tensor([1])).tolist() for _ in range(9)]
+
+    expected = places(lambda function: function)
+    assert places(tn.jit) == expected
+
+
+def test_an_index_made_of_a_product(on_device):
+    """Its values are known nowhere before the replay."""
+    x, table = tn.eye(2), tn.arange(3.0)
+    pick = tn.jit(lambda w: table[(x @ w).long()], warm_up=False)
+    if on_device == "cpu":
+        assert pick(tn.ones(2)).tolist() == [1.0, 1.0]
+    else:
+        with pytest.raises(RecordingError, match="values that jit cannot read while it records"):
+            pick(tn.ones(2))

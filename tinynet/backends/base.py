@@ -54,6 +54,11 @@ class Array(Protocol):
         """Steps in memory along the dims, in a unit of the backend's."""
 
 
+def with_sign(index: int) -> int:
+    """An index that was negative until its sign bit was masked, as it was; others as they are."""
+    return index - 2**63 if index >= 2**62 else index
+
+
 class Recorder(Protocol):
     """Notes what the calling thread asks of a backend between `start` and `stop`."""
 

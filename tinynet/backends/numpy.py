@@ -1,5 +1,6 @@
 """The reference backend: eager NumPy on the CPU, views wherever memory allows."""
 
+import re
 from functools import cache
 from math import copysign, prod
 from typing import Any, Literal
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from tinynet.backends import host, numpy_windows
 from tinynet.backends import numpy_convolution as convolution
-from tinynet.backends.base import PutMode, Range
+from tinynet.backends.base import PutMode, Range, with_sign
 from tinynet.backends.host import numpy_dtype
 from tinynet.backends.numpy_calls import ELEMENTWISE, UFUNCS, QuietContext, quiet, with_scalar
 from tinynet.backends.numpy_memory import keep_freed_memory
@@ -263,6 +264,7 @@ class _Window:
 def _out_of_range(error: IndexError) -> DimError:
     """NumPy's error about an index, in tinynet's words."""
     text = str(error).replace("bounds for axis", "range for dim").replace("with size", "of size")
+    text = re.sub(r"(?<=index )\d+", lambda found: str(with_sign(int(found[0]))), text)
     return DimError(f"index: {text}")
 
 

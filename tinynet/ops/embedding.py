@@ -8,6 +8,7 @@ from tinynet.autograd.graph import Node, result, wrap
 from tinynet.autograd.operation import Op
 from tinynet.dtype import int64
 from tinynet.errors import DimError
+from tinynet.numbers import is_recording
 from tinynet.ops.arithmetic import choose
 from tinynet.ops.indexing import put, take_at
 from tinynet.ops.losses import LARGEST
@@ -52,6 +53,8 @@ def take_rows(
     try:
         array = table.backend.take(table.array, (places.array, None))
     except DimError:
+        if is_recording():  # nobody can look at the index
+            raise
         raise range_error(op, index, len(table), "rows") from None
     params = (places, table.shape, padding_idx, scale_grad_by_freq)
     return result(Embedding, array, table.dtype, (table,), (), params)

@@ -11,6 +11,7 @@ from tinynet.autograd.graph import Node, result, wrap
 from tinynet.autograd.operation import Gradients, Op
 from tinynet.dtype import int64
 from tinynet.errors import DimError
+from tinynet.numbers import is_recording
 from tinynet.ops.arithmetic import clamp
 from tinynet.ops.elementwise import log, log1p
 from tinynet.ops.indexing import put
@@ -74,6 +75,8 @@ def negative_log_likelihood(
     try:
         picked = backend.take(x.array, tuple(place.array for place in places))
     except DimError:
+        if is_recording():  # nobody can look at the target
+            raise
         raise DimError(_describe_range(op, target, ignore_index, x.shape[1])) from None
     weights = backend.cast(is_counted, dtype)
     if weight is not None:

@@ -13,7 +13,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinynet.backends.opencl.array import (
     PRODUCTS,
@@ -33,6 +33,9 @@ from tinynet.backends.opencl.profiler import Making, buffers_of, ops_of
 from tinynet.backends.opencl.tape import Source, Tape, as_view, prepared
 from tinynet.errors import RecordingError
 from tinynet.numbers import Number
+
+if TYPE_CHECKING:
+    from tinynet.backends.opencl.checking import MadeIndex
 
 
 class Recorder:
@@ -56,6 +59,7 @@ class Recorder:
         self.pool = Pool(self.device.context, self.device.name, self.device.pool.largest)
         self.originals: list[Array] = []  # of the inputs
         self.constants: list[Value] = []  # held, so that nothing is written over them
+        self.made_indices: list[MadeIndex] = []
         self.is_paused = False
         self.is_used = False
 
@@ -157,6 +161,26 @@ class Recorder:
         source = self.sources.get(id(storage))
         if source is not None and self.is_mine():
             source.place.written = True
+
+    def sources_of(self, value: Value) -> list[Source] | None:
+        """The memory from outside that a formula is made of; None if it is made of more, whose
+        values before a replay nobody knows.
+        """
+        constants = {id(constant) for constant in self.constants}
+        sources: dict[int, Source] = {}
+        values = [value]
+        for each in values:  # which grows meanwhile
+            source = self.before.get(id(each))
+            numbers = [*each.args, each.params] if each.op != "iota" else each.params
+            if each.op in PRODUCTS or any(type(x) is Number for x in numbers):
+                return None
+            if source is not None and source.before() is each and not source.place.written:
+                sources[id(source)] = source
+            elif each.op == "memory" and id(each) not in constants:
+                return None
+            operands = [x.value if type(x) is View else x for x in each.args]
+            values += [x for x in operands if type(x) is Value]
+        return [*sources.values()]
 
     def narrow(self, index: Array) -> None:
         """Make it a condition that integers from outside stay within the bounds they have."""

@@ -71,6 +71,7 @@ class Tape:
         for each in sources.values():
             each.place.find_uses(self.launches)
             each.place.bounds = each.place.bounds if self.knows_bounds else None
+        self.made_indices = recorder.made_indices
         self.states = [s for s in sources.values() if not s.is_input]
         self.state_ids = {id(s.storage) for s in sources.values() if s.is_state}
         self.inputs = [sources.get(id(x.storage)) for x in recorder.inputs]
@@ -166,7 +167,20 @@ class Tape:
             if not is_known and not self.is_inside(x, source.bounds):
                 return False
         relied_on = [state for state in self.states if state.is_relied_on]
-        return all(_is_inside(state.storage.value, state.bounds) for state in relied_on)
+        if not all(_is_inside(state.storage.value, state.bounds) for state in relied_on):
+            return False
+        return not self.made_indices or self.are_made_within(inputs)
+
+    def are_made_within(self, inputs: list[Array]) -> bool:
+        """Whether indices that the function makes of memory from outside will be in range."""
+        given = prepared(self.backend, inputs, False)
+        storages = {id(source): x.storage for x, source in zip(given, self.inputs)}
+        for made in self.made_indices:
+            found = [storages.get(id(source), source.storage) for source in made.sources]
+            values = [self.backend.memory(as_view(storage)) for storage in found]
+            if not made.is_within(self.backend, values):
+                return False
+        return True
 
     def is_inside(self, x: Array, bounds: Bounds) -> bool:
         """Whether an input's integers lie within bounds; they are read only if that is unknown."""
