@@ -26,6 +26,18 @@ def test_one_operand(op):
     same(view, expected.T[1:].cpu().numpy())
 
 
+@pytest.mark.parametrize("width", [2, 3, 4, 8, 16])
+@pytest.mark.parametrize("dtype", [tn.float32, tn.float64, tn.int32, tn.int64], ids=str)
+def test_columns(dtype, width):
+    """NumPy's loops over memory with gaps have had mistakes of their own."""
+    for op in (*UNARY, "neg"):
+        if dtype.is_floating_point or op in ("neg", "abs", "square", "sign"):
+            x = tn.tensor(draw((20, width), 0.5, 2) * 10).to(dtype)
+            expected = getattr(tn, op)(x.clone())
+            in_place(op)(x[:, -1])
+            same(x[:, -1], expected[:, -1].clone().cpu().numpy())
+
+
 @pytest.mark.parametrize("op", BINARY)
 def test_two_operands(op):
     for other in (tn.tensor(draw((3,), 0.5, 2, 1)), 1.5, 2):

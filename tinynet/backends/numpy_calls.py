@@ -22,7 +22,7 @@ from tinynet.backends import numpy_special as special
 Array = NDArray[Any]
 
 ELEMENTWISE: dict[str, Callable[..., Any]] = {
-    "neg": np.negative, "abs": np.absolute, "sign": np.sign, "sqrt": np.sqrt,
+    "neg": special.negative, "abs": np.absolute, "sign": np.sign, "sqrt": np.sqrt,
     "rsqrt": special.rsqrt, "reciprocal": np.reciprocal, "square": np.square,
     "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1,
     "log": np.log, "log2": np.log2, "log10": np.log10, "log1p": np.log1p,
@@ -32,7 +32,7 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh,
     "sigmoid": special.sigmoid, "logit": special.logit, "erf": special.erf,
     "floor": np.floor, "ceil": np.ceil, "round": np.rint, "trunc": np.trunc,
-    "isnan": np.isnan, "isinf": np.isinf, "isfinite": np.isfinite,
+    "isnan": np.isnan, "isinf": np.isinf, "isfinite": special.isfinite,
     "logical_not": np.logical_not, "invert": np.invert,
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide,
     "floor_divide": np.floor_divide, "remainder": np.remainder, "fmod": np.fmod,

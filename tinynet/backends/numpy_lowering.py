@@ -98,7 +98,7 @@ def _elementwise(call: Call, given: Any, out: Any) -> list[Step] | None:
     if op == "sigmoid":
         one = as_element(1.0, dtype, False)
         return [
-            (np.negative, (x, out)),
+            (ELEMENTWISE["neg"], (x, out)),
             (np.exp, (out, out)),
             (np.add, (out, one, out)),
             (np.reciprocal, (out, out)),

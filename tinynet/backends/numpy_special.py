@@ -38,6 +38,20 @@ _ERF_TERMS: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = {
 }  # fmt: skip
 
 
+def negative(x: Array, out: Array | None = None) -> Array:
+    """-x; NumPy (2.4, with AVX2) leaves some elements out where it writes to a strided array."""
+    if out is None or out.flags.forc:
+        return np.asarray(np.negative(x, out=out))
+    return _store(np.negative(x), x, out)
+
+
+def isfinite(x: Array, out: Array | None = None) -> Array:
+    """Whether elements are finite; NumPy (2.4, with AVX2) writes others to a strided array."""
+    if out is None or out.flags.forc:
+        return np.asarray(np.isfinite(x, out=out))
+    return _store(np.isfinite(x), x, out)
+
+
 def rsqrt(x: Array, out: Array | None = None) -> Array:
     """1 / sqrt(x)."""
     result = np.sqrt(x, out=out)
@@ -58,7 +72,7 @@ def power(a: Any, b: Any, out: Array | None = None) -> Array:
 
 def sigmoid(x: Array, out: Array | None = None) -> Array:
     """1 / (1 + exp(-x)), in one buffer; right at both infinities."""
-    result = np.exp(np.negative(x, out=out), out=out)
+    result = np.exp(negative(x, out), out=out)
     if type(result) is not np.ndarray:
         return np.asarray(1 / (1 + result), result.dtype)
     np.add(result, 1, out=result)
