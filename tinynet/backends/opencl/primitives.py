@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import cache
 
 from tinynet.backends.opencl.ctypes import UNSIGNED, computed
-from tinynet.dtype import DType, bfloat16, float16, uint32
+from tinynet.dtype import DType, bfloat16, float16, uint32, uint64
 
 ANY = {
     "load": "{a}", "square": "{a} * {a}",
@@ -130,7 +130,9 @@ def cast(source: DType, target: DType) -> str:
     if target is bfloat16:
         return "round_bfloat16((float){a})"
     through = ""
-    if source.rank == 2 and target.rank == 1:  # C leaves open what floats out of range become
+    if source.rank == 2 and target is uint64:  # C leaves open what negative floats become
+        return "({a} < 0 ? (ulong)(long){a} : (ulong){a})"
+    if source.rank == 2 and target.rank == 1:  # and what those out of range do
         through = "(long)" if target is uint32 else "(int)" if target.itemsize < 4 else ""
     return f"({computed(target)}){through}{{a}}"
 
