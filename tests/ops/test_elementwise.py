@@ -165,3 +165,12 @@ def test_names_of_the_same_operation():
         "arctan": "atan", "fix": "trunc",
     }.items():  # fmt: skip
         assert getattr(tn, name) is getattr(tn, other)
+
+
+@pytest.mark.parametrize("op", ["logical_and", "logical_or", "logical_xor"])
+@pytest.mark.parametrize("scalar", [-3, 2**70, 0.5, 0, False, math.nan])
+def test_of_a_scalar_only_its_truth_counts(op, scalar):
+    for dtype in (tn.uint8, tn.uint64, tn.int64, tn.float32, tn.bool):
+        x = tn.tensor([1, 0]).to(dtype)
+        expected = getattr(np, op)([True, False], bool(scalar)).tolist()
+        assert getattr(tn, op)(x, scalar).tolist() == expected

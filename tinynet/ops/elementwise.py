@@ -153,6 +153,8 @@ def _with_unlike_operands(
 ) -> Tensor:
     """A binary operation on operands of two dtypes, or of which one is a scalar."""
     name = function.op
+    if name.startswith("logical"):  # of a scalar only its truth counts, whatever integer holds it
+        a, b = [x if isinstance(x, Variable) else bool(x) for x in (a, b)]
     (a, b), dtype = join_operands(name, a, b, floating=floating)
     check_dtype(name, takes, dtype)
     if not isinstance(a, Variable):
