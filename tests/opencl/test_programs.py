@@ -154,11 +154,13 @@ def test_without_a_folder_programs_are_not_kept(backend, monkeypatch):
 
 def test_a_folder_that_cannot_be_written_does_no_harm(backend, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv("TINYNET_CACHE", str(tmp_path / "file"))
     device = backend.device
-    builder = Builder(device.context, device.cl_device)
-    builder.build("twice", TEXT)
-    builder.save()
+    for folder in (tmp_path / "file", tmp_path / ("a" * 300)):  # too long a name to look for
+        monkeypatch.setenv("TINYNET_CACHE", str(folder))
+        builder = Builder(device.context, device.cl_device)
+        assert not builder.is_saved(TEXT)
+        builder.build("twice", TEXT)
+        builder.save()
 
 
 def test_a_device_without_fp64_says_so(backend, monkeypatch):

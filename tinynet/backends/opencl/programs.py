@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import os
 import re
 import time
 import warnings
@@ -99,7 +100,7 @@ class Builder:
     def is_saved(self, text: str) -> bool:
         """Whether the binary of a text is kept."""
         path = self.path(text) if self.is_pocl else None
-        return path is not None and path.exists()
+        return path is not None and os.path.exists(path)  # False where nobody may look
 
     def load(self, path: Path) -> Any:
         """The program in a file, None if there is none that is whole."""
