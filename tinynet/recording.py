@@ -15,6 +15,7 @@ from tinynet.autograd.operation import Function
 from tinynet.capture import Capture, lock, version
 from tinynet.errors import GradientError, RecordingError
 from tinynet.foreign_random import Draws
+from tinynet.interrupts import Deferral
 from tinynet.numbers import Number, current
 from tinynet.reaching import find_guards
 from tinynet.script import Script
@@ -41,9 +42,9 @@ class Recording:
         self.is_alive = True
         self.script = Script()
         self.guards = find_guards(function, owner, arguments)
-        with lock, _settled_again():
+        with Deferral() as interrupts, lock, _settled_again():
             self.record(
-                call, arguments, inputs, seen
+                call, arguments, inputs, seen, interrupts
             )  # which holds nothing any more when it returns
 
     def record(
@@ -52,6 +53,7 @@ class Recording:
         arguments: list[Any],
         inputs: list[Tensor],
         seen: dict[str, dict[Any, Any]],
+        interrupts: Deferral,
     ) -> None:
         """Make the call, watch what it does, and make a tape of that."""
         chosen = {x.backend for x in inputs} or set(backends.opened) or {backends.open_backend()}
@@ -61,8 +63,10 @@ class Recording:
             draws = Draws(self.guards.generators)
             current.script = self.script
             try:
+                interrupts.listen()
                 result = call()
             finally:
+                interrupts.is_on = True
                 current.script = None
             draws.check()
         self.guards.settle()
@@ -221,12 +225,12 @@ class Recording:
         if self.kept and self.is_held():
             self.renew()
         values = self.script.values
-        self.script.commit()
-        arrays = self.tape.replay([leaves[i].array for i in self.first], values)
         for i in self.written_inputs:
             note_write(leaves[i])
         for state in self.written:
             note_write(state())  # type: ignore[arg-type]  # it is there: `fits` said so
+        arrays = self.tape.replay([leaves[i].array for i in self.first], values)
+        self.script.commit()  # not where there was no memory for the replay
         if self.changes_tensors:
             self.bring_up_to_date(leaves, arrays)
         if type(self.structure) is _Result:

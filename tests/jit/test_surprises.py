@@ -7,6 +7,7 @@ import gc
 import math
 import pickle
 import random
+import signal
 import threading
 import warnings
 import weakref
@@ -464,6 +465,39 @@ def test_a_gradient_that_is_replaced_is_gone_at_once():
     step()
     assert are_alive == [False]
     np.testing.assert_array_equal(x.grad.tolist(), [2, 2, 2])
+
+
+@pytest.mark.parametrize("where", ["start", "stop", "function"])
+def test_ctrl_c_while_recording(on_device, monkeypatch, where):
+    """It waits until the recording is set up, or finished, and leaves nothing behind."""
+    x, other = tn.ones(3), tn.full((3,), 7.0)
+    kind = type(backends.open_backend(on_device).record({}))
+    hits = []
+
+    def interrupt():
+        if not hits:
+            hits.append(True)
+            signal.raise_signal(signal.SIGINT)
+
+    @tn.jit(warm_up=False)
+    def step(x):
+        if where == "function":
+            interrupt()
+        return x * 2 + 1
+
+    def interrupted(self):
+        method(self)
+        interrupt()
+
+    if where != "function":
+        method = getattr(kind, where)
+        monkeypatch.setattr(kind, where, interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        step(x)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert (other * 2).tolist() == [14.0] * 3
+    assert [step(x).tolist() for _ in range(3)] == [[3.0] * 3] * 3
 
 
 def test_gradients_kept_across_calls():

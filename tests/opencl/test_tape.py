@@ -11,6 +11,7 @@ from tinynet import nn
 from tinynet.backends import open_backend
 from tinynet.backends.opencl.tape import LONG_PATIENCE
 from tinynet.backends.opencl.tuner import Tuner
+from tinynet.errors import OutOfMemoryError
 
 
 def make_step():
@@ -162,3 +163,34 @@ def test_kernels_of_their_own_get_kernel_objects_too(op):
     for seed in range(LONG_PATIENCE + 4):
         x = tn.tensor(np.random.default_rng(seed).random((5, 4), np.float32), device="opencl")
         assert tn.allclose(run(x), getattr(tn, op)(x, 0))
+
+
+def test_a_replay_without_memory_does_nothing(monkeypatch):
+    """Nor do an optimiser's counts go on: the next replay is as if it had not been."""
+
+    def train(fails):
+        weight = tn.zeros(1, device="opencl", requires_grad=True)
+        optimizer = tn.optim.Adam([weight], lr=0.1, betas=(0.5, 0.9))
+
+        @tn.jit
+        def step(x):
+            optimizer.zero_grad()
+            loss = ((weight - x) ** 2).sum()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        def full(nbytes):
+            raise OutOfMemoryError("allocate: full")
+
+        x = tn.ones(1, device="opencl")
+        for i in range(6):
+            if fails and i == 3:
+                with monkeypatch.context() as patch:
+                    patch.setattr(open_backend("opencl").device.pool, "allocate", full)
+                    with pytest.raises(OutOfMemoryError):
+                        step(x)
+            step(x)
+        return weight.item()
+
+    assert train(True) == train(False)
