@@ -194,3 +194,17 @@ def test_a_replay_without_memory_does_nothing(monkeypatch):
         return weight.item()
 
     assert train(True) == train(False)
+
+
+def test_a_long_chain_of_products_that_is_needed_within_the_function():
+    weight = tn.eye(8, device="opencl")
+
+    @tn.jit(warm_up=False)
+    def function(x):
+        for _ in range(1100):
+            x = (x @ weight + x) * 0.5
+        return x.cumsum(1)
+
+    x = tn.ones(4, 8, device="opencl")
+    for _ in range(2):
+        assert function(x)[0].tolist() == [1, 2, 3, 4, 5, 6, 7, 8]

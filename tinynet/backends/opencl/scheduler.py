@@ -31,12 +31,17 @@ class Scheduler:
     def compute(self, value: Value, target: View | None = None) -> None:
         """Have the elements of `value` in memory; with `target`, write them in that window."""
         with self.lock:
-            while value.op != "memory":
-                if self.step(value, target) and target is not None:
-                    return
+            todo = [value]  # each needs the next one first
+            while todo:
+                now, window = todo[-1], target if len(todo) == 1 else None
+                first = self.step(now, window) if now.op != "memory" else None
+                if first is not None:
+                    todo.append(first)
+                elif window is not None or now.op == "memory":
+                    todo.pop()
 
-    def step(self, value: Value, target: View | None) -> bool:
-        """Compute `value`, or something that it needs first. Whether `value` itself is done."""
+    def step(self, value: Value, target: View | None) -> Value | None:
+        """Compute `value`, or a part of it; or return what it needs first."""
         graph = survey(value)
         key = graph.key
         if target is not None:
@@ -55,13 +60,10 @@ class Scheduler:
             plan = self.planner.compiler.warmed(plan) or self.planner.plan(graph, target)
             self.plans[key] = plan
         if type(plan) is First:
-            first = graph.values[plan.place]
-            del graph  # it refers to all values, which then count as held
-            self.compute(first)
-            return False
+            return graph.values[plan.place]
         assert type(plan) is Launch
         self.launch(plan, graph, target)
-        return True
+        return None
 
     def launch(self, plan: Launch, graph: Graph, target: View | None) -> None:
         """Launch a planned kernel and settle its results."""
