@@ -151,3 +151,12 @@ def test_padding_and_resizing_modules():
         assert nn.UpsamplingBilinear2d((2, 5))(x)[0, 0, 0].tolist() == [0, 0.5, 1, 1.5, 2]
         assert nn.PixelUnshuffle(3)(nn.PixelShuffle(3)(tn.ones(9, 1, 2))).shape == (9, 1, 2)
         assert nn.ChannelShuffle(2)(tn.ones(1, 4, 2)).shape == (1, 4, 2)
+
+
+@pytest.mark.parametrize("shape", [(0, 2), (0, 2, 3), (4, 2, 0)], ids=str)
+def test_batches_of_nothing_change_nothing(shape):
+    norm = nn.BatchNorm1d(2)
+    norm(tn.zeros(shape)).sum().backward()
+    assert norm.weight.grad.tolist() == norm.bias.grad.tolist() == [0.0, 0.0]
+    assert norm.running_mean.tolist() == [0.0, 0.0]
+    assert norm.running_var.tolist() == [1.0, 1.0]

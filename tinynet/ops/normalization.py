@@ -7,7 +7,7 @@ mean and an inverse deviation for each group of elements that are normalised tog
 
 from __future__ import annotations
 
-from math import nan, prod
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from tinynet.autograd.graph import CONSTANT, Node, result, wrap
@@ -83,6 +83,7 @@ def _statistics(
     x: Tensor, is_centred: bool, dims: Shape, eps: float, count: int
 ) -> tuple[Tensor | None, Tensor]:
     """Mean and inverse deviation over dims, differentiable."""
+    count = max(count, 1)
     mean = x.sum(dims, keepdim=True) / count if is_centred else None
     centred = x if mean is None else x - mean
     variance = (centred * centred).sum(dims, keepdim=True) / count
@@ -110,7 +111,7 @@ def normalize_over(
     """
     backend = x.backend
     count = prod(x.shape[dim] for dim in dims)
-    share = 1.0 / count if count else nan
+    share = 1.0 / max(count, 1)  # of nothing, all is 0, and so is the weight's gradient
     mean = None
     centred = x.array
     if is_centred:
