@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tinynet as tn
+from tinynet.errors import ArgumentError
 
 
 @pytest.fixture(autouse=True)
@@ -250,3 +251,11 @@ def test_numpy_numbers_and_tensors_as_sizes(on_device):
         assert tn.normal(0.0, 1.0, (size,)).shape == (2,)
         tn.set_rng_state(tn.get_rng_state())
         assert tn.rand(2).shape == (2,)
+
+
+def test_uniform_bounds_that_are_reversed():
+    x = tn.zeros(3)
+    with pytest.raises(ArgumentError, match=r"low must not be above high, got 2\.0 and -3\.0"):
+        x.uniform_(2.0, -3.0)
+    assert x.tolist() == [0.0] * 3
+    assert x.uniform_(2.0, 2.0).tolist() == [2.0] * 3

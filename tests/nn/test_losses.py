@@ -237,3 +237,13 @@ def test_misuse(call, kind, message):
     with pytest.raises(kind) as error:
         call()
     assert str(error.value) == message
+
+
+def test_probabilities_that_are_none():
+    half = tn.full((2,), 0.5)
+    for wrong in (-0.1, 1.1, math.nan):
+        other = tn.tensor([0.5, wrong])
+        with pytest.raises(ArgumentError, match="input must lie between 0 and 1"):
+            F.binary_cross_entropy(other, half)
+        with pytest.raises(ArgumentError, match="target must lie between 0 and 1"):
+            F.binary_cross_entropy(half, other)

@@ -8,7 +8,7 @@ import pytest
 import tinynet as tn
 from tests.ops.checks import check_gradient
 from tinynet import nn
-from tinynet.errors import ArgumentError, DTypeError, ShapeError
+from tinynet.errors import ArgumentError, DimError, DTypeError, ShapeError
 
 F = nn.functional
 
@@ -172,3 +172,13 @@ X, LABELS = tn.zeros(2, 3), tn.tensor([0, 1])
 def test_what_is_refused(call, kind, message):
     with pytest.raises(kind, match=f"^{re.escape(message)}$"):
         call()
+
+
+def test_classes_that_are_none():
+    x = tn.tensor([[0.1, 0.2, 0.3]])
+    for wrong in (-1, 3):
+        with pytest.raises(DimError, match=f"index {wrong} is out of range"):
+            F.multi_margin_loss(x, tn.tensor([wrong])).item()
+    for wrong in (-2, 3):
+        with pytest.raises(DimError, match=f"index {wrong} is out of range"):
+            F.multilabel_margin_loss(x, tn.tensor([[0, wrong, -1]])).item()

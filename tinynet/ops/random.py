@@ -349,6 +349,8 @@ def uniform_(
     """Overwrite with uniform numbers on [low, high)."""
     x = require_tensor("uniform_", input)
     low, high = as_number("uniform_", "low", low), as_number("uniform_", "high", high)
+    if not low <= high:
+        raise ArgumentError(f"uniform_: low must not be above high, got {low} and {high}")
     made = _uniform("uniform_", x.shape, x.dtype, x.backend.name, generator)
     return x.copy_(made * (high - low) + low)
 

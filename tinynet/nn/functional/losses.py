@@ -234,17 +234,27 @@ def binary_cross_entropy(
 ) -> Tensor:
     """`-target * log(input) - (1 - target) * log(1 - input)`, `input` a probability.
 
-    Logarithms are held at -100 or above. `weight` broadcasts to the input. An input outside [0, 1]
-    raises, but not while `jit` records or replays, which cannot look.
+    Logarithms are held at -100 or above. `weight` broadcasts to the input. An input or a target
+    outside [0, 1] raises, but not while `jit` records or replays, which cannot look.
     """
     op = "binary_cross_entropy"
     x, y = same_shapes(op, input, target, reduction)
     if y.dtype is not x.dtype:
         raise DTypeError(f"{op}: target has {y.dtype}, the input {x.dtype}")
-    if not is_recording() and not bool(((x >= 0.0) & (x <= 1.0)).all()):
-        raise ArgumentError(f"{op}: input must lie between 0 and 1, use ..._with_logits for scores")
+    if not is_recording():
+        _check_probabilities(op, x, y)
     loss = losses.binary_cross_entropy(x, y)
     return reduced(loss if weight is None else loss * weight, reduction)
+
+
+def _check_probabilities(op: str, x: Tensor, y: Tensor) -> None:
+    """Refuse an input or a target outside [0, 1]; both are read at once."""
+    is_in, is_right = [((p >= 0.0) & (p <= 1.0)).all() for p in (x, y)]
+    if bool(is_in & is_right):
+        return
+    if not bool(is_in):
+        raise ArgumentError(f"{op}: input must lie between 0 and 1, use ..._with_logits for scores")
+    raise ArgumentError(f"{op}: target must lie between 0 and 1")
 
 
 def binary_cross_entropy_with_logits(

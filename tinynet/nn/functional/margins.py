@@ -11,6 +11,7 @@ from tinynet.nn.functional.distances import pairwise_distance
 from tinynet.nn.functional.losses import check_class_weight, check_reduction, reduced
 from tinynet.ops.arithmetic import minimum, where
 from tinynet.ops.creation import arange, zeros
+from tinynet.ops.embedding import as_class_index
 from tinynet.ops.operands import require_floating, require_tensor
 from tinynet.tensor import Tensor
 
@@ -67,6 +68,7 @@ def multi_margin_loss(
     n, classes = x.shape
     if y.shape != (n,):
         raise ShapeError(f"{op}: target has shape {target.shape}, expected {(n,)}")
+    y = as_class_index(y)
     right = x.gather(1, y[:, None])
     gap = margin - right + x
     is_other = arange(classes, device=x.device) != y[:, None]
@@ -90,6 +92,7 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, *, reduction: str = "m
         raise ShapeError(f"{op}: target has shape {target.shape}, expected {input.shape}")
     x, y = _as_rows(op, input, target, input.shape)
     y = y.reshape(x.shape)
+    y = as_class_index(y + 1) - 1  # -1 is the end, less is no class
     is_there = (y >= 0).long().cumprod(1) > 0
     known = where(is_there, y, 0)
     is_right = zeros(x.shape, dtype=int64, device=x.device).scatter_add(1, known, is_there.long())
