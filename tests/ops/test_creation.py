@@ -9,6 +9,7 @@ import pytest
 import tinynet as tn
 from tests.ops.checks import check_gradient, inf, nan, same
 from tinynet import dtype as dtypes
+from tinynet.errors import OutOfMemoryError, ShapeError
 
 every_dtype = pytest.mark.parametrize("dtype", dtypes.ALL, ids=str)
 
@@ -255,3 +256,18 @@ def test_finfo_and_iinfo():
     for name in ("int8", "uint8", "int64", "uint64"):
         ours, numpy_s = tn.iinfo(dtypes.BY_NAME[name]), np.iinfo(name)
         assert (ours.min, ours.max, ours.bits) == (numpy_s.min, numpy_s.max, numpy_s.bits)
+
+
+@pytest.mark.parametrize("shape", [(10**14,), (2**40, 2**40)], ids=str)
+def test_more_than_the_host_has_room_for(on_device, shape):
+    with pytest.raises(OutOfMemoryError, match="do not fit"):
+        tn.zeros(shape).cpu().numpy()
+    with pytest.raises(OutOfMemoryError, match="do not fit"):
+        tn.arange(10**14).cpu().numpy()
+    with pytest.raises(OutOfMemoryError, match="do not fit"):
+        tn.rand(10**14)
+
+
+def test_more_dims_than_arrays_of_the_host_have(on_device):
+    with pytest.raises(ShapeError, match="65 dims; NumPy's arrays have 64 at most"):
+        tn.ones((1,) * 65).cpu().numpy()

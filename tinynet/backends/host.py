@@ -1,5 +1,6 @@
 """What backends do with NumPy on the host: dtypes, index checks' messages, LAPACK."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -7,10 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinynet.dtype import DType
-from tinynet.errors import ArgumentError, MissingDependencyError
+from tinynet.errors import (
+    ArgumentError,
+    MissingDependencyError,
+    OutOfMemoryError,
+    ShapeError,
+    TinynetError,
+)
 
 Array = NDArray[Any]
 
+MOST_DIMS = 64
 LINALG: dict[str, Callable[..., Any]] = {
     "inv": np.linalg.inv,
     "solve": np.linalg.solve,
@@ -18,6 +26,14 @@ LINALG: dict[str, Callable[..., Any]] = {
     "qr": np.linalg.qr,
     "svd": lambda x: np.linalg.svd(x, full_matrices=False),
 }
+
+
+def no_room(shape: tuple[int, ...], dtype: DType) -> TinynetError:
+    """What to raise where NumPy has no memory for an array, or cannot count its bytes or dims."""
+    if len(shape) > MOST_DIMS:
+        return ShapeError(f"a tensor of {len(shape)} dims; NumPy's arrays have {MOST_DIMS} at most")
+    nbytes = math.prod(shape) * dtype.itemsize
+    return OutOfMemoryError(f"{nbytes:,} bytes for shape {shape} of {dtype} do not fit on the host")
 
 
 def linalg(op: str, *operands: Array) -> tuple[Array, ...]:

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from tinynet.backends import host, numpy_windows
 from tinynet.backends import numpy_convolution as convolution
 from tinynet.backends.base import PutMode, Range, with_sign
-from tinynet.backends.host import numpy_dtype
+from tinynet.backends.host import no_room, numpy_dtype
 from tinynet.backends.numpy_calls import ELEMENTWISE, UFUNCS, QuietContext, quiet, with_scalar
 from tinynet.backends.numpy_memory import keep_freed_memory
 from tinynet.backends.numpy_recorder import Recorder
-from tinynet.dtype import DType, Scalar
+from tinynet.dtype import DType, Scalar, uint32, uint64
 from tinynet.errors import DeviceError, DimError
 from tinynet.shape import Shape
 from tinynet.windows import Windows
@@ -53,19 +53,28 @@ class NumPyBackend:
         return Recorder(self)
 
     def full(self, shape: Shape, value: Scalar, dtype: DType) -> Array:
-        if value == 0 and copysign(1, value) > 0:
-            return np.zeros(shape, numpy_dtype(dtype))
-        array = np.empty(shape, numpy_dtype(dtype))
-        quiet.run(array.fill, value)
+        make = np.zeros if value == 0 and copysign(1, value) > 0 else np.empty
+        try:
+            array: Array = make(shape, numpy_dtype(dtype))
+        except (MemoryError, ValueError):
+            raise no_room(shape, dtype) from None
+        if make is np.empty:
+            quiet.run(array.fill, value)
         return array
 
     def arange(self, count: int, start: Scalar, step: Scalar, dtype: DType) -> Array:
-        steps = np.arange(count) if dtype.rank < 2 else np.arange(count, dtype=np.float64)
-        return (steps * step + start).astype(numpy_dtype(dtype))
+        try:
+            steps = np.arange(count) if dtype.rank < 2 else np.arange(count, dtype=np.float64)
+            return (steps * step + start).astype(numpy_dtype(dtype))
+        except MemoryError:
+            raise no_room((count,), dtype) from None
 
     def random_bits(self, key: int, counter: int, count: int, width: Literal[32, 64]) -> Array:
         words = count if width == 64 else (count + 1) // 2
-        bits = np.random.Philox(key=key, counter=counter).random_raw(words)
+        try:
+            bits = np.random.Philox(key=key, counter=counter).random_raw(words)
+        except MemoryError:
+            raise no_room((count,), uint64 if width == 64 else uint32) from None
         if width == 64:
             return bits
         return bits.astype("<u8", copy=False).view("<u4")[:count].astype(np.uint32, copy=False)

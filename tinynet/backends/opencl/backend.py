@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tinynet.backends import host
 from tinynet.backends.base import PutMode, Range
-from tinynet.backends.host import numpy_dtype
+from tinynet.backends.host import no_room, numpy_dtype
 from tinynet.backends.opencl import (
     attention,
     checking,
@@ -102,7 +102,10 @@ class OpenCLBackend:
     def to_numpy(self, x: Array) -> NDArray[Any]:
         if self.is_recorded:
             raise RecordingError.reading("reads the values of a tensor")
-        result = np.empty(x.shape, numpy_dtype(x.dtype))
+        try:
+            result = np.empty(x.shape, numpy_dtype(x.dtype))
+        except (MemoryError, ValueError):
+            raise no_room(x.shape, x.dtype) from None
         if result.size:
             value = x.storage.value
             if value.op == "full":
