@@ -43,11 +43,11 @@ def plain(value):
     return pickle.dumps(value, 2)[2:-1]
 
 
-def tensor(offset, size, stride, kind="FloatStorage", key="0"):
+def tensor(offset, size, stride, kind="FloatStorage", key="0", marks=None):
     """The instructions that make a tensor."""
     storage = b"(" + plain("storage") + f"ctorch\n{kind}\n".encode() + plain(key)
     storage += plain("cpu") + plain(6) + b"tQ"
-    more = b"\x89" + call(("collections", "OrderedDict"))
+    more = b"\x89" + call(("collections", "OrderedDict")) + (plain(marks) if marks else b"")
     return call(
         ("torch._utils", "_rebuild_tensor_v2"),
         storage, plain(offset), plain(tuple(size)), plain(tuple(stride)), more,
@@ -76,6 +76,7 @@ def test_tensors_and_plain_values(path, on_device):
         (tensor(0, (2, 2), (1,)), "a tensor has size (2, 2) and stride (1,)"),
         (tensor(0, (2,), (1,), key="5"), "\"There is no item named 'archive/data/5' in the "
          "archive\""),
+        (tensor(0, (2,), (1,), marks={"conj": True}), "a tensor has the marks {'conj': True}"),
         (tensor(0, (2,), (1,), "QInt8Storage"), "it names torch.QInt8Storage"),
         (b"ctorch\nFloatStorage\n", "it holds a Storage"),
         (b"ccollections\nOrderedDict\n", "it holds a type"),

@@ -156,6 +156,15 @@ def test_what_a_pth_file_may_hold(path, protocol):
     assert tn.load(path) == {"dtype": tn.float16}
 
 
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128], ids=str)
+def test_a_tensor_that_is_kept_with_the_other_sign(path, dtype):
+    x = torch.tensor([1 + 2j, 3 - 4j], dtype=dtype).conj().imag
+    assert x.is_neg()
+    torch.save({"x": x, "parameter": torch.nn.Parameter(x), "plain": x.resolve_neg()}, path)
+    for name, got in tn.load(path).items():
+        assert not differences(x.resolve_neg(), got), name
+
+
 @pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
 def test_a_checkpoint_of_pytorch_s(path, name):
     model, x = made(mlp, (4, 6), torch.float32)

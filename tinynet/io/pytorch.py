@@ -95,10 +95,16 @@ class _Storage:
 
 
 class _View:
-    """Stands for a tensor: what its storage's persistent id is, and where it lies there."""
+    """Stands for a tensor: what its storage's persistent id is, and how it lies there.
 
-    def __init__(self, storage: Any, offset: Any, size: Any, stride: Any, dtype: Any) -> None:
-        self.parts = storage, offset, size, stride, dtype
+    `marks` is what PyTorch keeps of it beside: `{"neg": True}` where its values are those of the
+    storage with the other sign, as of the imaginary part of a conjugate.
+    """
+
+    def __init__(
+        self, storage: Any, offset: Any, size: Any, stride: Any, dtype: Any, marks: Any
+    ) -> None:
+        self.parts = storage, offset, size, stride, dtype, marks
 
 
 class _Unpickler(pickle.Unpickler):
@@ -116,12 +122,12 @@ class _Unpickler(pickle.Unpickler):
             return lambda sizes=(): tuple(sizes)
         if module == "torch._utils":
             if name == "_rebuild_tensor_v2":
-                return lambda storage, offset, size, stride, *_: _View(
-                    storage, offset, size, stride, None
+                return lambda storage, offset, size, stride, _, __, marks=None: _View(
+                    storage, offset, size, stride, None, marks
                 )
             if name == "_rebuild_tensor_v3":
-                return lambda storage, offset, size, stride, _, __, dtype, *___: _View(
-                    storage, offset, size, stride, dtype
+                return lambda storage, offset, size, stride, _, __, dtype, marks=None: _View(
+                    storage, offset, size, stride, dtype, marks
                 )
             if name == "_rebuild_parameter":
                 return lambda data, *_: data
@@ -162,7 +168,9 @@ class _Values:
             return self.tensor(*found.parts)
         raise TypeError(f"it holds a {kind.__name__.strip('_')}")
 
-    def tensor(self, storage: Any, offset: Any, size: Any, stride: Any, dtype: Any) -> Tensor:
+    def tensor(
+        self, storage: Any, offset: Any, size: Any, stride: Any, dtype: Any, marks: Any
+    ) -> Tensor:
         """A tensor on memory of its own."""
         _, kind, key, _, _ = storage
         dtype = kind.dtype or dtype
@@ -184,4 +192,14 @@ class _Values:
                 raise ValueError(f"a tensor of size {size} goes beyond its storage")
             steps = [step * dtype.itemsize for step in stride]
             array[...] = np.lib.stride_tricks.as_strided(flat[offset:], size, steps)
+        if _is_negative(marks):
+            np.negative(array, out=array)
         return from_numpy(array).to(self.device)
+
+
+def _is_negative(marks: Any) -> bool:
+    """Whether a tensor's values are those of its storage with the other sign."""
+    marked = {name for name, is_set in (marks or {}).items() if is_set is not False}
+    if marked - {"neg"}:
+        raise ValueError(f"a tensor has the marks {marks}")
+    return bool(marked)
