@@ -103,6 +103,14 @@ def test_nothing_else_is_made(path, made, message, monkeypatch):
     assert str(caught.value) == f"load: {path}: {message}{ENDS}"
 
 
+def test_a_file_changes_no_dtype(path):
+    state = b"N" + plain({"itemsize": 3, "name": "evil"}) + b"\x86b"
+    write(path, program(b"ctorch\nfloat16\n" + state))
+    with contextlib.suppress(DataError):
+        tn.load(path)
+    assert (tn.float16.itemsize, tn.float16.name) == (2, "float16")
+
+
 class Evil:
     def __reduce__(self):
         return (os.system, ("false",))

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinynet.backends.host import numpy_dtype
-from tinynet.dtype import BY_NAME, DType
+from tinynet.dtype import BY_NAME
 from tinynet.errors import DataError
 from tinynet.ops.creation import from_numpy
 from tinynet.tensor import Tensor
@@ -87,10 +87,17 @@ def _check_instructions(program: bytes) -> None:
             raise ValueError(f"its pickle has the place {place}")
 
 
+class _Name:
+    """Stands for a dtype, which a file could change if it got it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
 class _Storage:
     """Stands for the class of a storage: `dtype` is None for bytes."""
 
-    def __init__(self, dtype: DType | None) -> None:
+    def __init__(self, dtype: _Name | None) -> None:
         self.dtype = dtype
 
 
@@ -113,11 +120,11 @@ class _Unpickler(pickle.Unpickler):
         if module == "collections" and name == "OrderedDict":
             return OrderedDict
         if module == "torch" and name in STORAGES:
-            return _Storage(BY_NAME[STORAGES[name]])
+            return _Storage(_Name(STORAGES[name]))
         if module == "torch.storage" and name == "UntypedStorage":
             return _Storage(None)
         if module == "torch" and name in BY_NAME:
-            return BY_NAME[name]
+            return _Name(name)
         if module == "torch" and name == "Size":
             return lambda sizes=(): tuple(sizes)
         if module == "torch._utils":
@@ -158,12 +165,14 @@ class _Values:
 
     def _value(self, found: Any, depth: int) -> Any:
         kind = type(found)
-        if found is None or kind in (bool, int, float, str, DType):
+        if found is None or kind in (bool, int, float, str):
             return found
         if kind in (list, tuple):
             return kind([self.value(item, depth) for item in found])
         if kind in (dict, OrderedDict):
             return {self.value(k, depth): self.value(item, depth) for k, item in found.items()}
+        if kind is _Name:
+            return BY_NAME[found.name]
         if kind is _View:
             return self.tensor(*found.parts)
         raise TypeError(f"it holds a {kind.__name__.strip('_')}")
@@ -173,9 +182,10 @@ class _Values:
     ) -> Tensor:
         """A tensor on memory of its own."""
         _, kind, key, _, _ = storage
-        dtype = kind.dtype or dtype
-        if type(kind) is not _Storage or type(dtype) is not DType or type(key) is not str:
+        name = kind.dtype or dtype
+        if type(kind) is not _Storage or type(name) is not _Name or type(key) is not str:
             raise TypeError("a storage is not as PyTorch writes it")
+        dtype = BY_NAME[name.name]
         numbers = [offset, *size, *stride]
         if len(size) != len(stride) or not all(type(n) is int and n >= 0 for n in numbers):
             raise ValueError(f"a tensor has size {size} and stride {stride}")
