@@ -3,6 +3,7 @@
 The files are written by hand here; tests/parity/test_io.py has PyTorch write them.
 """
 
+import collections
 import contextlib
 import io
 import os
@@ -15,6 +16,7 @@ import pytest
 import tinynet as tn
 from tests.io.test_safetensors import damaged
 from tinynet.errors import DataError, TinynetError
+from tinynet.io import stand_ins
 
 ENDS = ", expected a file of tensors, numbers, strings, lists and dicts that torch.save wrote"
 VALUES = np.arange(6, dtype=np.float32)
@@ -54,6 +56,13 @@ def tensor(offset, size, stride, kind="FloatStorage", key="0", marks=None):
     )  # fmt: skip
 
 
+def array(shape, content, code="i2", order="<"):
+    """The instructions that make an array of NumPy's."""
+    kind = call(("numpy", "dtype"), plain(code)) + plain((3, order)) + b"b"
+    made = call(("numpy.core.multiarray", "_reconstruct"))
+    return made + b"(" + plain(1) + plain(shape) + kind + b"\x89" + content + b"tb"
+
+
 def program(value):
     return b"\x80\x02" + value + b"."
 
@@ -78,6 +87,21 @@ def test_tensors_and_plain_values(path, on_device):
          "archive\""),
         (tensor(0, (2,), (1,), marks={"conj": True}), "a tensor has the marks {'conj': True}"),
         (tensor(0, (2,), (1,), "QInt8Storage"), "it names torch.QInt8Storage"),
+        (array((2,), plain(3)), "an array is not as NumPy writes it"),
+        (call(("numpy.core.multiarray", "_reconstruct")), "an array is not as NumPy writes it"),
+        (array((2,), b"C\x02ab"), "an array of shape (2,) has 2 bytes"),
+        (array((-1,), b"C\x02ab"), "an array has shape (-1,)"),
+        (array((1,), b"C\x02ab", "O8"), "it holds an array of NumPy's dtype 'O8'"),
+        (array((1,), b"C\x02ab", order="<<"), "an array has the order of bytes '<<'"),
+        (call(("builtins", "bytearray"), plain(2**40)), "it has bytes that are not as Python "
+         "writes them"),
+        (call(("_codecs", "encode"), plain("a"), plain("rot13")), "it has bytes that are not as "
+         "Python writes them"),
+        (call(("pathlib", "PosixPath"), plain(1)), "it has a path that is not as Python writes it"),
+        (call(("torch", "device"), plain([])), "it has a device that is not as PyTorch writes it"),
+        (call(("collections", "defaultdict"), b"ctorch\ndevice\n"), "it holds a defaultdict"),
+        (call(("builtins", "getattr"), plain("a"), plain("b")), "it names builtins.getattr"),
+        (b"cbuiltins\nset\n", "it holds a type"),
         (b"ctorch\nFloatStorage\n", "it holds a Storage"),
         (b"ccollections\nOrderedDict\n", "it holds a type"),
         (call(("posix", "system"), plain("false")), "it names posix.system"),
@@ -109,6 +133,19 @@ def test_a_file_changes_no_dtype(path):
     with contextlib.suppress(DataError):
         tn.load(path)
     assert (tn.float16.itemsize, tn.float16.name) == (2, "float16")
+
+
+@pytest.mark.parametrize(
+    "place", ["collections\nCounter", "argparse\nNamespace", "pathlib\nPosixPath", "builtins\nset",
+              "torch._utils\n_rebuild_parameter", "numpy\ndtype", "numpy\nndarray"],
+)  # fmt: skip
+def test_a_file_changes_nothing_that_it_names(path, place):
+    value = program(f"c{place}\n".encode() + b"N" + plain({"__doc__": "evil"}) + b"\x86b")
+    write(path, value)
+    with pytest.raises(DataError):
+        tn.load(path)
+    names = {**stand_ins.FUNCTIONS, **stand_ins.CLASSES, "Counter": collections.Counter}
+    assert not [name for name, made in names.items() if made.__doc__ == "evil"]
 
 
 class Evil:

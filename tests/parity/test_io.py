@@ -1,5 +1,12 @@
 """Files go to and fro between PyTorch and tinynet."""
 
+import argparse
+import datetime
+import pathlib
+from collections import Counter, OrderedDict, defaultdict
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -165,6 +172,67 @@ def test_a_tensor_that_is_kept_with_the_other_sign(path, dtype):
         assert not differences(x.resolve_neg(), got), name
 
 
+VALUES = {
+    "numbers": [np.float32(0.5), np.int64(-3), np.bool_(True), np.float64(1e300), 2 - 1j],
+    "arrays": [
+        np.arange(6.0).reshape(2, 3), np.asfortranarray(np.arange(6).reshape(2, 3)),
+        np.arange(3, dtype=">i2"), np.zeros((0, 2), "f2"), np.array(True), np.ones(3)[::2],
+    ],
+    "sets": [{1, "a"}, set(), frozenset({(1, 2)})],
+    "counts": Counter("abba"),
+    "groups": defaultdict(list, {1: [2]}),
+    "chains": [defaultdict(factory) for factory in (None, dict, int, float, set)],
+    "bytes": [b"", b"a\xff", bytearray(), bytearray(b"a\xff")],
+    "dates": [datetime.datetime(2020, 1, 2, 3, 4, 5, 6), datetime.date(1, 1, 1),
+              datetime.timedelta(1, 2, 3)],
+}  # fmt: skip
+
+
+def typed(value):
+    """Something that is equal for equal values of equal types."""
+    if isinstance(value, (list, tuple)):
+        return type(value), [typed(item) for item in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return type(value), value.dtype, value.shape, value.tolist()
+    return type(value), value
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("name", VALUES)
+def test_ordinary_values_in_a_pth_file(path, name, protocol):
+    torch.save({"x": torch.ones(1), name: VALUES[name]}, path, pickle_protocol=protocol)
+    loaded = tn.load(path)[name]
+    expected = VALUES[name]
+    if name == "arrays":
+        assert all(array.flags.writeable for array in loaded)
+        expected = [array.astype(array.dtype.newbyteorder("=")) for array in expected]
+    assert typed(loaded) == typed(expected)
+    if name == "groups":
+        loaded["new"].append(1)
+        assert loaded == {1: [2], "new": [1]}
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_what_is_something_else_here(path, protocol):
+    state = {
+        "path": pathlib.PurePosixPath("/a/b"), "windows": pathlib.PureWindowsPath("c:/a"),
+        "here": pathlib.Path(), "device": torch.device("cuda", 1), "cpu": torch.device("cpu"),
+        "arguments": argparse.Namespace(lr=0.1, x=torch.ones(2)),
+        "more": argparse.Namespace(), "names": SimpleNamespace(a=SimpleNamespace(b=1)),
+        "ordered": OrderedDict(a=1),
+    }  # fmt: skip
+    torch.save(state, path, pickle_protocol=protocol)
+    loaded = tn.load(path)
+    arguments = loaded.pop("arguments")
+    assert (type(arguments), arguments.lr) == (SimpleNamespace, 0.1)
+    assert arguments.x.tolist() == [1, 1]
+    assert loaded == {
+        "path": "/a/b", "windows": "c:\\a", "here": ".", "device": "cuda:1", "cpu": "cpu",
+        "more": SimpleNamespace(), "names": state["names"], "ordered": {"a": 1},
+    }  # fmt: skip
+    assert type(loaded["ordered"]) is dict
+
+
 @pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
 def test_a_checkpoint_of_pytorch_s(path, name):
     model, x = made(mlp, (4, 6), torch.float32)
@@ -183,7 +251,11 @@ def test_a_checkpoint_of_pytorch_s(path, name):
 
 
 def test_what_no_pth_file_may_hold(path):
-    for value in (torch.nn.Linear(1, 1), {"a": 1j}, torch.ones(1).to_sparse(), {1, 2}):
+    for value in (
+        torch.nn.Linear(1, 1), {"a": slice(1)}, torch.ones(1).to_sparse(), {1, len},
+        {"a": defaultdict(str)}, {"a": np.array(["word"])}, {"a": np.array([{}])},
+        {"a": torch.ones(1) * 1j},
+    ):  # fmt: skip
         torch.save(value, path)
         with pytest.raises(tn.errors.DataError, match=r"that torch\.save wrote$"):
             tn.load(path)

@@ -1,8 +1,8 @@
 """Tensors, checkpoints and models in files.
 
 `safetensors` reads and writes the format, `nested` takes checkpoints apart, `models` saves
-architecture and weights, of what `classes` allows, `pytorch` reads PyTorch's own files. Here are
-`save` and `load`.
+architecture and weights, of what `classes` allows, `pytorch` reads PyTorch's own files, whose
+pickles run with the `stand_ins`. Here are `save` and `load`.
 
 Reading a file never runs code from it, unless `load` is told to with `allow_pickle`.
 """
@@ -77,9 +77,11 @@ def load(
 ) -> Any:
     """What `save` wrote, or any safetensors file as a dict of tensors, on `device`.
 
-    PyTorch's own files (.pt, .pth) load too, if all that they hold is tensors, numbers, strings,
-    lists, tuples and dicts. None of that runs code from the file. With `allow_pickle` pickles are
-    loaded, which *can run any code*: never do that to a file that you do not trust.
+    PyTorch's own files (.pt, .pth) load too, if all that they hold is tensors, NumPy's numbers and
+    arrays of them, Python's numbers, strings, bytes, dates, lists, tuples, sets, dicts (ordered
+    ones as plain dicts), counters, defaultdicts and namespaces (as `types.SimpleNamespace`); paths
+    and devices come as strings. None of that runs code from the file. With `allow_pickle` pickles
+    are loaded, which *can run any code*: never do that to a file that you do not trust.
 
     Raises `DataError` for a file that is missing, damaged or of another format.
     """

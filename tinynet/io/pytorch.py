@@ -2,23 +2,24 @@
 
 Such a file is a zip: `data.pkl` is a pickle of what was saved, in which tensors are calls of
 `torch._utils._rebuild_tensor_v2` on storages, and `data/0`, `data/1`, ... are those storages.
-A pickle is a program, so this one is read thrice: first its instructions are looked at, and only
-those that make plain values are let through; then it runs, with all its names leading to stand-ins
-below, which do nothing; last, what came out is checked and made into tensors.
+How the pickle is kept from doing anything is told in `stand_ins`.
 
 The format: <https://docs.pytorch.org/docs/stable/notes/serialization.html>.
 """
 
 from __future__ import annotations
 
-import io
+import math
 import pickle
-import pickletools
+import re
 import struct
 import zipfile
 import zlib
-from collections import OrderedDict
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
 from io import BufferedReader
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -27,22 +28,13 @@ from numpy.typing import NDArray
 from tinynet.backends.host import numpy_dtype
 from tinynet.dtype import BY_NAME
 from tinynet.errors import DataError
+from tinynet.io.stand_ins import FACTORIES, Array, ArrayType, Name, Storage, View, unpickled
 from tinynet.ops.creation import from_numpy
 from tinynet.tensor import Tensor
 
-INSTRUCTIONS = frozenset(
-    """
-    PROTO FRAME STOP MARK NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 LONG4 BINFLOAT
-    BINUNICODE SHORT_BINUNICODE EMPTY_DICT EMPTY_LIST EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 APPEND
-    APPENDS SETITEM SETITEMS BINPUT LONG_BINPUT MEMOIZE BINGET LONG_BINGET GLOBAL STACK_GLOBAL
-    REDUCE BUILD BINPERSID
-    """.split()
+PLAIN = frozenset(
+    [type(None), bool, int, float, complex, str, bytes, bytearray, date, datetime, timedelta]
 )
-STORAGES = {
-    "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16",
-    "BFloat16Storage": "bfloat16", "LongStorage": "int64", "IntStorage": "int32",
-    "ShortStorage": "int16", "CharStorage": "int8", "ByteStorage": "uint8", "BoolStorage": "bool",
-}  # fmt: skip
 DEEPEST = 100
 # What zipfile and pickle raise for damaged files.
 ERRORS = (
@@ -53,14 +45,13 @@ ERRORS = (
 
 
 def read(file: BufferedReader, path: str, device: str) -> Any:
-    """What `torch.save` wrote: tensors on `device`, Python numbers, strings, lists and dicts."""
+    """What `torch.save` wrote: tensors on `device`, NumPy's arrays, plain values of Python's."""
     try:
         with zipfile.ZipFile(file) as archive:
             [root] = [n[:-8] for n in archive.namelist() if n.endswith("data.pkl")]
-            program = _stored(archive, f"{root}data.pkl")
-            _check_instructions(program)
-            found = _Unpickler(io.BytesIO(program)).load()
-            return _Values(archive, root, device).value(found, 0)
+            found, _ = unpickled(_stored(archive, f"{root}data.pkl"))
+            values = _Values(lambda key: _stored(archive, f"{root}data/{key}"), device)
+            return values.value(found, 0)
     except ERRORS as error:
         raise DataError(
             f"load: {path}: {error or type(error).__name__}, expected a file of tensors, numbers, "
@@ -76,81 +67,11 @@ def _stored(archive: zipfile.ZipFile, name: str) -> bytes:
     return archive.read(found)
 
 
-def _check_instructions(program: bytes) -> None:
-    """Let only those pass that make plain values."""
-    for instruction, argument, _ in pickletools.genops(program):
-        if instruction.name not in INSTRUCTIONS:
-            raise ValueError(f"its pickle has the instruction {instruction.name}")
-        # in the pickle's memory, which makes room for all places below
-        place: Any = argument if instruction.name.endswith("BINPUT") else 0
-        if not 0 <= place <= len(program):
-            raise ValueError(f"its pickle has the place {place}")
-
-
-class _Name:
-    """Stands for a dtype, which a file could change if it got it."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
-class _Storage:
-    """Stands for the class of a storage: `dtype` is None for bytes."""
-
-    def __init__(self, dtype: _Name | None) -> None:
-        self.dtype = dtype
-
-
-class _View:
-    """Stands for a tensor: what its storage's persistent id is, and how it lies there.
-
-    `marks` is what PyTorch keeps of it beside: `{"neg": True}` where its values are those of the
-    storage with the other sign, as of the imaginary part of a conjugate.
-    """
-
-    def __init__(
-        self, storage: Any, offset: Any, size: Any, stride: Any, dtype: Any, marks: Any
-    ) -> None:
-        self.parts = storage, offset, size, stride, dtype, marks
-
-
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        """A stand-in, new each time, so that the file can spoil nothing."""
-        if module == "collections" and name == "OrderedDict":
-            return OrderedDict
-        if module == "torch" and name in STORAGES:
-            return _Storage(_Name(STORAGES[name]))
-        if module == "torch.storage" and name == "UntypedStorage":
-            return _Storage(None)
-        if module == "torch" and name in BY_NAME:
-            return _Name(name)
-        if module == "torch" and name == "Size":
-            return lambda sizes=(): tuple(sizes)
-        if module == "torch._utils":
-            if name == "_rebuild_tensor_v2":
-                return lambda storage, offset, size, stride, _, __, marks=None: _View(
-                    storage, offset, size, stride, None, marks
-                )
-            if name == "_rebuild_tensor_v3":
-                return lambda storage, offset, size, stride, _, __, dtype, marks=None: _View(
-                    storage, offset, size, stride, dtype, marks
-                )
-            if name == "_rebuild_parameter":
-                return lambda data, *_: data
-        raise pickle.UnpicklingError(f"it names {module}.{name}")
-
-    def persistent_load(self, pid: Any) -> Any:
-        """The id of a storage itself."""
-        return pid
-
-
 class _Values:
-    """Makes values of what a pickle left."""
+    """Makes values of what a pickle left; `storage` gives the bytes of one by its key."""
 
-    def __init__(self, archive: zipfile.ZipFile, root: str, device: str) -> None:
-        self.archive = archive
-        self.root = root
+    def __init__(self, storage: Callable[[str], bytes], device: str) -> None:
+        self.storage = storage
         self.device = device
         self.memory: dict[str, bytes] = {}  # of the storages that were read
         self.made: dict[int, tuple[Any, Any]] = {}  # by id: what was made of what
@@ -165,17 +86,29 @@ class _Values:
 
     def _value(self, found: Any, depth: int) -> Any:
         kind = type(found)
-        if found is None or kind in (bool, int, float, str):
+        if kind in PLAIN:
             return found
-        if kind in (list, tuple):
+        if kind in (list, tuple, set, frozenset):
             return kind([self.value(item, depth) for item in found])
         if kind in (dict, OrderedDict):
-            return {self.value(k, depth): self.value(item, depth) for k, item in found.items()}
-        if kind is _Name:
+            return self.pairs(found, depth)
+        if kind is Counter:
+            return Counter(self.pairs(found, depth))
+        if kind is defaultdict and found.default_factory in FACTORIES:
+            return defaultdict(found.default_factory, self.pairs(found, depth))
+        if kind is SimpleNamespace:
+            return SimpleNamespace(**self.pairs(vars(found), depth))
+        if kind is Name:
             return BY_NAME[found.name]
-        if kind is _View:
+        if kind is Array:
+            return _array(*found.parts)
+        if kind is View:
             return self.tensor(*found.parts)
-        raise TypeError(f"it holds a {kind.__name__.strip('_')}")
+        raise TypeError(f"it holds a {kind.__name__}")
+
+    def pairs(self, found: dict[Any, Any], depth: int) -> dict[Any, Any]:
+        """A dict's keys and values, checked."""
+        return {self.value(k, depth): self.value(item, depth) for k, item in found.items()}
 
     def tensor(
         self, storage: Any, offset: Any, size: Any, stride: Any, dtype: Any, marks: Any
@@ -183,14 +116,14 @@ class _Values:
         """A tensor on memory of its own."""
         _, kind, key, _, _ = storage
         name = kind.dtype or dtype
-        if type(kind) is not _Storage or type(name) is not _Name or type(key) is not str:
+        if type(kind) is not Storage or type(name) is not Name or type(key) is not str:
             raise TypeError("a storage is not as PyTorch writes it")
         dtype = BY_NAME[name.name]
         numbers = [offset, *size, *stride]
         if len(size) != len(stride) or not all(type(n) is int and n >= 0 for n in numbers):
             raise ValueError(f"a tensor has size {size} and stride {stride}")
         if key not in self.memory:
-            self.memory[key] = _stored(self.archive, f"{self.root}data/{key}")
+            self.memory[key] = self.storage(key)
         memory = self.memory[key]
         flat: NDArray[Any] = np.frombuffer(
             memory, numpy_dtype(dtype), len(memory) // dtype.itemsize
@@ -213,3 +146,27 @@ def _is_negative(marks: Any) -> bool:
     if marked - {"neg"}:
         raise ValueError(f"a tensor has the marks {marks}")
     return bool(marked)
+
+
+def _array(content: Any = None, dtype: Any = None, shape: Any = None, order: Any = None) -> Any:
+    """An array of NumPy's on memory of its own; the scalar, where there is no shape."""
+    if type(content) not in (bytes, bytearray) or type(dtype) is not ArrayType:
+        raise ValueError("an array is not as NumPy writes it")
+    kind = _array_type(dtype.code, dtype.order)
+    sizes = () if shape is None else shape
+    if type(sizes) is not tuple or not all(type(n) is int and n >= 0 for n in sizes):
+        raise ValueError(f"an array has shape {shape!r:.60}")
+    if math.prod(sizes) * kind.itemsize != len(content):
+        raise ValueError(f"an array of shape {sizes!r:.60} has {len(content)} bytes")
+    array = np.frombuffer(content, kind).astype(kind.newbyteorder("="))
+    array = array.reshape(sizes, order="F" if order == "F" else "C")
+    return array[()] if shape is None else array
+
+
+def _array_type(code: Any, order: Any) -> np.dtype[Any]:
+    """NumPy's dtype by its code, of numbers and bools only."""
+    if type(code) is not str or not re.fullmatch(r"[biufc]\d{1,2}", code):
+        raise TypeError(f"it holds an array of NumPy's dtype {code!r:.20}")
+    if order not in ("<", ">", "|", "="):
+        raise ValueError(f"an array has the order of bytes {order!r:.20}")
+    return np.dtype(f"{order}{code}")
