@@ -185,6 +185,16 @@ def test_pickles_are_read_only_when_asked_for(path):
     assert tn.load(path, allow_pickle=True)["x"].tolist() == [1, 1]
 
 
+def test_something_after_a_pickle(path):
+    tn.save([1, 2], path, pickle=True)
+    path.write_bytes(path.read_bytes() + b"N.")
+    with pytest.raises(DataError) as caught:
+        tn.load(path, allow_pickle=True)
+    assert str(caught.value) == (
+        f"load: {path}: something follows after the pickle, expected its end"
+    )
+
+
 def test_misuse_of_pickles(path):
     with pytest.raises(ArgumentTypeError, match=r"^save: .*, expected what pickle can write$"):
         tn.save(lambda: 0, path, pickle=True)

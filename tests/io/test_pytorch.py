@@ -148,6 +148,62 @@ def test_a_file_changes_nothing_that_it_names(path, place):
     assert not [name for name, made in names.items() if made.__doc__ == "evil"]
 
 
+def sequence(value, storages=None, version=1001, little_endian=True):
+    """A file from before PyTorch 1.6."""
+    head = [0x1950A86A20F9469CFC6C, version, {"little_endian": little_endian}]
+    storages = {"0": VALUES} if storages is None else storages
+    parts = [pickle.dumps(part, 2) for part in head] + [program(value)]
+    blocks = [array.size.to_bytes(8, "little") + array.tobytes() for array in storages.values()]
+    return b"".join([*parts, pickle.dumps([*storages], 2), *blocks])
+
+
+def tensor_of_sequence(offset, size, stride, key="0", part=None):
+    """The instructions that make a tensor in it."""
+    made = tensor(offset, size, stride, key=key)
+    return made.replace(plain(6) + b"tQ", plain(6) + plain(part) + b"tQ")
+
+
+@pytest.mark.parametrize("allow_pickle", [False, True])
+def test_a_sequence_of_pickles(path, on_device, allow_pickle):
+    path.write_bytes(sequence(tensor_of_sequence(1, (2, 2), (1, 2))))
+    x = tn.load(path, allow_pickle=allow_pickle)
+    assert (x.tolist(), x.device) == ([[1, 3], [2, 4]], on_device)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (sequence(tensor_of_sequence(1, (2,), (1,)))[:-1], "a storage ends early"),
+        (sequence(tensor_of_sequence(1, (2,), (1,))) + b"a", "something follows after its "
+         "storages"),
+        (sequence(tensor_of_sequence(5, (2,), (1,))), "a tensor of size (2,) goes beyond its "
+         "storage"),
+        (sequence(tensor_of_sequence(1, (2,), (1,), part=("1", 0, 2))), "a storage is a part of "
+         "another"),
+        (sequence(plain(1), {}, 7), "it is of version 7 or another order of bytes"),
+        (sequence(plain(1), {}, little_endian=False), "it is of version 1001 or another order of "
+         "bytes"),
+        (sequence(call(("posix", "system"), plain("false"))), "it names posix.system"),
+        (sequence(plain(1), {})[:30], "not enough data in stream to read uint4"),
+    ],
+)  # fmt: skip
+def test_a_sequence_of_pickles_that_is_none(path, content, message, monkeypatch):
+    monkeypatch.setattr(os, "system", lambda command: pytest.fail("it ran"))
+    path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        tn.load(path, allow_pickle=True)
+    assert str(caught.value) == f"load: {path}: {message}{ENDS}"
+
+
+def test_damaged_sequences(path):
+    data = sequence(tensor_of_sequence(1, (2, 2), (1, 2)))
+    for seed in range(400):
+        content = damaged(data, seed)
+        path.write_bytes(data[:30] + content[30:])
+        with contextlib.suppress(DataError, DeprecationWarning):  # of escapes in strings
+            tn.load(path)
+
+
 class Evil:
     def __reduce__(self):
         return (os.system, ("false",))

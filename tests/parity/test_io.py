@@ -259,6 +259,25 @@ def test_what_no_pth_file_may_hold(path):
         torch.save(value, path)
         with pytest.raises(tn.errors.DataError, match=r"that torch\.save wrote$"):
             tn.load(path)
-    torch.save({"a": 1}, path, _use_new_zipfile_serialization=False)
-    with pytest.raises(tn.errors.DataError, match="this is a pickle"):
-        tn.load(path)
+        torch.save(value, path, _use_new_zipfile_serialization=False)
+        with pytest.raises(tn.errors.DataError, match=r"that torch\.save wrote$"):
+            tn.load(path)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("allow_pickle", [False, True])
+def test_files_of_pytorch_before_1_6(path, on_device, protocol, allow_pickle):
+    model, _ = made(lenet, (3, 1, 12, 12), torch.float32)
+    base = torch.arange(24.0).reshape(4, 6)
+    tensors = {
+        "whole": base, "part": base[1:, ::2], "transposed": base.T, "none": torch.ones(0, 3),
+        "neg": torch.tensor([1 + 2j]).conj().imag, **model.state_dict(),
+        **{str(dtype): torch.ones(3).to(dtype) for dtype in DTYPES},
+    }  # fmt: skip
+    state = {**tensors, "epoch": 3, "counts": Counter("ab"), "mean": np.float32(0.5)}
+    torch.save(state, path, pickle_protocol=protocol, _use_new_zipfile_serialization=False)
+    loaded = tn.load(path, allow_pickle=allow_pickle)
+    assert list(loaded) == list(state)
+    for name, x in tensors.items():
+        assert not differences(x.resolve_neg(), loaded[name]), name
+    assert (loaded["epoch"], loaded["counts"], loaded["mean"]) == (3, Counter("ab"), 0.5)

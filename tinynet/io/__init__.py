@@ -86,10 +86,12 @@ def load(
     Raises `DataError` for a file that is missing, damaged or of another format.
     """
     with opened("load", path) as (file, name):
-        head = file.peek(9)[:9]
+        head = file.peek(32)[:32]
         if head.startswith(b"PK\3\4"):
             return pytorch.read(file, name, device or settings.DEVICE.get())
-        if head.startswith(b"\x80") and not head.endswith(b"{"):  # no safetensors header
+        if head.startswith(b"\x80") and pytorch.MAGIC in head:
+            return pytorch.read_sequence(file, name, device or settings.DEVICE.get())
+        if head.startswith(b"\x80") and head[8:9] != b"{":  # no safetensors header
             return _read_pickle(file, name, device, allow_pickle)
         reader = Reader(file, name)
         tensors = dict(reader.tensors(device or settings.DEVICE.get()))
@@ -132,6 +134,9 @@ def _read_pickle(file: BufferedReader, path: str, device: str | None, allowed: b
             f"got {device!r}"
         )
     try:
-        return pickle.load(file)
+        value = pickle.load(file)
     except UNPICKLING_ERRORS as error:
         raise DataError(f"load: {path}: {error!r:.100}, expected a whole pickle") from error
+    if file.read(1):
+        raise DataError(f"load: {path}: something follows after the pickle, expected its end")
+    return value

@@ -4,19 +4,25 @@ Such a file is a zip: `data.pkl` is a pickle of what was saved, in which tensors
 `torch._utils._rebuild_tensor_v2` on storages, and `data/0`, `data/1`, ... are those storages.
 How the pickle is kept from doing anything is told in `stand_ins`.
 
+Before PyTorch 1.6 a file was a sequence of pickles: `MAGIC`, the format's version, the system's
+sizes, what was saved, the keys of its storages; then these, each after the number of its elements.
+
 The format: <https://docs.pytorch.org/docs/stable/notes/serialization.html>.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import pickle
+import pickletools
 import re
 import struct
 import zipfile
 import zlib
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from io import BufferedReader
 from types import SimpleNamespace
@@ -35,6 +41,8 @@ from tinynet.tensor import Tensor
 PLAIN = frozenset(
     [type(None), bool, int, float, complex, str, bytes, bytearray, date, datetime, timedelta]
 )
+MAGIC = 0x1950A86A20F9469CFC6C.to_bytes(10, "little")  # early in a file from before 1.6
+VERSION = 1001
 DEEPEST = 100
 # What zipfile and pickle raise for damaged files.
 ERRORS = (
@@ -46,17 +54,58 @@ ERRORS = (
 
 def read(file: BufferedReader, path: str, device: str) -> Any:
     """What `torch.save` wrote: tensors on `device`, NumPy's arrays, plain values of Python's."""
+    with _explaining(path), zipfile.ZipFile(file) as archive:
+        [root] = [n[:-8] for n in archive.namelist() if n.endswith("data.pkl")]
+        found, _ = unpickled(_stored(archive, f"{root}data.pkl"))
+        values = _Values(lambda key: _stored(archive, f"{root}data/{key}"), device)
+        return values.value(found, 0)
+
+
+def read_sequence(file: BufferedReader, path: str, device: str) -> Any:
+    """The same of a file from before PyTorch 1.6."""
+    with _explaining(path):
+        _, version, system, found, keys = [unpickled(_program(file)) for _ in range(5)]
+        if version[0] != VERSION or system[0]["little_endian"] is not True:
+            raise ValueError(f"it is of version {version[0]!r:.20} or another order of bytes")
+        sizes = {}
+        for _, kind, key, _, _, part in found[1]:
+            if part is not None:
+                raise ValueError("a storage is a part of another")
+            sizes[key] = BY_NAME[kind.dtype.name].itemsize if kind.dtype else 1
+        storages = {key: _counted(file, sizes[key]) for key in keys[0]}
+        if file.read(1):
+            raise ValueError("something follows after its storages")
+        return _Values(storages.__getitem__, device).value(found[0], 0)
+
+
+@contextmanager
+def _explaining(path: str) -> Iterator[None]:
+    """What reading raises for a file that is not as it should be becomes a `DataError`."""
     try:
-        with zipfile.ZipFile(file) as archive:
-            [root] = [n[:-8] for n in archive.namelist() if n.endswith("data.pkl")]
-            found, _ = unpickled(_stored(archive, f"{root}data.pkl"))
-            values = _Values(lambda key: _stored(archive, f"{root}data/{key}"), device)
-            return values.value(found, 0)
+        yield
     except ERRORS as error:
         raise DataError(
             f"load: {path}: {error or type(error).__name__}, expected a file of tensors, numbers, "
             "strings, lists and dicts that torch.save wrote"
         ) from error
+
+
+def _program(file: BufferedReader) -> bytes:
+    """The next pickle of a file; none of it runs."""
+    start = file.tell()
+    for _ in pickletools.genops(file):
+        pass
+    stop = file.tell()
+    file.seek(start)
+    return file.read(stop - start)
+
+
+def _counted(file: BufferedReader, itemsize: int) -> bytes:
+    """The next storage of a file."""
+    size = int.from_bytes(file.read(8), "little") * itemsize
+    if size > os.fstat(file.fileno()).st_size - file.tell():
+        raise ValueError("a storage ends early")
+    return file.read(size)
 
 
 def _stored(archive: zipfile.ZipFile, name: str) -> bytes:
@@ -114,7 +163,7 @@ class _Values:
         self, storage: Any, offset: Any, size: Any, stride: Any, dtype: Any, marks: Any
     ) -> Tensor:
         """A tensor on memory of its own."""
-        _, kind, key, _, _ = storage
+        _, kind, key, *_ = storage
         name = kind.dtype or dtype
         if type(kind) is not Storage or type(name) is not Name or type(key) is not str:
             raise TypeError("a storage is not as PyTorch writes it")
