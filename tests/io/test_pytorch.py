@@ -236,6 +236,51 @@ def test_archives_that_are_none(path):
             tn.load(path)
 
 
+def test_numpy_s_files_are_told_by_what_they_are(path):
+    np.savez(path.with_suffix(".npz"), a=VALUES)
+    with pytest.raises(DataError) as caught:
+        tn.load(path.with_suffix(".npz"))
+    message = "these are arrays of NumPy's (.npz), which tn.data.read_numpy reads"
+    assert str(caught.value) == f"load: {path.with_suffix('.npz')}: {message}{ENDS}"
+    np.save(path.with_suffix(".npy"), VALUES)
+    for op in (tn.load, tn.io.load_metadata, tn.load_model):
+        with pytest.raises(
+            DataError, match=r"this is an array of NumPy's \(\.npy\), which tn\.data\."
+        ):
+            op(path.with_suffix(".npy"))
+    for op in (tn.io.load_metadata, tn.load_model):
+        with pytest.raises(DataError, match=r"this is a zip; tn\.load reads PyTorch's"):
+            op(path.with_suffix(".npz"))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.txt", "text")
+    with pytest.raises(DataError, match=r"this is a zip with 0 files data\.pkl, exp"):
+        tn.load(path)
+
+
+REBUILT = ("torch._utils", "_rebuild_tensor_v2")
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (call(REBUILT, *[plain(1)] * 6), "a storage is not as PyTorch writes it"),
+        (call(REBUILT, plain((1, 2)), *[plain(1)] * 5), "a storage is not as PyTorch writes it"),
+        (tensor(0, (2,), (1,)).replace(plain((2,)), plain(2)), "a tensor is not as PyTorch writes "
+         "it"),
+        (call(REBUILT), "it is damaged (TypeError("),
+        (array((1,), b"C\x02ab") + plain(3) + b"b", "an array is not as NumPy writes it"),
+        (call(("numpy.core.multiarray", "_reconstruct")) + plain(3) + b"b", "an array is not as "
+         "NumPy writes it"),
+    ],
+)  # fmt: skip
+def test_what_python_says_of_its_own_code_explains_no_file(path, made, message):
+    write(path, program(made))
+    with pytest.raises(DataError) as caught:
+        tn.load(path)
+    assert str(caught.value).startswith(f"load: {path}: {message}")
+    assert str(caught.value).endswith(ENDS)
+
+
 def test_damaged_archives(path):
     write(path, program(b"}(" + plain("x") + tensor(0, (2, 3), (3, 1)) + b"u"))
     data = path.read_bytes()

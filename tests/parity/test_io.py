@@ -264,6 +264,21 @@ def test_what_no_pth_file_may_hold(path):
             tn.load(path)
 
 
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1)
+
+
+@pytest.mark.parametrize("kind", [lambda: torch.nn.Linear(1, 1), Net], ids=["torch's", "own"])
+@pytest.mark.parametrize("is_zip", [True, False])
+def test_whole_modules_are_refused_with_advice(path, kind, is_zip):
+    torch.save({"model": kind()}, path, _use_new_zipfile_serialization=is_zip)
+    message = r"it holds a whole module, of which model\.state_dict\(\) can be saved instead, exp"
+    with pytest.raises(tn.errors.DataError, match=message):
+        tn.load(path)
+
+
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 @pytest.mark.parametrize("allow_pickle", [False, True])
 def test_files_of_pytorch_before_1_6(path, on_device, protocol, allow_pickle):

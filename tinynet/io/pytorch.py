@@ -55,10 +55,20 @@ ERRORS = (
 def read(file: BufferedReader, path: str, device: str) -> Any:
     """What `torch.save` wrote: tensors on `device`, NumPy's arrays, plain values of Python's."""
     with _explaining(path), zipfile.ZipFile(file) as archive:
-        [root] = [n[:-8] for n in archive.namelist() if n.endswith("data.pkl")]
+        root = _root(archive.namelist())
         found, _ = unpickled(_stored(archive, f"{root}data.pkl"))
         values = _Values(lambda key: _stored(archive, f"{root}data/{key}"), device)
         return values.value(found, 0)
+
+
+def _root(names: list[str]) -> str:
+    """What the names in an archive begin with."""
+    roots = [name[:-8] for name in names if name.endswith("data.pkl")]
+    if len(roots) == 1:
+        return roots[0]
+    if names and all(name.endswith(".npy") for name in names):
+        raise ValueError("these are arrays of NumPy's (.npz), which tn.data.read_numpy reads")
+    raise ValueError(f"this is a zip with {len(roots)} files data.pkl")
 
 
 def read_sequence(file: BufferedReader, path: str, device: str) -> Any:
@@ -68,8 +78,9 @@ def read_sequence(file: BufferedReader, path: str, device: str) -> Any:
         if version[0] != VERSION or system[0]["little_endian"] is not True:
             raise ValueError(f"it is of version {version[0]!r:.20} or another order of bytes")
         sizes = {}
-        for _, kind, key, _, _, part in found[1]:
-            if part is not None:
+        for pid in found[1]:
+            kind, key = _storage_of(pid)
+            if pid[5:] != (None,):
                 raise ValueError("a storage is a part of another")
             sizes[key] = BY_NAME[kind.dtype.name].itemsize if kind.dtype else 1
         storages = {key: _counted(file, sizes[key]) for key in keys[0]}
@@ -84,9 +95,14 @@ def _explaining(path: str) -> Iterator[None]:
     try:
         yield
     except ERRORS as error:
+        # The other types come of code that met what it does not expect, and say nothing of the file
+        is_said = isinstance(
+            error, (zipfile.BadZipFile, pickle.UnpicklingError, KeyError, ValueError)
+        )
+        what = str(error) if is_said else f"it is damaged ({error!r:.100})"
         raise DataError(
-            f"load: {path}: {error or type(error).__name__}, expected a file of tensors, numbers, "
-            "strings, lists and dicts that torch.save wrote"
+            f"load: {path}: {what}, expected a file of tensors, numbers, strings, lists and dicts "
+            "that torch.save wrote"
         ) from error
 
 
@@ -153,7 +169,7 @@ class _Values:
             return _array(*found.parts)
         if kind is View:
             return self.tensor(*found.parts)
-        raise TypeError(f"it holds a {kind.__name__}")
+        raise ValueError(f"it holds a {kind.__name__}")
 
     def pairs(self, found: dict[Any, Any], depth: int) -> dict[Any, Any]:
         """A dict's keys and values, checked."""
@@ -163,10 +179,10 @@ class _Values:
         self, storage: Any, offset: Any, size: Any, stride: Any, dtype: Any, marks: Any
     ) -> Tensor:
         """A tensor on memory of its own."""
-        _, kind, key, *_ = storage
+        kind, key = _storage_of(storage)
         name = kind.dtype or dtype
-        if type(kind) is not Storage or type(name) is not Name or type(key) is not str:
-            raise TypeError("a storage is not as PyTorch writes it")
+        if type(name) is not Name or type(size) is not tuple or type(stride) is not tuple:
+            raise ValueError("a tensor is not as PyTorch writes it")
         dtype = BY_NAME[name.name]
         numbers = [offset, *size, *stride]
         if len(size) != len(stride) or not all(type(n) is int and n >= 0 for n in numbers):
@@ -187,6 +203,13 @@ class _Values:
         if _is_negative(marks):
             np.negative(array, out=array)
         return from_numpy(array).to(self.device)
+
+
+def _storage_of(pid: Any) -> tuple[Storage, str]:
+    """The class and the key that a storage's persistent id has."""
+    if type(pid) is not tuple or len(pid) < 5 or (type(pid[1]), type(pid[2])) != (Storage, str):
+        raise ValueError("a storage is not as PyTorch writes it")
+    return pid[1], pid[2]
 
 
 def _is_negative(marks: Any) -> bool:
@@ -215,7 +238,7 @@ def _array(content: Any = None, dtype: Any = None, shape: Any = None, order: Any
 def _array_type(code: Any, order: Any) -> np.dtype[Any]:
     """NumPy's dtype by its code, of numbers and bools only."""
     if type(code) is not str or not re.fullmatch(r"[biufc]\d{1,2}", code):
-        raise TypeError(f"it holds an array of NumPy's dtype {code!r:.20}")
+        raise ValueError(f"it holds an array of NumPy's dtype {code!r:.20}")
     if order not in ("<", ">", "|", "="):
         raise ValueError(f"an array has the order of bytes {order!r:.20}")
     return np.dtype(f"{order}{code}")

@@ -144,6 +144,10 @@ class Reader:
         self.path = path
         self.metadata: dict[str, str] = {}
         self.entries: list[Entry] = []
+        if file.peek(6).startswith(b"\x93NUMPY"):
+            raise self.error("this is an array of NumPy's (.npy), which tn.data.read_numpy reads")
+        if file.peek(4).startswith(b"PK\3\4"):
+            raise self.error("this is a zip; tn.load reads PyTorch's, tn.data.read_numpy NumPy's")
         size = os.fstat(file.fileno()).st_size
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > min(size - 8, LONGEST_HEADER):

@@ -83,6 +83,8 @@ class Array:
         self.parts = parts  # bytes, dtype, shape, order of the elements
 
     def __setstate__(self, state: Any) -> None:
+        if type(state) is not tuple or len(state) != 5:
+            raise pickle.UnpicklingError("an array is not as NumPy writes it")
         _, shape, dtype, is_fortran, content = state
         self.parts = content, dtype, shape, "F" if is_fortran else "C"
 
@@ -108,6 +110,9 @@ def _check_instructions(program: bytes) -> None:
 
 
 def _refusal(what: str, program: bytes) -> pickle.UnpicklingError:
+    """What to raise for a pickle that names what it should not."""
+    if b"torch.nn.modules" in program:
+        what = "it holds a whole module, of which model.state_dict() can be saved instead"
     return pickle.UnpicklingError(what)
 
 
