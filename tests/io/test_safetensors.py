@@ -173,6 +173,19 @@ def test_save_what_is_no_dict(path):
     assert str(caught.value) == "save: expected a path as str or Path, got 3"
 
 
+@pytest.mark.parametrize("ending", [".pt", ".PTH", ".npy", ".npz"])
+def test_names_that_promise_another_format(tmp_path, ending):
+    path = tmp_path / f"weights{ending}"
+    for op, content in ((tn.save, {"x": tn.ones(2)}), (tn.save_model, tn.nn.Linear(1, 1))):
+        with pytest.raises(ArgumentError) as caught:
+            op(content, path)
+        assert str(caught.value) == (
+            f"{op.__name__}: {str(path)!r}: tinynet writes safetensors, which readers of {ending} "
+            "files refuse, expected a name such as weights.safetensors"
+        )
+    assert not path.exists()
+
+
 def test_files_that_cannot_be_read(path):
     for name, reason in (
         (path, "No such file or directory"), (path.parent, "Is a directory"),

@@ -9,7 +9,7 @@ import tinynet as tn
 from tests.train.killing import make_trainer
 from tests.train.test_loop import fit, make_batches, make_model
 from tinynet import nn, train
-from tinynet.errors import DataError, StateError
+from tinynet.errors import ArgumentError, DataError, StateError
 
 
 @pytest.fixture
@@ -59,6 +59,12 @@ def test_accumulation_that_changed(tmp_path):
     trainer.save()
     with pytest.raises(StateError, match=r"accumulate=3 .* got 2"):
         make_trainer("cpu", path, accumulate=2).fit(1)
+
+
+def test_a_name_that_promises_another_format(path):
+    old = path.rename(path.with_suffix(".pt"))  # as versions before wrote it
+    with pytest.raises(ArgumentError, match=r"^fit: .*: tinynet writes safetensors"):
+        fit(make_model(), make_batches(), epochs=2, checkpoint=old)
 
 
 def test_full_disk(path):

@@ -42,7 +42,8 @@ def save(
 
     A flat dict of tensors, such as `module.state_dict()`, makes a file that PyTorch's users read.
     Nested dicts, lists and tuples of tensors, numbers, strings and None, such as a checkpoint,
-    come back equal, types included; anything else is refused. `metadata` are strings by name.
+    come back equal, types included; anything else is refused, and so are paths that end as files
+    of PyTorch or NumPy do (.pt, .pth, .npy, .npz). `metadata` are strings by name.
     Tensors that share memory are written each. Views, `requires_grad` and devices are not kept.
 
     `pickle=True` writes any object, as Python's pickle: only who trusts the file can load it.

@@ -37,6 +37,7 @@ CODES = {
     dtypes.int32: "I32", dtypes.float32: "F32", dtypes.uint64: "U64", dtypes.int64: "I64",
     dtypes.float64: "F64",
 }  # fmt: skip
+FOREIGN_ENDINGS = (".pt", ".pth", ".npy", ".npz")  # of PyTorch's files and NumPy's
 DTYPES = {code: dtype for dtype, code in CODES.items()}
 
 
@@ -63,6 +64,7 @@ def write(
     One tensor at a time is brought to the host.
     """
     path = file_name(op, path)
+    check_ending(op, path)
     texts = {**_checked(op, metadata), **own}
     # Wide elements first, so that everything lies at multiples of its own size.
     order = sorted(tensors, key=lambda name: -tensors[name].dtype.itemsize)
@@ -111,6 +113,16 @@ def file_name(op: str, path: Any) -> str:
     if not isinstance(name, str):
         raise ArgumentTypeError(f"{op}: expected a path as str or Path, got {path!r:.60}")
     return name
+
+
+def check_ending(op: str, path: str) -> None:
+    """Raise `ArgumentError` for a name that promises another format than ours."""
+    ending = os.path.splitext(path)[1]
+    if ending.lower() in FOREIGN_ENDINGS:
+        raise ArgumentError(
+            f"{op}: {path!r}: tinynet writes safetensors, which readers of {ending} files refuse, "
+            "expected a name such as weights.safetensors"
+        )
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from tinynet.errors import (
     DivergenceError,
     TinynetError,
 )
+from tinynet.io.safetensors import check_ending
 from tinynet.nn import Module
 from tinynet.ops.random import get_rng_state, set_rng_state
 from tinynet.optim import Optimizer
@@ -209,6 +210,7 @@ class Trainer:
         if self.checkpoint is None:
             return
         path = Path(self.checkpoint)
+        check_ending("fit", os.fspath(path))
         check_folder("fit", path.parent)
         if path.exists():
             self.load_state_dict(read_checkpoint("fit", path, self.device))
