@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tinynet.files import replacing
+from tinynet.errors import DataError
+from tinynet.files import replacing, to_write
 
 
 @pytest.fixture
@@ -100,6 +101,55 @@ def test_what_is_no_file_is_never_replaced(tmp_path):
         with pytest.raises(FileExistsError, match="no file"):
             write(path, "new")
     assert not Path(os.devnull).is_file()
+
+
+def test_a_path_that_is_no_place_for_a_file(tmp_path):
+    (tmp_path / "file").touch()
+    for path, reason in (
+        (tmp_path / "none" / "file", "No such file or directory"),
+        (tmp_path, "there is something that is no file"),
+        (tmp_path / "file" / "file", "Not a directory"),
+    ):
+        with pytest.raises(DataError) as caught, to_write("save", path):
+            write(path, "new")
+        assert str(caught.value) == (
+            f"save: {str(path)!r}: {reason}, expected a file to write, in a folder that is there"
+        )
+    with pytest.raises(OSError, match="No space left"), to_write("save", tmp_path):
+        raise OSError(28, "No space left on device")
+
+
+def writers():
+    """What writes files, by the name that its errors have."""
+    import tinynet as tn
+
+    history = tn.train.History()
+    history.append({"loss": 1.0})
+    with tn.profile() as seen:
+        pass
+    model = tn.nn.Linear(1, 1)
+    return {
+        "save": lambda path: tn.save({}, path),
+        "save ": lambda path: tn.save([], path, pickle=True),
+        "save_model": lambda path: tn.save_model(model, path),
+        "profile": seen.save,
+        "History.plot": history.plot,
+        "History.to_csv": history.to_csv,
+        "Graph.save": tn.viz.graph(model(tn.ones(1, 1))).save,
+        "Vocabulary.save": tn.data.Vocabulary(["a"], unknown=None).save,
+    }
+
+
+def test_whatever_writes_says_which_path_is_no_place(tmp_path):
+    pytest.importorskip("matplotlib")
+    for folder in (tmp_path / "none", tmp_path):
+        path = folder / "x.svg"
+        if folder == tmp_path:
+            path.mkdir()
+        for name, save in writers().items():
+            with pytest.raises(DataError) as caught:
+                save(path)
+            assert str(caught.value).startswith(f"{name.strip()}: {str(path)!r}: ")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs links and modes of Unix")

@@ -11,7 +11,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tinynet.errors import DataError
+
 DAY = 24 * 3600  # seconds
+# What the system says where it is the path that is at fault, unlike for a full disk.
+PATH_ERRORS = (
+    FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError,
+)  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -50,6 +56,18 @@ def replacing(path: str | os.PathLike[str], *, durable: bool = True) -> Iterator
             partial.unlink()
     if durable:
         _sync_folder(target.parent)
+
+
+@contextlib.contextmanager
+def to_write(op: str, path: str | os.PathLike[str]) -> Iterator[None]:
+    """Around what writes `path`: `DataError`, if that is no place for a file; `op` opens it."""
+    try:
+        yield
+    except PATH_ERRORS as error:
+        raise DataError(
+            f"{op}: {os.fspath(path)!r}: {error.strerror or error}, expected a file to write, in a "
+            "folder that is there"
+        ) from error
 
 
 def remove_unfinished(folder: Path) -> None:

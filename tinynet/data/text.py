@@ -21,7 +21,7 @@ from tinynet.data.dataset import TensorDataset
 from tinynet.data.sampler import check_count
 from tinynet.dtype import float32, int64
 from tinynet.errors import ArgumentError, DataError, DTypeError, PartError
-from tinynet.files import replacing
+from tinynet.files import replacing, to_write
 from tinynet.ops.creation import tensor, zeros
 from tinynet.ops.joining import stack
 from tinynet.tensor import Tensor
@@ -171,7 +171,7 @@ class Vocabulary:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it as JSON, whole or not at all."""
-        with replacing(path) as partial:
+        with to_write("Vocabulary.save", path), replacing(path) as partial:
             partial.write_text(json.dumps(self._as_dict(), ensure_ascii=False), "utf-8")
 
     @classmethod

@@ -17,7 +17,7 @@ from typing import Any
 
 from tinynet import settings
 from tinynet.errors import ArgumentError, ArgumentTypeError, DataError
-from tinynet.files import replacing
+from tinynet.files import replacing, to_write
 from tinynet.io import pytorch
 from tinynet.io.classes import register
 from tinynet.io.models import load_model, save_model
@@ -116,7 +116,8 @@ def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
 
 
 def _write_pickle(value: Any, path: str | os.PathLike[str]) -> None:
-    with replacing(file_name("save", path)) as partial, open(partial, "wb") as file:
+    path = file_name("save", path)
+    with to_write("save", path), replacing(path) as partial, open(partial, "wb") as file:
         try:
             pickle.dump(value, file)
         except (pickle.PicklingError, AttributeError, TypeError) as error:

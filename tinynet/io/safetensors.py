@@ -24,7 +24,7 @@ from tinynet import dtype as dtypes
 from tinynet.backends.host import numpy_dtype
 from tinynet.dtype import DType
 from tinynet.errors import ArgumentError, ArgumentTypeError, DataError, TinynetError
-from tinynet.files import replacing
+from tinynet.files import replacing, to_write
 from tinynet.ops.creation import from_numpy
 from tinynet.tensor import Tensor
 
@@ -84,7 +84,7 @@ def write(
             f"{op}: {path}: what is no tensor takes {len(text)} bytes as text, "
             f"expected at most {LONGEST_HEADER}"
         )
-    with replacing(path) as partial, open(partial, "wb") as file:
+    with to_write(op, path), replacing(path) as partial, open(partial, "wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for name in order:
             array = tensors[name].detach().cpu().numpy()

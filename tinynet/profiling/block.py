@@ -17,7 +17,7 @@ from tinynet.backends.opencl import profiler
 from tinynet.backends.opencl.profiler import Counters, counters
 from tinynet.backends.runs import KernelRun
 from tinynet.errors import StateError
-from tinynet.files import replacing
+from tinynet.files import replacing, to_write
 from tinynet.peaks import Peaks, measure_peaks
 from tinynet.profiling.calls import Calls
 from tinynet.profiling.spans import Span, Spans
@@ -120,7 +120,7 @@ class Profile:
         self._check_ended()
         events = list(trace(self.kernels, self.spans, self.links, self._spans.pairs))
         content = {"traceEvents": events, "displayTimeUnit": "ns"}
-        with replacing(path, durable=False) as partial:
+        with to_write("profile", path), replacing(path, durable=False) as partial:
             partial.write_text(json.dumps(content), encoding="utf-8")
 
     def __str__(self) -> str:

@@ -49,11 +49,11 @@ def saving(op: str, path: str | os.PathLike[str]) -> Iterator[None]:
     """Errors of the system while `path` is written become a `DataError` that says so."""
     try:
         yield
-    except OSError as error:
+    except (OSError, DataError) as error:
+        cause = error.__cause__ if isinstance(error, DataError) else error
+        reason = getattr(cause, "strerror", None) or error
         kept = "; the file that was there is unchanged" if os.path.isfile(path) else ""
-        raise DataError(
-            f"{op}: cannot write {os.fspath(path)!r}: {error.strerror or error}{kept}"
-        ) from error
+        raise DataError(f"{op}: cannot write {os.fspath(path)!r}: {reason}{kept}") from error
 
 
 def check_folder(op: str, folder: str | os.PathLike[str]) -> None:

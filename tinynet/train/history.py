@@ -17,7 +17,7 @@ from tinynet.errors import (
     PartError,
     StateError,
 )
-from tinynet.files import replacing
+from tinynet.files import replacing, to_write
 from tinynet.train.curves import VALIDATION, history_html
 from tinynet.viz.figures import make_figure
 
@@ -136,7 +136,8 @@ class History:
             if VALIDATION + quantity in self:
                 axes.legend()
         if path is not None:
-            figure.savefig(path)
+            with to_write("History.plot", path):
+                figure.savefig(path)
         return figure
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
@@ -147,7 +148,7 @@ class History:
         for i, row in enumerate(self.rows):
             cells = [repr(row[name]) if name in row else "" for name in self.names]
             table.writerow([i + 1, *cells])
-        with replacing(path, durable=False) as partial:
+        with to_write("History.to_csv", path), replacing(path, durable=False) as partial:
             partial.write_bytes(text.getvalue().encode())
 
     @classmethod

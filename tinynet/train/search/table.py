@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tinynet.errors import ArgumentError, DataError, SearchError
-from tinynet.files import replacing
+from tinynet.files import replacing, to_write
 from tinynet.train.search.plotting import plot_results
 from tinynet.train.search.space import Kind, check_space, label, read_value, shown
 from tinynet.train.search.trial import FAILED, KILLED, OK, Outcome, Trial
@@ -90,14 +90,15 @@ class SearchResults:
         """
         figure = plot_results(self, log)
         if path is not None:
-            figure.savefig(path)
+            with to_write("SearchResults.plot", path):
+                figure.savefig(path)
         return figure
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write a table with the columns that searches write, whole or not at all."""
         lines = [write_line(columns(self.names))]
         lines += [write_line(to_cells(row, self.names, self.space)) for row in self.rows]
-        with replacing(path) as partial:
+        with to_write("SearchResults.to_csv", path), replacing(path) as partial:
             partial.write_text("".join(lines), encoding="utf-8", newline="")
 
     @classmethod

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tinynet.errors import ArgumentError, MissingDependencyError
-from tinynet.files import replacing
+from tinynet.files import replacing, to_write
 from tinynet.viz.graphs import page, svg, texts
 
 KINDS = ("input", "parameter", "operation", "kernel", "output")
@@ -130,7 +130,7 @@ class Graph:
         else:
             known = ", ".join([*writers, ".png", ".pdf"])
             raise ArgumentError(f"Graph.save: the suffix {suffix!r}, expected one of {known}")
-        with replacing(path, durable=False) as partial:
+        with to_write("Graph.save", path), replacing(path, durable=False) as partial:
             partial.write_bytes(content)
 
     def _render(self, kind: str) -> bytes:
