@@ -84,12 +84,24 @@ def test_wrong_length(write, n_bytes):
     )
 
 
+def test_more_dims_than_an_array_has(write):
+    header = struct.pack(">BBBB", 0, 0, 8, 65) + struct.pack(">I", 1) * 65
+    expect_error(write(header + b"1"), "65 dims, expected at most 64")
+    assert read_idx(write(header[:3] + b"\x40" + header[4:-4] + b"1")).shape == (1,) * 64
+
+
 def test_dims_that_no_memory_holds(write):
     size = 2**32 - 1
     expect_error(
         write(struct.pack(">BBBBIII", 0, 0, 8, 3, size, size, size)),
         f"0 bytes of values, expected {size**3} for uint8 of shape ({size}, {size}, {size})",
     )
+
+
+@pytest.mark.parametrize("shape", [(0, 2**32 - 1, 2**32 - 1), (2**32 - 1, 2**32 - 1, 0)])
+def test_nothing_in_dims_that_no_memory_has(write, shape):
+    content = struct.pack(">BBBBIII", 0, 0, 8, 3, *shape)
+    expect_error(write(content), f"shape {shape}, expected one that memory can have")
 
 
 def test_truncated_gzip(write):

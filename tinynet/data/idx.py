@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from tinynet.errors import DataError
 
 DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: "i2", 0x0C: "i4", 0x0D: "f4", 0x0E: "f8"}
+MOST_DIMS = 64  # of NumPy's arrays
+LARGEST = 2**63  # bytes, of an array without its sizes of 0
 GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -60,6 +62,8 @@ def parse_idx(content: bytes, path: str | os.PathLike[str]) -> NDArray[Any]:
     if code not in DTYPES:
         known = ", ".join(f"0x{known:02x}" for known in DTYPES)
         raise DataError(f"read_idx: {path}: dtype code 0x{code:02x}, expected one of {known}")
+    if ndim > MOST_DIMS:
+        raise DataError(f"read_idx: {path}: {ndim} dims, expected at most {MOST_DIMS}")
     start = 4 + 4 * ndim
     if len(content) < start:
         raise DataError(
@@ -73,5 +77,8 @@ def parse_idx(content: bytes, path: str | os.PathLike[str]) -> NDArray[Any]:
             f"read_idx: {path}: {len(content) - start} bytes of values,"
             f" expected {n_bytes} for {dtype.name} of shape {shape}"
         )
+    # what a size of 0 multiplies must be addressable too
+    if math.prod(size or 1 for size in shape) * dtype.itemsize >= LARGEST:
+        raise DataError(f"read_idx: {path}: shape {shape}, expected one that memory can have")
     values = np.frombuffer(content, dtype.newbyteorder(">"), offset=start)
     return values.reshape(shape).astype(dtype, copy=False)
