@@ -39,6 +39,16 @@ def test_empty_data_set(shuffle):
     assert str(caught.value) == ("DataLoader: the data set is empty, expected at least one sample")
 
 
+@pytest.mark.parametrize("dataset", [3, None, iter([1, 2]), {1, 2}, (i for i in range(3))])
+def test_what_is_no_data_set(dataset):
+    with pytest.raises(ArgumentTypeError) as caught:
+        DataLoader(dataset)
+    assert str(caught.value) == (
+        f"DataLoader: the data set is of type {type(dataset).__name__}, expected one with __len__ "
+        "and __getitem__, such as a Dataset or a list"
+    )
+
+
 def test_batches_in_order_are_views():
     images = tn.zeros(6, 2)
     for (batch,) in DataLoader(TensorDataset(images), batch_size=4):

@@ -61,6 +61,11 @@ class DataLoader:
         prefetch: int = 0,
         transform: Transform | None = None,
     ) -> None:
+        if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
+            raise ArgumentTypeError(
+                f"DataLoader: the data set is of type {type(dataset).__name__}, expected one with "
+                "__len__ and __getitem__, such as a Dataset or a list"
+            )
         if not len(dataset):
             raise ArgumentError("DataLoader: the data set is empty, expected at least one sample")
         if not isinstance(prefetch, int) or isinstance(prefetch, bool) or prefetch < 0:
