@@ -180,6 +180,7 @@ def test_a_sequence_of_pickles(path, on_device, allow_pickle):
          "storage"),
         (sequence(tensor_of_sequence(1, (2,), (1,), part=("1", 0, 2))), "a storage is a part of "
          "another"),
+        (sequence(tensor_of_sequence(1, (2,), (1,)), {}), "it is damaged (KeyError('0'))"),
         (sequence(plain(1), {}, 7), "it is of version 7 or another order of bytes"),
         (sequence(plain(1), {}, little_endian=False), "it is of version 1001 or another order of "
          "bytes"),

@@ -96,9 +96,7 @@ def _explaining(path: str) -> Iterator[None]:
         yield
     except ERRORS as error:
         # The other types come of code that met what it does not expect, and say nothing of the file
-        is_said = isinstance(
-            error, (zipfile.BadZipFile, pickle.UnpicklingError, KeyError, ValueError)
-        )
+        is_said = isinstance(error, (zipfile.BadZipFile, pickle.UnpicklingError, ValueError))
         what = str(error) if is_said else f"it is damaged ({error!r:.100})"
         raise DataError(
             f"load: {path}: {what}, expected a file of tensors, numbers, strings, lists and dicts "
@@ -126,7 +124,10 @@ def _counted(file: BufferedReader, itemsize: int) -> bytes:
 
 def _stored(archive: zipfile.ZipFile, name: str) -> bytes:
     """A file of the archive; PyTorch does not pack them."""
-    found = archive.getinfo(name)
+    try:
+        found = archive.getinfo(name)
+    except KeyError as error:
+        raise ValueError(str(error)) from error
     if found.compress_type != zipfile.ZIP_STORED:
         raise ValueError(f"{name} is compressed")
     return archive.read(found)
