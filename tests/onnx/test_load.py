@@ -1,5 +1,7 @@
 """ONNX models as modules: trained, printed, replayed, refused."""
 
+import inspect
+
 import numpy as np
 import onnx
 import pytest
@@ -14,6 +16,8 @@ from tinynet.errors import (
     UnsupportedOperatorError,
 )
 from tinynet.onnx import export, load, supported
+from tinynet.onnx.graph import NEWEST
+from tinynet.onnx.operators import OPERATORS
 
 
 def model_of(nodes, inputs, outputs, initializers=(), opset=20, **parts):
@@ -178,8 +182,8 @@ def test_softmax_before_opset_13_takes_all_dims_from_its_axis_on():
 )
 def test_what_were_attributes_once(op, attributes, shape):
     node = helper.make_node(op, ["x"], ["y"], **attributes)
-    model = model_of([node], {"x": [1, 3, 4]}, {"y": [None] * len(shape)}, opset=9 if (
-        op in ("Slice", "Upsample")) else 10)  # fmt: skip
+    opset = {"Slice": 9, "Upsample": 8}.get(op, 10)
+    model = model_of([node], {"x": [1, 3, 4]}, {"y": [None] * len(shape)}, opset=opset)
     y = load(model)(tn.randn(1, 3, 4))
     assert y.shape == shape
     assert op != "Clip" or (y.min() >= 0 and y.max() <= 1)
@@ -226,6 +230,70 @@ def test_no_model(tmp_path):
         load(path)
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "missing.onnx")
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        (("Relu", ["z"], ["y"]), r"node 'n' \(Relu, opset 17\): takes 'z', expected an input, an"),
+        (("Relu", ["y"], ["y"]), r"takes 'y', expected an input"),
+        (("Relu", ["x"], ["w"]), r"output 'y': is given by no node"),
+        (("Relu", ["x"], ["x"]), r"gives 'x', which is there already"),
+        (("Add", ["x"], ["y"]), r"has inputs \['x'\], expected A, B"),
+        (("Add", ["x", ""], ["y"]), r"has inputs \['x', ''\], expected A, B"),
+        (("Sum", ["x", ""], ["y"]), r"has inputs .*, expected data_0 \(any number\)"),
+        (("Clip", ["x"] * 4, ["y"]), r"expected input, min \(optional\), max \(optional\)"),
+        (("Constant", [""], ["y"]), r"has inputs \[''\], expected none"),
+        (("Relu", ["x"], ["y", "z"]), r"has outputs \['y', 'z'\], expected Y"),
+        (("Relu", ["x"], []), r"has outputs \[\], expected Y"),
+        (("MaxPool", ["x"], ["y"]), r"has no attribute 'kernel_shape', which MaxPool needs"),
+        (("Cast", ["x"], ["y"]), r"\(Cast, opset 17\): has no attribute 'to'"),
+        (("Concat", ["x"], ["y"], {"axis": 1.0}), "'axis' is of type FLOAT, expected INT"),
+        (("Gemm", ["x", "x"], ["y"], {"trans": 1}), "'trans', expected .*transA"),
+    ],
+)  # fmt: skip
+def test_malformed_nodes(node, message):
+    op, inputs, outputs, attributes = (*node, {})[:4]
+    made = helper.make_node(op, inputs, outputs, "n", **attributes)
+    with pytest.raises(DataError, match=f"onnx: .*{message}"):
+        load(model_of([made], {"x": [2, 3]}, {"y": [2, 3]}, opset=17))
+
+
+def test_attributes_of_ones_own_are_passed_over():
+    node = helper.make_node("Relu", ["x"], ["y"], __from="here")
+    assert load(model_of([node], {"x": [1]}, {"y": [1]}))(tn.ones(1)).tolist() == [1.0]
+
+
+def test_nodes_out_of_order():
+    nodes = [helper.make_node("Neg", ["a"], ["y"]), helper.make_node("Abs", ["x"], ["a"])]
+    with pytest.raises(DataError, match=r"node 'y' \(Neg, opset 20\): takes 'a'"):
+        load(model_of(nodes, {"x": [1]}, {"y": [1]}))
+
+
+@pytest.mark.parametrize(("names", "what"), [("xx", "input 'x'"), (["x", ""], "input ''")])
+def test_names_that_are_not_their_own(names, what):
+    model = model_of([helper.make_node("Abs", ["x"], ["y"])], {"x": [1], "z": [1]}, {"y": [1]})
+    for item, name in zip(model.graph.input, names, strict=True):
+        item.name = name
+    with pytest.raises(DataError, match=f"onnx: {what}: expected a name of its own"):
+        load(model)
+
+
+def test_two_initializers_of_a_name():
+    model = model_of([helper.make_node("Add", ["x", "w"], ["y"])], {"x": [1]}, {"y": [1]},
+                     {"w": np.ones(1, np.float32)})  # fmt: skip
+    model.graph.initializer.append(model.graph.initializer[0])
+    with pytest.raises(DataError, match="onnx: initializer 'w': expected a name of its own"):
+        load(model)
+
+
+def test_operators_take_what_onnx_lets_them_have():
+    """In every opset that they are there for, as many inputs as there may be."""
+    for name, operator in OPERATORS.items():
+        for opset in range(operator.since, NEWEST + 1):
+            schema = onnx.defs.get_schema(name, opset)
+            places = min(schema.max_input, 8)  # there may be any number
+            inspect.signature(operator.run).bind(None, *[None] * places)
 
 
 def test_without_the_package(monkeypatch):

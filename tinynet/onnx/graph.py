@@ -10,6 +10,7 @@ import numpy as np
 from tinynet.errors import ArgumentError, UnsupportedOperatorError
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
+from tinynet.onnx.checking import check_names
 from tinynet.onnx.node import Node
 from tinynet.onnx.operators import OPERATORS
 from tinynet.onnx.operators.on_host import ON_HOST, can_compute
@@ -47,6 +48,7 @@ class Graph(Module):
         self.metadata = metadata
         self.shapes = shapes
         refuse_unknown(nodes)
+        check_names(nodes, input_names, initializers, output_names)
         self.constants: dict[str, Array] = {}
         self.places: dict[str, tuple[Module, str]] = {}  # initializers: whose attributes they are
         on_host = _used_on_host(nodes)

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from tinynet.errors import DataError, UnsupportedOperatorError
+from tinynet.onnx.checking import check_node
 from tinynet.onnx.graph import NEWEST, Graph
 from tinynet.onnx.node import Node
 from tinynet.onnx.operators import OPERATORS
-from tinynet.onnx.protobuf import attribute_value, dtype_of, import_onnx, to_array
+from tinynet.onnx.protobuf import Array, attribute_value, dtype_of, import_onnx, to_array
 
 
 def load(path: str | os.PathLike[str] | Any, device: str | None = None) -> Graph:
@@ -28,7 +29,11 @@ def load(path: str | os.PathLike[str] | Any, device: str | None = None) -> Graph
         model, folder = _read(path), Path(path).parent
     opset = _opset(model)
     graph = model.graph
-    initializers = {item.name: to_array(item, folder) for item in graph.initializer}
+    initializers: dict[str, Array] = {}
+    for item in graph.initializer:
+        if item.name in initializers:
+            raise DataError(f"onnx: initializer {item.name!r}: expected a name of its own")
+        initializers[item.name] = to_array(item, folder)
     if graph.sparse_initializer:
         raise UnsupportedOperatorError("onnx: the model has sparse initializers")
     inputs = [item for item in graph.input if item.name not in initializers]
@@ -89,14 +94,11 @@ def _nodes(model: Any, opset: int) -> list[Node]:
 
 def _node(item: Any, opset: int) -> Node:
     name = item.op_type if item.domain in ("", "ai.onnx") else f"{item.domain}.{item.op_type}"
-    return Node(
-        name,
-        item.name,
-        opset,
-        tuple(item.input),
-        tuple(item.output),
-        {each.name: attribute_value(each) for each in item.attribute} if name in OPERATORS else {},
-    )
+    node = Node(name, item.name, opset, tuple(item.input), tuple(item.output), {})
+    if name in OPERATORS:
+        check_node(node, {each.name: each.type for each in item.attribute})
+        node.attributes = {each.name: attribute_value(each) for each in item.attribute}
+    return node
 
 
 def _shape(item: Any) -> tuple[Any, ...] | None:
