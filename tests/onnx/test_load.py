@@ -11,6 +11,7 @@ import tinynet as tn
 from tinynet import nn
 from tinynet.errors import (
     ArgumentError,
+    ArgumentTypeError,
     DataError,
     MissingDependencyError,
     UnsupportedOperatorError,
@@ -228,8 +229,55 @@ def test_no_model(tmp_path):
     path.write_bytes(b"")
     with pytest.raises(DataError, match="is no ONNX model: it has no outputs"):
         load(path)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(DataError, match=r"missing\.onnx': No such file"):
         load(tmp_path / "missing.onnx")
+    with pytest.raises(DataError, match="Is a directory"):
+        load(tmp_path)
+    with pytest.raises(ArgumentTypeError, match="onnx: expected a path as str or Path, got 3"):
+        load(3)
+
+
+@pytest.mark.filterwarnings("ignore:The onnxtxt format")
+@pytest.mark.parametrize("kind", ["json", "textproto", "onnxtxt"])
+@pytest.mark.parametrize("content", [b"no model", b"\xff\xfe"])
+def test_no_model_in_other_formats(tmp_path, kind, content):
+    path = tmp_path / f"no.{kind}"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=rf"onnx: .*no\.{kind} is no ONNX model"):
+        load(path)
+
+
+def test_weights_that_are_not_there(tmp_path):
+    model = model_of([helper.make_node("Add", ["x", "w"], ["y"])], {"x": [2048]}, {"y": [2048]},
+                     {"w": np.zeros(2048, np.float32)})  # fmt: skip
+    path, data = tmp_path / "m.onnx", tmp_path / "m.data"
+    onnx.save(model, path, save_as_external_data=True, location="m.data")
+    data.write_bytes(data.read_bytes()[:-4])
+    message = r"onnx: tensor 'w': .*, expected the data of \[2048\]"
+    with pytest.raises(DataError, match=message):
+        load(path)
+    data.unlink()
+    with pytest.raises(DataError, match=message):
+        load(path)
+    data.mkdir()
+    with pytest.raises(DataError, match=message):
+        load(path)
+
+
+def test_weights_that_are_too_few():
+    model = model_of([helper.make_node("Add", ["x", "w"], ["y"])], {"x": [2]}, {"y": [2]},
+                     {"w": np.zeros(2, np.float32)})  # fmt: skip
+    model.graph.initializer[0].dims[0] = 3
+    with pytest.raises(DataError, match=r"tensor 'w': .*, expected the data of \[3\]"):
+        load(model)
+
+
+def test_data_types_that_are_none():
+    node = helper.make_node("Cast", ["x"], ["y"], "cast", to=85)
+    graph = load(model_of([node], {"x": [1]}, {"y": [1]}))
+    message = r"onnx: node 'cast' \(Cast, opset 20\): elements are 85, expected one of ONNX's"
+    with pytest.raises(DataError, match=message):
+        graph(tn.ones(1))
 
 
 @pytest.mark.parametrize(

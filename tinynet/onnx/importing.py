@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tinynet.errors import DataError, UnsupportedOperatorError
+from tinynet.io.safetensors import opened
 from tinynet.onnx.checking import check_node
 from tinynet.onnx.graph import NEWEST, Graph
 from tinynet.onnx.node import Node
@@ -19,7 +20,7 @@ def load(path: str | os.PathLike[str] | Any, device: str | None = None) -> Graph
 
     Its floating initializers are trainable parameters. Weights in files beside the model are found.
     Raises `UnsupportedOperatorError` for what tinynet has no operator for (`supported()` lists what
-    it has), `DataError` for files that are no models.
+    it has), `DataError` for files that are missing, damaged or no models, and malformed graphs.
     """
     onnx = import_onnx()
     folder: str | os.PathLike[str] = ""
@@ -61,14 +62,19 @@ def supported() -> dict[str, int]:
 def _read(path: str | os.PathLike[str]) -> Any:
     """The model in a file, without the weights that lie in others."""
     onnx = import_onnx()
-    from google.protobuf.message import DecodeError
+    from google.protobuf import json_format, message, text_format
 
-    try:
-        model = onnx.load(os.fspath(path), load_external_data=False)
-    except DecodeError as error:
-        raise DataError(f"onnx: {os.fspath(path)} is no ONNX model: {error}") from error
+    malformed = (  # of all the formats that onnx knows files by
+        message.DecodeError, json_format.ParseError, text_format.ParseError,
+        onnx.parser.ParseError, UnicodeDecodeError,
+    )  # fmt: skip
+    with opened("onnx", path) as (file, name):
+        try:
+            model = onnx.load(file, load_external_data=False)
+        except malformed as error:
+            raise DataError(f"onnx: {name} is no ONNX model: {error}") from error
     if not model.graph.output:
-        raise DataError(f"onnx: {os.fspath(path)} is no ONNX model: it has no outputs")
+        raise DataError(f"onnx: {name} is no ONNX model: it has no outputs")
     return model
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinynet import dtype as dtypes
 from tinynet.dtype import DType
-from tinynet.errors import MissingDependencyError, UnsupportedOperatorError
+from tinynet.errors import DataError, MissingDependencyError, UnsupportedOperatorError
 
 Array = np.ndarray[Any, Any]
 
@@ -20,6 +20,8 @@ DTYPES: dict[int, DType] = {
     6: dtypes.int32, 7: dtypes.int64, 9: dtypes.bool_, 10: dtypes.float16, 11: dtypes.float64,
     12: dtypes.uint32, 13: dtypes.uint64, 16: dtypes.bfloat16,
 }  # fmt: skip
+# What `onnx.numpy_helper` raises, beside its own, for data that are not there, or not what they say
+UNREADABLE = (ValueError, TypeError, OverflowError, OSError)
 ELEMENT_TYPES = {dtype: number for number, dtype in DTYPES.items()}
 
 
@@ -30,6 +32,7 @@ def import_onnx() -> ModuleType:
         import onnx.checker
         import onnx.helper
         import onnx.numpy_helper
+        import onnx.parser
     except ImportError as error:
         raise MissingDependencyError(
             f"onnx: {error}, which ONNX files need: pip install 'tinynet[onnx]'"
@@ -40,15 +43,28 @@ def import_onnx() -> ModuleType:
 def dtype_of(op: str, element_type: int) -> DType:
     """Our dtype for one of `TensorProto.DataType`."""
     if element_type not in DTYPES:
-        name = import_onnx().TensorProto.DataType.Name(element_type)
+        kinds = import_onnx().TensorProto.DataType
+        if element_type not in kinds.values():
+            raise DataError(f"{op}: elements are {element_type}, expected one of ONNX's data types")
+        name = kinds.Name(element_type)
         raise UnsupportedOperatorError(f"{op}: elements are {name}, which tinynet does not have")
     return DTYPES[element_type]
 
 
 def to_array(tensor: Any, folder: str | os.PathLike[str] = "") -> Array:
-    """A `TensorProto` as a NumPy array; `folder` is where its external data lie."""
+    """A `TensorProto` as a NumPy array; `folder` is where its external data lie.
+
+    Raises `DataError` where these are missing, and where there are more or fewer than its shape has
+    elements.
+    """
+    onnx = import_onnx()
     dtype_of(f"onnx: tensor {tensor.name!r}", tensor.data_type)
-    array: Array = import_onnx().numpy_helper.to_array(tensor, os.fspath(folder))
+    try:
+        array: Array = onnx.numpy_helper.to_array(tensor, os.fspath(folder))
+    except (onnx.checker.ValidationError, *UNREADABLE) as error:
+        raise DataError(
+            f"onnx: tensor {tensor.name!r}: {error}, expected the data of {[*tensor.dims]}"
+        ) from error
     return array
 
 
