@@ -102,6 +102,16 @@ def test_inputs_by_name_and_by_place():
         graph(a)
     with pytest.raises(ArgumentError, match=r"Graph: got 2 inputs and \['c'\]"):
         graph(a, b, c=a)
+    with pytest.raises(ArgumentError, match=r"Graph: got 2 inputs and \['a'\]"):
+        graph(a, b, a=b)
+
+
+@pytest.mark.parametrize("x", [[1.0, 2.0], 3.0, None, np.ones(2, np.float32)])
+def test_inputs_that_are_no_tensors(x):
+    graph = load(model_of([helper.make_node("Neg", ["x"], ["y"])], {"x": [2]}, {"y": [2]}))
+    kind = type(x).__name__
+    with pytest.raises(ArgumentTypeError, match=f"input 'x' is of type {kind}, expected a Tensor"):
+        graph(x)
 
 
 def test_names_that_modules_have_already():

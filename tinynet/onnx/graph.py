@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.errors import ArgumentError, UnsupportedOperatorError
+from tinynet.errors import ArgumentError, ArgumentTypeError, UnsupportedOperatorError
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
 from tinynet.onnx.checking import check_names
@@ -100,11 +100,16 @@ class Graph(Module):
         """All inputs by name."""
         values: dict[str, Any] = {**dict(zip(self.input_names, inputs)), **named}
         missing = [name for name in self.input_names if name not in values]
-        unknown = [name for name in named if name not in self.input_names]
+        unknown = [name for name in named if name not in self.input_names[len(inputs) :]]
         if len(inputs) > len(self.input_names) or missing or unknown:
             raise ArgumentError(
                 f"Graph: got {len(inputs)} inputs and {[*named]}, expected {self.input_names}"
             )
+        for name, x in values.items():
+            if not isinstance(x, Tensor):
+                raise ArgumentTypeError(
+                    f"Graph: input {name!r} is of type {type(x).__name__}, expected a Tensor"
+                )
         return values
 
     def extra_repr(self) -> str:
