@@ -371,6 +371,10 @@ def test_arguments():
         export(network, x, opset=9)
     with pytest.raises(ArgumentError, match=r"input_names are \['a', 'b'\], expected 1"):
         export(network, x, input_names=["a", "b"])
+    message = r"export: dynamic_axes names 'zz', expected some of \['a', 'output'\]"
+    with pytest.raises(ArgumentError, match=message):
+        export(network, x, input_names=["a"], dynamic_axes={"a": [0], "zz": {0: "b"}})
+    export(network, x, dynamic_axes={"input": {0: "n"}, "output": {0: "n"}})  # as in PyTorch
     with pytest.raises(ArgumentError, match=r"dynamic_axes has dim 2 of 'input'"):
         export(network, x, dynamic_axes={"input": [2]})
     pair = Of(lambda s, a, b: a.sum() + b.sum()).eval()

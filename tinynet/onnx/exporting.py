@@ -54,7 +54,7 @@ def export(
     `args` are example tensors: the module runs on them, and what it does is written down, whatever
     it is made of. Sizes are those of the examples, but for `dynamic_axes`: by name of an input,
     dims and the names of their sizes, `{"x": {0: "batch"}}`, or only dims. What depends on such
-    a size is found by running on other sizes too.
+    a size, in outputs too, is found by running on other sizes: outputs may be named, and need not.
 
     Parameters and buffers are initializers with their names in the state dict. The module runs in
     `eval()` mode, unless `training`. The model is checked by onnx's checker, and it computes what
@@ -72,6 +72,7 @@ def export(
         first = _trace(ready, examples.sized(examples.free), names)
         second = _trace_other(ready, examples, names) if examples.free else first
         outputs = _names("output", output_names, len(first.outputs))
+        _check_axes(dynamic_axes or {}, [*names, *outputs])
         builder = Builder(first.trace, second.trace, _symbols(examples, first, second), opset)
         builder.counts.update(dict.fromkeys([*names, *outputs], 1))
         model = make_model(builder, names, outputs, first, second, metadata or {})
@@ -99,6 +100,12 @@ def _names(what: str, given: Sequence[str] | None, count: int) -> list[str]:
     if len(given) != count or len(set(given)) != count:
         raise ArgumentError(f"export: {what}_names are {[*given]}, expected {count} different ones")
     return list(given)
+
+
+def _check_axes(dynamic_axes: DynamicAxes, names: list[str]) -> None:
+    unknown = [name for name in dynamic_axes if name not in names]
+    if unknown:
+        raise ArgumentError(f"export: dynamic_axes names {unknown[0]!r}, expected some of {names}")
 
 
 @contextlib.contextmanager
