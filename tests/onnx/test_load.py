@@ -18,6 +18,7 @@ from tinynet.errors import (
 )
 from tinynet.onnx import export, load, supported
 from tinynet.onnx.graph import NEWEST
+from tinynet.onnx.node import Operator
 from tinynet.onnx.operators import OPERATORS
 
 
@@ -320,6 +321,37 @@ def test_malformed_nodes(node, message):
 def test_attributes_of_ones_own_are_passed_over():
     node = helper.make_node("Relu", ["x"], ["y"], __from="here")
     assert load(model_of([node], {"x": [1]}, {"y": [1]}))(tn.ones(1)).tolist() == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        (("DepthToSpace", ["x"], ["y"], {"blocksize": 2}), "Input tensor must be 4-dimensional"),
+        (("Concat", ["shape", "size"], ["y"], {"axis": 0}), "rank"),
+        (("Transpose", ["shape"], ["y"], {"perm": [0, 1]}), "perm"),
+        (("Split", ["x"], ["a", "b", "y"], {"num_outputs": 3}), "gives 2 outputs, expected"),
+    ],
+)
+def test_nodes_that_are_given_what_does_not_fit(node, message):
+    op, inputs, outputs, attributes = (*node, {})[:4]
+    nodes = [
+        helper.make_node("Shape", ["x"], ["shape"]),
+        helper.make_node("Size", ["x"], ["size"]),
+        helper.make_node(op, inputs, outputs, "n", **attributes),
+    ]
+    model = model_of(nodes, {"x": [2, 3]}, {"y": []})
+    with pytest.raises(DataError, match=rf"onnx: node 'n' \({op}, opset 20\): .*{message}"):
+        load(model)(tn.ones(2, 3))
+
+
+def test_mistakes_of_our_own_are_not_the_models(monkeypatch):
+    def broken(node, x):
+        raise ValueError("a mistake")
+
+    monkeypatch.setitem(OPERATORS, "Relu", Operator(broken))
+    graph = load(model_of([helper.make_node("Relu", ["x"], ["y"])], {"x": [1]}, {"y": [1]}))
+    with pytest.raises(ValueError, match=r"^a mistake$"):
+        graph(tn.ones(1))
 
 
 def test_nodes_out_of_order():

@@ -7,10 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.errors import ArgumentError, ArgumentTypeError, UnsupportedOperatorError
+from tinynet.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DataError,
+    TinynetError,
+    UnsupportedOperatorError,
+)
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
 from tinynet.onnx.checking import check_names
+from tinynet.onnx.fitting import misfit
 from tinynet.onnx.node import Node
 from tinynet.onnx.operators import OPERATORS
 from tinynet.onnx.operators.on_host import ON_HOST, can_compute
@@ -129,7 +136,26 @@ class Graph(Module):
 
 
 def run(node: Node, inputs: list[Any], device: str | None) -> tuple[Any, ...]:
-    """What a node gives."""
+    """What a node gives.
+
+    Where its operator fails on what ONNX does not let it have, that is the model's mistake, and a
+    `DataError`; all other failures come out as they are.
+    """
+    try:
+        made = _computed(node, inputs, device)
+    except TinynetError:
+        raise
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        why = misfit(node, inputs)
+        if why is None:
+            raise
+        raise DataError(f"onnx: {node}: {why}") from error
+    if len(made) < len(node.outputs):
+        raise DataError(f"onnx: {node}: gives {len(made)} outputs, expected {[*node.outputs]}")
+    return made
+
+
+def _computed(node: Node, inputs: list[Any], device: str | None) -> tuple[Any, ...]:
     operator = OPERATORS[node.op]
     if can_compute(node, inputs):
         return (ON_HOST[node.op](node, *inputs),)

@@ -33,6 +33,7 @@ def import_onnx() -> ModuleType:
         import onnx.helper
         import onnx.numpy_helper
         import onnx.parser
+        import onnx.shape_inference
     except ImportError as error:
         raise MissingDependencyError(
             f"onnx: {error}, which ONNX files need: pip install 'tinynet[onnx]'"
