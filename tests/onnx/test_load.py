@@ -344,6 +344,75 @@ def test_nodes_that_are_given_what_does_not_fit(node, message):
         load(model)(tn.ones(2, 3))
 
 
+F4 = np.float32
+UNFIT = {  # operator, shape of x, what it takes else, attributes: what is said of it
+    "pads": ("MaxPool", (1, 1, 4, 4), [], {"kernel_shape": [2, 2], "pads": [1, 1]},
+             r"has pads \(1, 1\), expected 4 numbers"),
+    "strides": ("AveragePool", (1, 1, 4), [], {"kernel_shape": [2], "strides": [0]},
+                r"has strides \(0,\), expected 1 numbers of at least 1"),
+    "kernel": ("MaxPool", (1, 1, 4), [], {"kernel_shape": [2, 2]}, "has kernel_shape .* 1 num"),
+    "large kernel": ("LpPool", (1, 1, 4), [], {"kernel_shape": [6]}, r"larger than \(4,\)"),
+    "no spatial dims": ("MaxPool", (1, 1), [], {"kernel_shape": []}, "has 0 spatial dims"),
+    "auto_pad": ("MaxPool", (1, 1, 4), [], {"kernel_shape": [2], "auto_pad": "SAME"},
+                 "has auto_pad 'SAME', expected NOTSET, SAME_UPPER, SAME_LOWER, VALID"),
+    "output_shape": ("ConvTranspose", (1, 1, 2, 2), [np.ones((1, 1, 2, 2), F4)],
+                     {"output_shape": [4]}, r"has output_shape \(4,\), expected 2"),
+    "mode": ("Pad", (2,), [np.array([1, 1])], {"mode": "zz"}, "has mode 'zz', expected constant"),
+    "widths": ("Pad", (2,), [np.array([1])], {}, r"has pads \(1,\), expected 2"),
+    "pad value": ("Pad", (2,), [np.array([1, 1]), np.ones(2, F4)], {}, "expected a single number"),
+    "sequence": ("ReverseSequence", (2, 3), [np.array([1])], {}, r"has sequence_lens of .*\(1,\)"),
+    "axis": ("Gather", (2, 3), [np.array([0])], {"axis": 3}, "has axis 3, expected one of 2 dims"),
+    "axis of a number": ("GatherElements", (), [np.array([0])], {}, "expected one of 0 dims"),
+    "flatten": ("Flatten", (2, 3), [], {"axis": 4}, "has axis 4"),
+    "split": ("Split", (4,), [np.array([1, 1, 2])], {}, r"has sizes \(1, 1, 2\) for 1 outputs"),
+    "slice": ("Slice", (4,), [np.array([0, 1]), np.array([1])], {}, r"has starts \(0, 1\), ends"),
+    "step": ("Slice", (4,), [np.array([n]) for n in (0, 4, 0, 0)], {}, r"steps \(0,\)"),
+    "reshape": ("Reshape", (4,), [np.array([4, 0])], {}, r"keeps a size that \(4,\) does not"),
+    "reduction": ("ScatterElements", (2,), [np.array([0]), np.ones(1, F4)], {"reduction": "zz"},
+                  "has reduction 'zz', expected none, add, mul, max, min"),
+    "compress": ("Compress", (2,), [np.array([True])], {"axis": 2}, "has axis 2"),
+    "cumsum": ("CumSum", (2,), [np.array([0, 0])], {}, r"axis is of shape \(2,\), expected a sin"),
+    "k": ("TopK", (2,), [np.array([1, 1])], {}, "K is of shape"),
+    "crop": ("CenterCropPad", (2, 2), [np.array([1])], {}, r"has shape \(1,\) for axes \(0, 1\)"),
+    "scales": ("Resize", (1, 2), [np.ones(0, F4), np.ones(1, F4)], {}, "has scales .*expected 2"),
+    "no scales": ("Resize", (1, 2), [], {}, "has scales None, expected 2 above 0"),
+    "resize": ("Resize", (2,), [np.ones(0, F4), np.array([2], F4)], {"mode": "zz"},
+               "has mode 'zz', expected nearest, linear, cubic"),
+    "nearest": ("Resize", (2,), [np.ones(0, F4), np.array([2], F4)], {"nearest_mode": "zz"},
+                "has nearest_mode 'zz'"),
+    "weights": ("RNN", (2, 1, 3), [np.ones((1, 4, 2), F4), np.ones((1, 4, 4), F4)], {},
+                r"has W of shape \(1, 4, 2\), expected \(1, 4, 3\)"),
+    "directions": ("GRU", (2, 1, 3), [np.ones((1, 12, 3), F4), np.ones((1, 12, 4), F4)],
+                   {"direction": "bidirectional"}, r"has W of .*expected \(2, 12, 3\)"),
+    "steps": ("LSTM", (2, 3), [np.ones((1, 4, 3), F4), np.ones((1, 4, 1), F4)], {},
+              r"has X of shape \(2, 3\) and R of shape"),
+    "activations": ("RNN", (2, 1, 3), [np.ones((1, 4, 3), F4), np.ones((1, 4, 4), F4)],
+                    {"activations": []}, "has activations"),
+    "heads": ("Attention", (1, 2, 4), [np.ones((1, 2, 4), F4)] * 2, {}, "has no .*'q_num_heads'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", UNFIT)
+def test_values_that_do_not_fit(case):
+    op, shape, given, attributes, message = UNFIT[case]
+    weights = {f"w{i}": array for i, array in enumerate(given)}
+    names = ["x", *weights]
+    node = helper.make_node(op, names, ["y"] if op != "TopK" else ["y", "i"], "n")
+    for name, value in attributes.items():
+        kind = onnx.defs.get_schema(op).attributes[name].type.value
+        node.attribute.append(helper.make_attribute(name, value, attr_type=kind))
+    graph = load(model_of([node], {"x": shape}, {"y": []}, weights, opset=23))
+    with pytest.raises(DataError, match=rf"onnx: node 'n' \({op}, opset 23\): .*{message}"):
+        graph(tn.ones(shape))
+
+
+def test_names_that_are_no_utf8():
+    model = model_of([helper.make_node("Relu", ["x"], ["y"], "nn")], {"x": [1]}, {"y": [1]})
+    damaged = onnx.load_from_string(model.SerializeToString().replace(b"nn", b"\xffn"))
+    with pytest.raises(DataError, match=r"onnx: the model names b'\\xffn', expected UTF-8"):
+        load(damaged)
+
+
 def test_mistakes_of_our_own_are_not_the_models(monkeypatch):
     def broken(node, x):
         raise ValueError("a mistake")

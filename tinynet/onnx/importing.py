@@ -12,7 +12,7 @@ from tinynet.onnx.checking import check_node
 from tinynet.onnx.graph import NEWEST, Graph
 from tinynet.onnx.node import Node
 from tinynet.onnx.operators import OPERATORS
-from tinynet.onnx.protobuf import Array, attribute_value, dtype_of, import_onnx, to_array
+from tinynet.onnx.protobuf import Array, as_text, attribute_value, dtype_of, import_onnx, to_array
 
 
 def load(path: str | os.PathLike[str] | Any, device: str | None = None) -> Graph:
@@ -32,7 +32,7 @@ def load(path: str | os.PathLike[str] | Any, device: str | None = None) -> Graph
     graph = model.graph
     initializers: dict[str, Array] = {}
     for item in graph.initializer:
-        if item.name in initializers:
+        if as_text(item.name) in initializers:
             raise DataError(f"onnx: initializer {item.name!r}: expected a name of its own")
         initializers[item.name] = to_array(item, folder)
     if graph.sparse_initializer:
@@ -41,10 +41,10 @@ def load(path: str | os.PathLike[str] | Any, device: str | None = None) -> Graph
     return Graph(
         _nodes(model, opset),
         initializers,
-        [item.name for item in inputs],
-        [item.name for item in graph.output],
+        [as_text(item.name) for item in inputs],
+        [as_text(item.name) for item in graph.output],
         opset,
-        {item.key: item.value for item in model.metadata_props},
+        {as_text(item.key): as_text(item.value) for item in model.metadata_props},
         {item.name: _shape(item) for item in inputs},
         device,
     )
@@ -99,10 +99,12 @@ def _nodes(model: Any, opset: int) -> list[Node]:
 
 
 def _node(item: Any, opset: int) -> Node:
-    name = item.op_type if item.domain in ("", "ai.onnx") else f"{item.domain}.{item.op_type}"
-    node = Node(name, item.name, opset, tuple(item.input), tuple(item.output), {})
+    name, domain = as_text(item.op_type), as_text(item.domain)
+    name = name if domain in ("", "ai.onnx") else f"{domain}.{name}"
+    inputs, outputs = (tuple(map(as_text, names)) for names in (item.input, item.output))
+    node = Node(name, as_text(item.name), opset, inputs, outputs, {})
     if name in OPERATORS:
-        check_node(node, {each.name: each.type for each in item.attribute})
+        check_node(node, {as_text(each.name): each.type for each in item.attribute})
         node.attributes = {each.name: attribute_value(each) for each in item.attribute}
     return node
 
@@ -118,5 +120,6 @@ def _shape(item: Any) -> tuple[Any, ...] | None:
         return None
     dims = item.type.tensor_type.shape.dim
     return tuple(
-        dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in dims
+        dim.dim_value if dim.HasField("dim_value") else as_text(dim.dim_param) or "?"
+        for dim in dims
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
-from tinynet.errors import UnsupportedOperatorError
+import numpy as np
+
+from tinynet.errors import DataError, UnsupportedOperatorError
 
 
 class Operator(NamedTuple):
@@ -45,6 +47,39 @@ class Node:
         value = self.attributes.get(name)
         return default if value is None else value
 
+    def need(self, name: str) -> Any:
+        """An attribute that must be there."""
+        if self.attributes.get(name) is None:
+            self.malformed(f"has no attribute {name!r}, which it needs")
+        return self.attributes[name]
+
+    def numbers(self, name: str, usual: tuple[int, ...], least: int | None = None) -> Any:
+        """An attribute of as many numbers as `usual` has, which it is by default."""
+        found = self.get(name, usual)
+        if len(found) != len(usual) or (least is not None and min(found, default=least) < least):
+            limit = "" if least is None else f" of at least {least}"
+            self.malformed(f"has {name} {found}, expected {len(usual)} numbers{limit}")
+        return found
+
+    def choice(self, name: str, *known: str) -> str:
+        """An attribute that is one of some strings; by default the first."""
+        found: str = self.get(name, known[0])
+        if found not in known:
+            self.malformed(f"has {name} {found!r}, expected {', '.join(known)}")
+        return found
+
+    def axis(self, ndim: int, axis: int) -> int:
+        """An axis of `ndim`, counted from the front."""
+        if not -ndim <= axis < ndim:
+            self.malformed(f"has axis {axis}, expected one of {ndim} dims")
+        return axis % ndim
+
+    def number(self, name: str, given: Any) -> Any:
+        """The one number that an input holds, as a NumPy scalar."""
+        if np.size(given) != 1:
+            self.malformed(f"{name} is of shape {np.shape(given)}, expected a single number")
+        return np.asarray(given).reshape(-1)[0]
+
     def has_output(self, place: int) -> bool:
         """Whether output number `place` is asked for."""
         return place < len(self.outputs) and bool(self.outputs[place])
@@ -52,6 +87,10 @@ class Node:
     def refuse(self, why: str) -> NoReturn:
         """Raise `UnsupportedOperatorError`, saying which node it is."""
         raise UnsupportedOperatorError(f"onnx: {self}: {why}")
+
+    def malformed(self, why: str) -> NoReturn:
+        """Raise `DataError`, saying which node it is."""
+        raise DataError(f"onnx: {self}: {why}")
 
     def __repr__(self) -> str:
         return f"node {self.name or ', '.join(self.outputs)!r} ({self.op}, opset {self.opset})"

@@ -41,6 +41,13 @@ def import_onnx() -> ModuleType:
     return onnx
 
 
+def as_text(value: str | bytes) -> str:
+    """A name; protobuf gives bytes for what is no UTF-8."""
+    if isinstance(value, bytes):
+        raise DataError(f"onnx: the model names {value!r}, expected UTF-8")
+    return value
+
+
 def dtype_of(op: str, element_type: int) -> DType:
     """Our dtype for one of `TensorProto.DataType`."""
     if element_type not in DTYPES:

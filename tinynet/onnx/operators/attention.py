@@ -8,7 +8,7 @@ from typing import Any
 from tinynet.dtype import bool_
 from tinynet.nn import functional
 from tinynet.onnx.node import Node, Operator
-from tinynet.onnx.protobuf import DTYPES
+from tinynet.onnx.protobuf import dtype_of
 from tinynet.ops.arithmetic import where
 from tinynet.ops.creation import arange
 from tinynet.ops.joining import cat, stack
@@ -32,8 +32,8 @@ def attention(
     """
     is_flat = query.ndim == 3
     if is_flat:
-        query = _in_heads(query, node.attributes["q_num_heads"])
-        key, value = (_in_heads(x, node.attributes["kv_num_heads"]) for x in (key, value))
+        query = _in_heads(query, node.need("q_num_heads"))
+        key, value = (_in_heads(x, node.need("kv_num_heads")) for x in (key, value))
     if past_key is not None and past_value is not None:
         key, value = cat([past_key, key], 2), cat([past_value, value], 2)
     present = key, value
@@ -61,7 +61,8 @@ def _attend(
     cap = node.get("softcap", 0.0)
     capped = (stages[0] / cap).tanh() * cap if cap else stages[0]
     scores = capped if bias is None else capped + bias
-    wide = DTYPES[node.attributes["softmax_precision"]] if node.get("softmax_precision") else None
+    precision = node.get("softmax_precision")
+    wide = dtype_of(f"onnx: {node}", precision) if precision else None
     weights = softmax_or_zeros(scores if wide is None else scores.to(wide), -1).to(query.dtype)
     stages += [capped, scores, weights]
     return weights @ value, stages[node.get("qk_matmul_output_mode", 0)]
@@ -115,7 +116,7 @@ def rotary_embedding(
 ) -> Tensor:
     """Su et al. 2021 (arXiv:2104.09864): pairs of features turned by angles of their positions."""
     is_flat = x.ndim == 3
-    heads = _in_heads(x, node.attributes["num_heads"]) if is_flat else x
+    heads = _in_heads(x, node.need("num_heads")) if is_flat else x
     size = node.get("rotary_embedding_dim", 0) or heads.shape[-1]
     if places is not None:
         cos, sin = cos[places.long()], sin[places.long()]

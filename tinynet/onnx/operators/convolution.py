@@ -16,6 +16,7 @@ from tinynet.tensor import Tensor
 from tinynet.windows import Windows
 
 Pads = list[tuple[int, int]]
+PADDING = ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
 
 
 class Geometry:
@@ -23,18 +24,21 @@ class Geometry:
 
     def __init__(self, node: Node, size: tuple[int, ...], kernel: tuple[int, ...]) -> None:
         ndim = len(kernel)
+        if not kernel:
+            node.malformed("has 0 spatial dims, expected 1 or more")
+        self.node = node
         self.kernel = kernel
-        self.strides = node.get("strides", (1,) * ndim)
-        self.dilations = node.get("dilations", (1,) * ndim)
+        self.strides = node.numbers("strides", (1,) * ndim, 1)
+        self.dilations = node.numbers("dilations", (1,) * ndim, 1)
         self.pads = self.read_pads(node, size)
 
     def read_pads(self, node: Node, size: tuple[int, ...]) -> Pads:
         """From `pads`, or from `auto_pad`: as much as gives `size / stride`, rounded up."""
-        mode, ndim = node.get("auto_pad", "NOTSET"), len(self.kernel)
+        mode, ndim = node.choice("auto_pad", *PADDING), len(self.kernel)
         if mode == "VALID":
             return [(0, 0)] * ndim
         if mode == "NOTSET":
-            pads = node.get("pads", (0,) * 2 * ndim)
+            pads = node.numbers("pads", (0,) * 2 * ndim)
             return [*zip(pads[:ndim], pads[ndim:], strict=True)]
         found = []
         for n, k, s, d in zip(size, self.kernel, self.strides, self.dilations, strict=True):
@@ -52,6 +56,8 @@ class Geometry:
             count = room // s + 1
             if ceil_mode and room % s and count * s < n + p:
                 count += 1
+            if count < 0:
+                self.node.malformed(f"has kernel {self.kernel}, which is larger than {size}")
             output.append(count)
         before = tuple(p for p, _ in self.pads)
         return Windows(size, tuple(output), self.kernel, self.strides, before, self.dilations)
@@ -83,8 +89,9 @@ def conv_transpose(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = 
     if ndim not in (1, 2, 3):
         node.refuse(f"has {ndim} spatial dims, expected 1 to 3")
     kernel = weight.shape[2:]
-    strides, dilations = node.get("strides", (1,) * ndim), node.get("dilations", (1,) * ndim)
-    extra = node.get("output_padding", (0,) * ndim)
+    strides = node.numbers("strides", (1,) * ndim, 1)
+    dilations = node.numbers("dilations", (1,) * ndim, 1)
+    extra = node.numbers("output_padding", (0,) * ndim, 0)
     pads = _transposed_pads(node, x.shape[2:], kernel, strides, dilations, extra)
     run = getattr(convolution, f"conv_transpose{ndim}d")
     y: Tensor = run(x, weight, None, strides, 0, 0, node.get("group", 1), dilations)
@@ -101,13 +108,15 @@ def _transposed_pads(
     dilations: tuple[int, ...],
     extra: tuple[int, ...],
 ) -> Pads:
-    mode, ndim = node.get("auto_pad", "NOTSET"), len(size)
+    mode, ndim = node.choice("auto_pad", *PADDING), len(size)
     goal = node.get("output_shape")
     if goal is None and mode in ("NOTSET", "VALID"):
-        pads = node.get("pads", (0,) * 2 * ndim) if mode == "NOTSET" else (0,) * 2 * ndim
+        pads = node.numbers("pads", (0,) * 2 * ndim) if mode == "NOTSET" else (0,) * 2 * ndim
         return [*zip(pads[:ndim], pads[ndim:], strict=True)]
     if goal is None:
         goal = [n * s for n, s in zip(size, strides, strict=True)]
+    if len(goal) < ndim:
+        node.malformed(f"has output_shape {goal}, expected {ndim} numbers")
     found = []
     rows = zip(size, kernel, strides, dilations, extra, goal[-ndim:], strict=True)
     for n, k, s, d, e, wanted in rows:
@@ -120,7 +129,7 @@ def _transposed_pads(
 # pools
 def max_pool(node: Node, x: Tensor) -> Any:
     """Indices, where asked for, count through the whole tensor; `storage_order` 1 by columns."""
-    shape = Geometry(node, x.shape[2:], node.attributes["kernel_shape"])
+    shape = Geometry(node, x.shape[2:], node.numbers("kernel_shape", x.shape[2:], 1))
     windows = shape.windows(x.shape[2:], bool(node.get("ceil_mode", 0)))
     y, taps = pool_windows(x, windows)
     if not node.has_output(1):
@@ -137,7 +146,7 @@ def max_pool(node: Node, x: Tensor) -> Any:
 
 def average_pool(node: Node, x: Tensor) -> Any:
     """Divided by what windows cover: of the padded input if `count_include_pad`."""
-    shape = Geometry(node, x.shape[2:], node.attributes["kernel_shape"])
+    shape = Geometry(node, x.shape[2:], node.numbers("kernel_shape", x.shape[2:], 1))
     windows = shape.windows(x.shape[2:], bool(node.get("ceil_mode", 0)))
     with_pads = node.get("count_include_pad", 0)
     divisor: Any = 1
@@ -165,7 +174,7 @@ def _window_sums(x: Tensor, windows: Windows) -> Tensor:
 
 
 def lp_pool(node: Node, x: Tensor) -> Any:
-    shape = Geometry(node, x.shape[2:], node.attributes["kernel_shape"])
+    shape = Geometry(node, x.shape[2:], node.numbers("kernel_shape", x.shape[2:], 1))
     windows = shape.windows(x.shape[2:], bool(node.get("ceil_mode", 0)))
     power = node.get("p", 2)
     pads = [(p, max(q, 0)) for p, q in zip(windows.padding, windows.behind)]
@@ -174,9 +183,10 @@ def lp_pool(node: Node, x: Tensor) -> Any:
 
 def max_unpool(node: Node, x: Tensor, index: Tensor, shape: Array | None = None) -> Tensor:
     """Elements at their indices in the whole tensor, zeros elsewhere."""
-    kernel = node.attributes["kernel_shape"]
+    kernel = node.numbers("kernel_shape", x.shape[2:], 1)
     ndim = len(kernel)
-    strides, pads = node.get("strides", (1,) * ndim), node.get("pads", (0,) * 2 * ndim)
+    strides = node.numbers("strides", (1,) * ndim, 1)
+    pads = node.numbers("pads", (0,) * 2 * ndim)
     rows = zip(x.shape[2:], strides, kernel, pads[:ndim], pads[ndim:], strict=True)
     own = [(n - 1) * s + k - p - q for n, s, k, p, q in rows]
     place = x.new_zeros(x.shape[0] * x.shape[1] * prod(own))
@@ -200,15 +210,15 @@ def col2im(node: Node, x: Tensor, image: Array, block: Array) -> Tensor:
     """Sums of blocks, each at its place in the image."""
     if len(ints(image)) != 2:
         node.refuse(f"has {len(ints(image))} spatial dims, expected 2")
-    pads = node.get("pads", (0, 0, 0, 0))
+    pads = node.numbers("pads", (0, 0, 0, 0))
     height, width = ints(image)
     y = folding.fold(
         x,
         (height + pads[0] + pads[2], width + pads[1] + pads[3]),
         ints(block),
-        node.get("dilations", (1, 1)),
+        node.numbers("dilations", (1, 1), 1),
         0,
-        node.get("strides", (1, 1)),
+        node.numbers("strides", (1, 1), 1),
     )
     return y[:, :, pads[0] : pads[0] + height, pads[1] : pads[1] + width]
 

@@ -49,7 +49,7 @@ def selu(node: Node, x: Tensor) -> Any:
 
 
 def gelu(node: Node, x: Tensor) -> Tensor:
-    return functional.gelu(x, approximate=node.get("approximate", "none"))
+    return functional.gelu(x, approximate=node.choice("approximate", "none", "tanh"))
 
 
 def hard_sigmoid(node: Node, x: Tensor) -> Any:
@@ -143,8 +143,8 @@ def power(node: Node, a: Tensor, b: Tensor) -> Tensor:
 
 
 def bit_shift(node: Node, a: Tensor, b: Tensor) -> Tensor:
-    shift = arithmetic.left_shift if node.get("direction") == "LEFT" else arithmetic.right_shift
-    return shift(a, b)
+    is_left = node.choice("direction", "RIGHT", "LEFT") == "LEFT"
+    return (arithmetic.left_shift if is_left else arithmetic.right_shift)(a, b)
 
 
 def mean(node: Node, *inputs: Tensor) -> Tensor:

@@ -22,13 +22,13 @@ def wrapped(index: Tensor, size: int) -> Any:
 
 
 def gather(node: Node, x: Tensor, index: Tensor) -> Tensor:
-    axis = node.get("axis", 0) % x.ndim
+    axis = node.axis(x.ndim, node.get("axis", 0))
     y = x[(slice(None),) * axis + (index.long().reshape(index.shape or (1,)),)]
     return y if index.shape else y.squeeze(axis)
 
 
 def gather_elements(node: Node, x: Tensor, index: Tensor) -> Tensor:
-    axis = node.get("axis", 0) % x.ndim
+    axis = node.axis(x.ndim, node.get("axis", 0))
     return x.gather(axis, wrapped(index, x.shape[axis]))
 
 
@@ -48,9 +48,9 @@ def _batch_grid(x: Tensor, index: Tensor, batch: int) -> list[Tensor]:
 
 
 def scatter_elements(node: Node, x: Tensor, index: Tensor, updates: Tensor) -> Tensor:
-    axis = node.get("axis", 0) % x.ndim
+    axis = node.axis(x.ndim, node.get("axis", 0))
     places = wrapped(index, x.shape[axis])
-    mode = node.get("reduction", "none")
+    mode = node.choice("reduction", "none", *COMBINE)
     if mode == "none":
         return x.scatter(axis, places, updates)
     return x.scatter_reduce(axis, places, updates, COMBINE[mode])
@@ -65,7 +65,7 @@ def scatter_nd(node: Node, x: Tensor, index: Tensor, updates: Tensor) -> Tensor:
         flat = flat * x.shape[dim] + wrapped(places, x.shape[dim])
     steps = creation.arange(width, device=x.device)
     places = (flat.reshape(-1, 1) * width + steps).reshape(-1)
-    mode = node.get("reduction", "none")
+    mode = node.choice("reduction", "none", *COMBINE)
     rows, values = x.reshape(-1), updates.reshape(-1)
     if mode == "none":
         y = rows.scatter(0, places, values)
@@ -79,6 +79,7 @@ def compress(node: Node, x: Tensor, condition: Array) -> Tensor:
     axis = node.get("axis")
     if axis is None:
         x, axis = x.reshape(-1), 0
+    axis = node.axis(x.ndim, axis)
     kept = np.flatnonzero(condition.reshape(-1)[: x.shape[axis]])
     return x.index_select(axis, creation.tensor(kept, device=x.device))
 
@@ -91,12 +92,12 @@ def tensor_scatter(
     node: Node, past: Tensor, update: Tensor, starts: Tensor | None = None
 ) -> Tensor:
     """A cache with `update` written from `starts` on, for each example; round the end, if asked."""
-    axis = node.get("axis", -2) % past.ndim
+    axis = node.axis(past.ndim, node.get("axis", -2))
     size, count = past.shape[axis], update.shape[axis]
     steps = creation.arange(count, device=past.device).reshape(-1, *(1,) * (past.ndim - axis - 1))
     if starts is not None:
         steps = steps + starts.long().reshape(-1, *(1,) * (past.ndim - 1))
-    if node.get("mode", "linear") == "circular":
+    if node.choice("mode", "linear", "circular") == "circular":
         steps = steps % size
     return past.scatter(axis, steps.expand(update.shape), update)
 
@@ -104,6 +105,7 @@ def tensor_scatter(
 def unique(node: Node, x: Tensor) -> tuple[Tensor, ...]:
     """Values decide the shape, so NumPy finds them."""
     axis = node.get("axis")
+    axis = None if axis is None else node.axis(x.ndim, axis)
     array = x.numpy(force=True)
     y, first, inverse, counts = np.unique(array, True, True, True, axis=axis)
     if not node.get("sorted", 1):

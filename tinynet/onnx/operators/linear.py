@@ -30,7 +30,7 @@ def gemm(node: Node, a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
 
 
 def einsum(node: Node, *inputs: Tensor) -> Tensor:
-    return tensor_einsum(node.attributes["equation"].replace(" ", ""), *inputs)
+    return tensor_einsum(node.need("equation").replace(" ", ""), *inputs)
 
 
 def negative_log_likelihood(
@@ -38,7 +38,11 @@ def negative_log_likelihood(
 ) -> Tensor:
     ignored = node.get("ignore_index", -100)
     return functional.nll_loss(
-        x, target.long(), weight, ignore_index=ignored, reduction=node.get("reduction", "mean")
+        x,
+        target.long(),
+        weight,
+        ignore_index=ignored,
+        reduction=node.choice("reduction", "mean", "sum", "none"),
     )
 
 

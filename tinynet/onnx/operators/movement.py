@@ -9,9 +9,10 @@ import numpy as np
 
 from tinynet.nn import functional
 from tinynet.onnx.node import Node, Operator
-from tinynet.onnx.protobuf import DTYPES, Array
+from tinynet.onnx.protobuf import Array, dtype_of
 from tinynet.ops import creation, joining
 from tinynet.ops.arithmetic import where
+from tinynet.shape import broadcast, check_sizes
 from tinynet.tensor import Tensor
 
 
@@ -29,15 +30,22 @@ def axes_of(node: Node, given: Array | None, since: int) -> tuple[int, ...] | No
 
 def reshape(node: Node, x: Tensor, shape: Array) -> Tensor:
     """0 keeps a size, unless `allowzero`."""
+    return x.reshape(sizes_of(node, x.shape, shape))
+
+
+def sizes_of(node: Node, old: tuple[int, ...], shape: Array) -> tuple[int, ...]:
+    """A shape to come, with those of its sizes that are kept filled in."""
     sizes = ints(shape)
-    if not node.get("allowzero", 0):
-        sizes = tuple(x.shape[i] if n == 0 else n for i, n in enumerate(sizes))
-    return x.reshape(sizes)
+    if node.get("allowzero", 0):
+        return sizes
+    if 0 in sizes[len(old) :]:
+        node.malformed(f"keeps a size that {old} does not have, in {sizes}")
+    return tuple(old[i] if n == 0 else n for i, n in enumerate(sizes))
 
 
 def flatten(node: Node, x: Tensor) -> Tensor:
     axis = node.get("axis", 1)
-    axis += x.ndim if axis < 0 else 0
+    axis = x.ndim if axis == x.ndim else node.axis(x.ndim, axis)
     return x.reshape(prod(x.shape[:axis]), prod(x.shape[axis:]))
 
 
@@ -60,7 +68,7 @@ def transpose(node: Node, x: Tensor) -> Tensor:
 
 
 def expand(node: Node, x: Tensor, shape: Array) -> Tensor:
-    return x.expand(np.broadcast_shapes(x.shape, ints(shape)))
+    return x.expand(broadcast(f"onnx: {node}", x.shape, ints(shape)))
 
 
 def tile(node: Node, x: Tensor, repeats: Array) -> Tensor:
@@ -73,35 +81,48 @@ def concat(node: Node, *inputs: Tensor) -> Tensor:
 
 def split(node: Node, x: Tensor, sizes: Array | None = None) -> tuple[Tensor, ...]:
     """Into pieces of the sizes given, else into as many as are asked for."""
-    axis = node.get("axis", 0)
+    axis = node.axis(x.ndim, node.get("axis", 0))
     given: Any = sizes if node.opset >= 13 else node.get("split")
     if given is not None:
+        if len(ints(given)) != len(node.outputs):
+            node.malformed(f"has sizes {ints(given)} for {len(node.outputs)} outputs")
         return tuple(x.split(list(ints(given)), axis))
     count = node.get("num_outputs", len(node.outputs))
+    if count != len(node.outputs):
+        node.malformed(f"has num_outputs {count} and {len(node.outputs)} outputs")
     return tuple(x.split(-(-x.shape[axis] // count), axis))
 
 
 def slice_(
     node: Node, x: Tensor, starts: Any = None, ends: Any = None, axes: Any = None, steps: Any = None
 ) -> Tensor:
-    if node.opset < 10:
-        starts, ends, axes = (node.get(name) for name in ("starts", "ends", "axes"))
-    first, last = ints(starts), ints(ends)
-    where_ = range(len(first)) if axes is None else ints(axes)
-    step = (1,) * len(first) if steps is None else ints(steps)
-    for axis, i, j, k in zip(where_, first, last, step, strict=True):
+    for axis, i, j, k in slices_of(node, x.ndim, starts, ends, axes, steps):
         size = x.shape[axis]
         places = range(*slice(i, j, k).indices(size))
         if k > 0:
             x = x.narrow(axis, places.start, max(places.stop - places.start, 0))[
-                (slice(None),) * (axis % x.ndim) + (slice(None, None, k),)
+                (slice(None),) * axis + (slice(None, None, k),)
             ]
         else:
             flipped = x.flip(axis)
             turned = range(size - 1 - places.start, size - 1 - places.stop, -k)
             index = slice(turned.start, turned.start + len(turned) * -k, -k)
-            x = flipped[(slice(None),) * (axis % x.ndim) + (index,)]
+            x = flipped[(slice(None),) * axis + (index,)]
     return x
+
+
+def slices_of(
+    node: Node, ndim: int, starts: Any = None, ends: Any = None, axes: Any = None, steps: Any = None
+) -> list[tuple[int, int, int, int]]:
+    """Axis, start, end and step of each slice; before opset 10 these are attributes."""
+    if node.opset < 10:
+        starts, ends, axes = (node.get(name) for name in ("starts", "ends", "axes"))
+    first, last = ints(starts), ints(ends)
+    dims = tuple(range(len(first))) if axes is None else ints(axes)
+    step = (1,) * len(first) if steps is None else ints(steps)
+    if not len(first) == len(last) == len(dims) == len(step) or 0 in step:
+        node.malformed(f"has starts {first}, ends {last}, axes {dims} and steps {step}")
+    return [(node.axis(ndim, a), i, j, k) for a, i, j, k in zip(dims, first, last, step)]
 
 
 def pad(
@@ -111,38 +132,35 @@ def pad(
     if node.opset < 11:
         pads, value = node.get("pads"), node.get("value", 0.0)
     widths = ints(pads)
-    half = len(widths) // 2
+    dims = tuple(range(x.ndim)) if axes is None else ints(axes)
+    half = len(dims)
+    if len(widths) != 2 * half:
+        node.malformed(f"has pads {widths}, expected {2 * half}")
     pairs = [(0, 0)] * x.ndim
-    for axis, pair in zip(
-        range(x.ndim) if axes is None else ints(axes),
-        zip(widths[:half], widths[half:], strict=True),
-        strict=True,
-    ):
-        pairs[axis] = pair
-    mode = {"edge": "replicate", "wrap": "circular"}.get(node.get("mode", "constant"))
-    mode = mode or node.get("mode", "constant")
+    for axis, i, j in zip(dims, widths[:half], widths[half:], strict=True):
+        pairs[node.axis(x.ndim, axis)] = i, j
+    mode = node.choice("mode", "constant", "edge", "reflect", "wrap")
     if mode == "constant":
-        number = 0 if value is None else np.asarray(value).item()
+        number = 0 if value is None else node.number("constant_value", value).item()
         return functional.pad(x, [n for pair in pairs[::-1] for n in pair], value=number)
     return _taken(x, pairs, mode)
 
 
-def _taken(x: Tensor, pairs: list[tuple[int, int]], mode: str) -> Tensor:
+def _taken(x: Tensor, pairs: list[tuple[int, int]], mode: Any) -> Tensor:
     """Padding by what is there, dim by dim, as a choice of indices."""
-    modes: dict[str, Any] = {"replicate": "edge", "circular": "wrap", "reflect": "reflect"}
     for axis, (i, j) in enumerate(pairs):
         if i or j:
             places = np.arange(x.shape[axis])[max(-i, 0) : x.shape[axis] + min(j, 0)]
-            places = np.pad(places, (max(i, 0), max(j, 0)), modes[mode])
+            places = np.pad(places, (max(i, 0), max(j, 0)), mode)
             x = x.index_select(axis, creation.tensor(places.copy(), device=x.device))
     return x
 
 
 def depth_to_space(node: Node, x: Tensor) -> Tensor:
     n, channels, height, width = x.shape
-    size = node.attributes["blocksize"]
+    size = node.need("blocksize")
     rest = channels // size**2
-    if node.get("mode", "DCR") == "DCR":
+    if node.choice("mode", "DCR", "CRD") == "DCR":
         parts = x.reshape(n, size, size, rest, height, width).permute(0, 3, 4, 1, 5, 2)
     else:
         parts = x.reshape(n, rest, size, size, height, width).permute(0, 1, 4, 2, 5, 3)
@@ -151,20 +169,23 @@ def depth_to_space(node: Node, x: Tensor) -> Tensor:
 
 def space_to_depth(node: Node, x: Tensor) -> Tensor:
     n, channels, height, width = x.shape
-    size = node.attributes["blocksize"]
+    size = node.need("blocksize")
     parts = x.reshape(n, channels, height // size, size, width // size, size)
-    order = (0, 3, 5, 1, 2, 4) if node.get("mode", "DCR") == "DCR" else (0, 1, 3, 5, 2, 4)
+    order = (0, 3, 5, 1, 2, 4) if node.choice("mode", "DCR", "CRD") == "DCR" else (0, 1, 3, 5, 2, 4)
     return parts.permute(order).reshape(n, channels * size**2, height // size, width // size)
 
 
 def trilu(node: Node, x: Tensor, k: Array | None = None) -> Tensor:
-    diagonal = 0 if k is None else int(k)
+    diagonal = 0 if k is None else int(node.number("k", k))
     return x.triu(diagonal) if node.get("upper", 1) else x.tril(diagonal)
 
 
 def reverse_sequence(node: Node, x: Tensor, lengths: Array) -> Tensor:
     """The first elements of each sequence in reverse order, the rest as they are."""
-    time, batch = node.get("time_axis", 0), node.get("batch_axis", 1)
+    time = node.axis(min(x.ndim, 2), node.get("time_axis", 0))
+    batch = node.axis(min(x.ndim, 2), node.get("batch_axis", 1))
+    if lengths.shape != (x.shape[batch],) or time == batch:
+        node.malformed(f"has sequence_lens of shape {lengths.shape} for {x.shape}")
     steps = np.arange(x.shape[time])[:, None]
     turned = np.where(steps < lengths, lengths - 1 - steps, steps)
     index = creation.tensor(turned, device=x.device)
@@ -175,7 +196,8 @@ def reverse_sequence(node: Node, x: Tensor, lengths: Array) -> Tensor:
 
 # constants
 def eye_like(node: Node, x: Tensor) -> Any:
-    dtype = DTYPES[node.attributes["dtype"]] if node.get("dtype") else x.dtype
+    kind = node.get("dtype")
+    dtype = dtype_of(f"onnx: {node}", kind) if kind else x.dtype
     rows, columns = x.shape
     steps = creation.arange(columns, device=x.device)
     diagonal = creation.arange(rows, device=x.device).unsqueeze(1) + node.get("k", 0)
@@ -184,8 +206,8 @@ def eye_like(node: Node, x: Tensor) -> Any:
 
 def one_hot(node: Node, index: Tensor, depth: Array, values: Tensor) -> Any:
     """Negative indices count from the end; those out of range are nowhere."""
-    count, axis = int(np.asarray(depth).reshape(-1)[0]), node.get("axis", -1)
-    axis += index.ndim + 1 if axis < 0 else 0
+    count = int(node.number("depth", depth))
+    axis = node.axis(index.ndim + 1, node.get("axis", -1))
     places = index.long()
     places = where(places < 0, places + count, places).unsqueeze(axis)
     steps = creation.arange(count, device=index.device)
@@ -196,7 +218,9 @@ def one_hot(node: Node, index: Tensor, depth: Array, values: Tensor) -> Any:
 def center_crop_pad(node: Node, x: Tensor, shape: Array) -> Tensor:
     """Cut or padded with zeros, as much on both sides."""
     axes = node.get("axes", tuple(range(x.ndim)))
-    for axis, size in zip(axes, ints(shape), strict=True):
+    if len(ints(shape)) != len(axes):
+        node.malformed(f"has shape {ints(shape)} for axes {axes}")
+    for axis, size in zip([node.axis(x.ndim, axis) for axis in axes], ints(shape), strict=True):
         gap = size - x.shape[axis]
         if gap < 0:
             x = x.narrow(axis, -gap // 2, size)
@@ -218,10 +242,16 @@ def size_of(node: Node, x: Tensor) -> Array:
 
 def constant_of_shape(node: Node, shape: Array) -> Array:
     value = node.get("value", np.zeros(1, np.float32))
-    return np.full(ints(shape), value.reshape(-1)[0], value.dtype)
+    sizes = check_sizes(f"onnx: {node}", ints(shape))
+    return np.full(sizes, node.number("value", value), value.dtype)
 
 
 def range_(node: Node, start: Array, limit: Array, delta: Array) -> Array:
+    start, limit, delta = (
+        node.number(name, x) for name, x in (("start", start), ("limit", limit), ("delta", delta))
+    )
+    if not delta:
+        node.malformed("has delta 0")
     count = max(int(np.ceil((limit - start) / delta)), 0)
     return (np.arange(count) * delta + start).astype(start.dtype)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from tinynet.nn import functional
 from tinynet.onnx.node import Node, Operator
-from tinynet.onnx.protobuf import DTYPES
+from tinynet.onnx.protobuf import dtype_of
 from tinynet.tensor import Tensor
 
 
@@ -37,7 +37,7 @@ def instance_norm(node: Node, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
 
 def group_norm(node: Node, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
     """Before opset 21 with a scale and bias for each group, then for each channel."""
-    groups, eps = node.attributes["num_groups"], node.get("epsilon", 1e-5)
+    groups, eps = node.need("num_groups"), node.get("epsilon", 1e-5)
     if node.opset < 21:
         repeats = x.shape[1] // groups
         scale, bias = scale.repeat_interleave(repeats), bias.repeat_interleave(repeats)
@@ -46,21 +46,24 @@ def group_norm(node: Node, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
 
 def layer_norm(node: Node, x: Tensor, scale: Tensor, bias: Tensor | None = None) -> Any:
     """Over the dims from `axis` on; the statistics, where asked for, in `stash_type`."""
-    axis, eps = node.get("axis", -1) % x.ndim, node.get("epsilon", 1e-5)
+    axis, eps = node.axis(x.ndim, node.get("axis", -1)), node.get("epsilon", 1e-5)
     shape = x.shape[axis:]
     y = functional.layer_norm(
         x, shape, scale.expand(shape), None if bias is None else bias.expand(shape), eps
     )
     if not (node.has_output(1) or node.has_output(2)):
         return y
-    dims, wide = tuple(range(axis, x.ndim)), x.to(DTYPES[node.get("stash_type", 1)])
+    dims, wide = (
+        tuple(range(axis, x.ndim)),
+        x.to(dtype_of(f"onnx: {node}", node.get("stash_type", 1))),
+    )
     mean = wide.mean(dims, True)
     return y, mean, (wide.var(dims, correction=0, keepdim=True) + eps).rsqrt()
 
 
 def rms_norm(node: Node, x: Tensor, scale: Tensor) -> Any:
-    axis, eps = node.get("axis", -1) % x.ndim, node.get("epsilon", 1e-5)
-    wide = x.to(DTYPES[node.get("stash_type", 1)])
+    axis, eps = node.axis(x.ndim, node.get("axis", -1)), node.get("epsilon", 1e-5)
+    wide = x.to(dtype_of(f"onnx: {node}", node.get("stash_type", 1)))
     y = wide * ((wide * wide).mean(tuple(range(axis, x.ndim)), True) + eps).rsqrt()
     return y.to(x.dtype) * scale
 
@@ -69,7 +72,7 @@ def local_response_norm(node: Node, x: Tensor) -> Tensor:
     """ONNX's window leans back where its size is even; ours does so too."""
     return functional.local_response_norm(
         x,
-        node.attributes["size"],
+        node.need("size"),
         node.get("alpha", 1e-4),
         node.get("beta", 0.75),
         node.get("bias", 1.0),

@@ -13,8 +13,9 @@ import numpy as np
 
 from tinynet.backends.host import numpy_dtype
 from tinynet.onnx.node import Node
-from tinynet.onnx.operators.movement import axes_of, ints
+from tinynet.onnx.operators.movement import axes_of, ints, sizes_of, slices_of
 from tinynet.onnx.protobuf import Array, dtype_of
+from tinynet.shape import broadcast, check_sizes, reshaped
 
 LARGEST = 4096  # elements; what is larger than a shape belongs on the device
 
@@ -24,7 +25,15 @@ def _cast(node: Node, x: Array) -> Array:
 
 
 def _gather(node: Node, x: Array, index: Array) -> Array:
-    return np.asarray(np.take(x, index, node.get("axis", 0)))
+    axis = node.axis(x.ndim, node.get("axis", 0))
+    size = x.shape[axis]
+    if ((index < -size) | (index >= size)).any():
+        node.malformed(f"has indices {index.tolist()} along a dim of {size}")
+    return np.asarray(np.take(x, index, axis))
+
+
+def _concat(node: Node, *parts: Array) -> Array:
+    return np.concatenate(parts, node.axis(parts[0].ndim, node.need("axis")))
 
 
 def _squeeze(node: Node, x: Array, axes: Array | None = None) -> Array:
@@ -36,21 +45,13 @@ def _unsqueeze(node: Node, x: Array, axes: Array | None = None) -> Array:
 
 
 def _reshape(node: Node, x: Array, shape: Array) -> Array:
-    sizes = ints(shape)
-    if not node.get("allowzero", 0):
-        sizes = tuple(x.shape[i] if n == 0 else n for i, n in enumerate(sizes))
-    return x.reshape(sizes)
+    sizes = sizes_of(node, x.shape, shape)
+    return x.reshape(reshaped(f"onnx: {node}", x.shape, sizes))
 
 
 def _slice(node: Node, x: Array, *limits: Any) -> Array:
-    given = [*limits, None, None, None, None][:4]
-    if node.opset < 10:
-        given = [node.get("starts"), node.get("ends"), node.get("axes"), None]
-    starts, ends = ints(given[0]), ints(given[1])
-    axes = range(len(starts)) if given[2] is None else ints(given[2])
-    steps = (1,) * len(starts) if given[3] is None else ints(given[3])
     index = [slice(None)] * x.ndim
-    for axis, i, j, k in zip(axes, starts, ends, steps, strict=True):
+    for axis, i, j, k in slices_of(node, x.ndim, *limits):
         index[axis] = slice(*_bounds(i, j, k, x.shape[axis]))
     return x[tuple(index)]
 
@@ -58,6 +59,11 @@ def _slice(node: Node, x: Array, *limits: Any) -> Array:
 def _bounds(start: int, stop: int, step: int, size: int) -> tuple[int, int | None, int]:
     places = range(*slice(start, stop, step).indices(size))
     return places.start, None if places.stop < 0 else places.stop, step
+
+
+def _expand(node: Node, x: Array, shape: Array) -> Array:
+    sizes = check_sizes(f"onnx: {node}", ints(shape))
+    return np.broadcast_to(x, broadcast(f"onnx: {node}", x.shape, sizes))
 
 
 def _div(node: Node, a: Array, b: Array) -> Array:
@@ -77,9 +83,9 @@ ON_HOST: dict[str, Callable[..., Array]] = {
     "Not": _plain(np.logical_not), "And": _plain(np.logical_and), "Or": _plain(np.logical_or),
     "Where": _plain(np.where), "Floor": _plain(np.floor), "Ceil": _plain(np.ceil),
     "Neg": _plain(np.negative), "Identity": _plain(lambda x: x), "Sqrt": _plain(np.sqrt),
-    "Concat": lambda node, *parts: np.concatenate(parts, node.get("axis", 0)),
+    "Concat": _concat,
     "Transpose": lambda node, x: x.transpose(node.get("perm")),
-    "Expand": lambda node, x, shape: x * np.ones(ints(shape), x.dtype),
+    "Expand": _expand,
     "Cast": _cast, "Gather": _gather, "Squeeze": _squeeze, "Unsqueeze": _unsqueeze,
     "Reshape": _reshape, "Slice": _slice,
 }  # fmt: skip

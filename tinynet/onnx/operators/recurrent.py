@@ -25,6 +25,7 @@ ACTIVATIONS: dict[str, Any] = {
 }
 
 
+BOTH = "bidirectional"
 USUAL = ("sigmoid", "tanh", "tanh")  # of an LSTM
 
 
@@ -32,6 +33,8 @@ def activations(node: Node, usual: Sequence[str], direction: int) -> list[Functi
     """Those of one direction."""
     names = node.get("activations", tuple(usual))
     names = names[direction * len(usual) :][: len(usual)] or names[: len(usual)]
+    if len(names) != len(usual):
+        node.malformed(f"has activations {names}, expected {len(usual)} for each direction")
     unknown = [name for name in names if name.lower() not in ACTIVATIONS]
     if unknown:
         node.refuse(f"has activation {unknown[0]}, expected Relu, Sigmoid or Tanh")
@@ -83,6 +86,26 @@ def biases(b: Tensor | None, w: Tensor, direction: int) -> tuple[Any, Any]:
     return tuple(b[direction].split(w.shape[1]))  # type: ignore[return-value]
 
 
+def check_inputs(
+    node: Node, gates: int, x: Tensor, w: Tensor, r: Tensor, b: Tensor | None, *states: Any
+) -> None:
+    """Shapes must be ONNX's, for as many directions as the node has."""
+    layout, kind = node.get("layout", 0), node.choice("direction", "forward", "reverse", BOTH)
+    if x.ndim != 3 or r.ndim != 3:
+        node.malformed(f"has X of shape {x.shape} and R of shape {r.shape}, expected 3 dims each")
+    count, size, n = 2 if kind == BOTH else 1, r.shape[2], x.shape[0 if layout else 1]
+    state = (n, count, size) if layout else (count, n, size)
+    rows: list[tuple[str, Tensor | None, tuple[int, ...]]] = [
+        ("W", w, (count, gates * size, x.shape[2])),
+        ("R", r, (count, gates * size, size)),
+        ("B", b, (count, 2 * gates * size)),
+        *[(name, y, state) for name, y in zip(("initial_h", "initial_c"), states)],
+    ]
+    for name, given, shape in rows:
+        if given is not None and given.shape != shape:
+            node.malformed(f"has {name} of shape {given.shape}, expected {shape}")
+
+
 def refuse_lengths(node: Node, x: Tensor, lengths: Any) -> None:
     """Sequences of different lengths are not there."""
     steps = x.shape[1 if node.get("layout", 0) else 0]
@@ -99,6 +122,7 @@ def rnn(
     lengths: Any = None,
     h: Tensor | None = None,
 ) -> tuple[Tensor, ...]:
+    check_inputs(node, 1, x, w, r, b, h)
     refuse_lengths(node, x, lengths)
 
     def run(d: int, x: Tensor, states: States, is_reverse: bool) -> tuple[Tensor, States]:
@@ -119,6 +143,7 @@ def gru(
     h: Tensor | None = None,
 ) -> tuple[Tensor, ...]:
     """Gates are the update's, the reset's, the candidate's."""
+    check_inputs(node, 3, x, w, r, b, h)
     refuse_lengths(node, x, lengths)
     size = r.shape[2]
 
@@ -155,10 +180,13 @@ def lstm(
     p: Tensor | None = None,
 ) -> tuple[Tensor, ...]:
     """Gates are the input's, the output's, the forget gate's, the candidate's."""
+    check_inputs(node, 4, x, w, r, b, h, c)
     refuse_lengths(node, x, lengths)
     if node.get("input_forget", 0):
         node.refuse("couples its input and forget gates")
     size = r.shape[2]
+    if p is not None and p.shape != (w.shape[0], 3 * size):
+        node.malformed(f"has P of shape {p.shape}, expected {(w.shape[0], 3 * size)}")
 
     def run(d: int, x: Tensor, states: States, is_reverse: bool) -> tuple[Tensor, States]:
         functions = activations(node, USUAL, d)

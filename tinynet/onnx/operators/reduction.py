@@ -7,7 +7,7 @@ from typing import Any
 
 from tinynet.dtype import uint8
 from tinynet.onnx.node import Node, Operator
-from tinynet.onnx.operators.movement import axes_of, ints
+from tinynet.onnx.operators.movement import axes_of
 from tinynet.onnx.protobuf import Array
 from tinynet.ops.joining import cat
 from tinynet.tensor import Tensor
@@ -75,7 +75,7 @@ def extreme(name: str) -> Reduction:
 
 def arg_extreme(name: str) -> Operator:
     def run(node: Node, x: Tensor) -> Any:
-        axis, keepdim = node.get("axis", 0), bool(node.get("keepdims", 1))
+        axis, keepdim = node.axis(x.ndim, node.get("axis", 0)), bool(node.get("keepdims", 1))
         if not node.get("select_last_index", 0):
             y: Tensor = getattr(x, name)(axis, keepdim)
             return y
@@ -88,7 +88,7 @@ def cumulative(function: Callable[..., Tensor], neutral: int) -> Callable[..., T
     """Running along an axis, in reverse if asked, with what is there or only what went before."""
 
     def run(node: Node, x: Tensor, axis: Array) -> Tensor:
-        dim = int(axis) % x.ndim
+        dim = node.axis(x.ndim, int(node.number("axis", axis)))
         is_reverse = node.get("reverse", 0)
         y = x.flip(dim) if is_reverse else x
         if node.get("exclusive", 0):
@@ -102,8 +102,8 @@ def cumulative(function: Callable[..., Tensor], neutral: int) -> Callable[..., T
 
 def top_k(node: Node, x: Tensor, k: Array | None = None) -> tuple[Tensor, Tensor]:
     """The largest along an axis, or the smallest; equal ones in their order."""
-    count = node.attributes["k"] if node.opset < 10 else ints(k)[0]
-    axis, is_largest = node.get("axis", -1), bool(node.get("largest", 1))
+    count = node.need("k") if node.opset < 10 else int(node.number("K", k))
+    axis, is_largest = node.axis(x.ndim, node.get("axis", -1)), bool(node.get("largest", 1))
     order = x.argsort(axis, is_largest).narrow(axis, 0, count)
     return x.gather(axis, order), order
 

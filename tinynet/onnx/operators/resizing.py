@@ -30,7 +30,12 @@ def resize(
     """Opset 10 had the scales in the second place, and asymmetric coordinates."""
     if node.opset < 11:
         roi, scales = None, roi
-    axes = [axis % x.ndim for axis in node.get("axes", range(x.ndim))]
+    axes = [node.axis(x.ndim, axis) for axis in node.get("axes", range(x.ndim))]
+    has_sizes = sizes is not None and sizes.size
+    given = np.asarray(sizes if has_sizes else scales)
+    if given.shape != (len(axes),) or not (given > 0).all():
+        what = "sizes" if has_sizes else "scales"
+        node.malformed(f"has {what} {given.tolist()}, expected {len(axes)} above 0")
     if sizes is not None and sizes.size:
         goal, factors = _goal_of_sizes(node, [x.shape[axis] for axis in axes], ints(sizes))
     else:
@@ -47,7 +52,7 @@ def _goal_of_sizes(
 ) -> tuple[list[int], list[float]]:
     """Sizes and factors; with one factor for all, if the aspect ratio is to be kept."""
     factors = [size / n for size, n in zip(sizes, shape, strict=True)]
-    policy = node.get("keep_aspect_ratio_policy", "stretch")
+    policy = node.choice("keep_aspect_ratio_policy", "stretch", "not_larger", "not_smaller")
     if policy == "stretch":
         return list(sizes), factors
     factor = min(factors) if policy == "not_larger" else max(factors)
@@ -55,11 +60,11 @@ def _goal_of_sizes(
 
 
 def _resized(node: Node, x: Tensor, axis: int, count: int, factor: float) -> Tensor:
-    mode = node.get("mode", "nearest")
+    mode = node.choice("mode", "nearest", "linear", "cubic")
     size = x.shape[axis]
     places = [place_of(node, i, size, count, factor) for i in range(count)]
     if mode == "nearest":
-        choose = NEAREST[node.get("nearest_mode", "round_prefer_floor")]
+        choose = NEAREST[node.choice("nearest_mode", *NEAREST)]
         if node.opset < 11:
             choose = math.floor
         picked = np.clip([int(choose(place)) for place in places], 0, size - 1)
