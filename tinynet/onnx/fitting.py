@@ -12,12 +12,14 @@ from tinynet.tensor import Tensor
 
 
 def misfit(node: Node, inputs: list[Any]) -> str | None:
-    """Why ONNX does not let a node have these inputs, None if it does.
+    """Why ONNX does not let a node have these inputs; None if it does, or does not know.
 
     `inputs` are tensors, whose shapes and dtypes count, arrays, whose values do, and None.
     """
     onnx = import_onnx()
     helper = onnx.helper
+    if not onnx.defs.has(node.op, node.opset):
+        return None
     tensors, arrays = [], []
     names = ["" if x is None else str(i) for i, x in enumerate(inputs)]
     for name, x in zip(names, inputs, strict=True):

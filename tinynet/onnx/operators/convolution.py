@@ -56,7 +56,7 @@ class Geometry:
             count = room // s + 1
             if ceil_mode and room % s and count * s < n + p:
                 count += 1
-            if count < 0:
+            if count < 1:
                 self.node.malformed(f"has kernel {self.kernel}, which is larger than {size}")
             output.append(count)
         before = tuple(p for p, _ in self.pads)
@@ -173,10 +173,18 @@ def _window_sums(x: Tensor, windows: Windows) -> Tensor:
     return x
 
 
+def power_of(node: Node) -> int:
+    """Which norm it is."""
+    power: int = node.get("p", 2)
+    if power < 1:
+        node.malformed(f"has p {power}, expected at least 1")
+    return power
+
+
 def lp_pool(node: Node, x: Tensor) -> Any:
     shape = Geometry(node, x.shape[2:], node.numbers("kernel_shape", x.shape[2:], 1))
     windows = shape.windows(x.shape[2:], bool(node.get("ceil_mode", 0)))
-    power = node.get("p", 2)
+    power = power_of(node)
     pads = [(p, max(q, 0)) for p, q in zip(windows.padding, windows.behind)]
     return _window_sums(around(x.abs() ** power, pads), windows) ** (1 / power)
 
@@ -202,7 +210,7 @@ def global_pool(function: Callable[[Tensor, tuple[int, ...]], Tensor]) -> Operat
 
 
 def global_lp_pool(node: Node, x: Tensor) -> Any:
-    power = node.get("p", 2)
+    power = power_of(node)
     return (x.abs() ** power).sum(tuple(range(2, x.ndim)), True) ** (1 / power)
 
 

@@ -15,7 +15,7 @@ from tinynet.backends.host import numpy_dtype
 from tinynet.onnx.node import Node
 from tinynet.onnx.operators.movement import axes_of, ints, sizes_of, slices_of
 from tinynet.onnx.protobuf import Array, dtype_of
-from tinynet.shape import broadcast, check_sizes, reshaped
+from tinynet.shape import broadcast, check_sizes, permuted, reshaped
 
 LARGEST = 4096  # elements; what is larger than a shape belongs on the device
 
@@ -34,6 +34,11 @@ def _gather(node: Node, x: Array, index: Array) -> Array:
 
 def _concat(node: Node, *parts: Array) -> Array:
     return np.concatenate(parts, node.axis(parts[0].ndim, node.need("axis")))
+
+
+def _transpose(node: Node, x: Array) -> Array:
+    perm = node.get("perm", tuple(range(x.ndim))[::-1])
+    return x.transpose(permuted(f"onnx: {node}", x.ndim, perm))
 
 
 def _squeeze(node: Node, x: Array, axes: Array | None = None) -> Array:
@@ -84,7 +89,7 @@ ON_HOST: dict[str, Callable[..., Array]] = {
     "Where": _plain(np.where), "Floor": _plain(np.floor), "Ceil": _plain(np.ceil),
     "Neg": _plain(np.negative), "Identity": _plain(lambda x: x), "Sqrt": _plain(np.sqrt),
     "Concat": _concat,
-    "Transpose": lambda node, x: x.transpose(node.get("perm")),
+    "Transpose": _transpose,
     "Expand": _expand,
     "Cast": _cast, "Gather": _gather, "Squeeze": _squeeze, "Unsqueeze": _unsqueeze,
     "Reshape": _reshape, "Slice": _slice,
