@@ -210,6 +210,38 @@ def test_shapes_are_transposed_as_all_else_is():
         load(model_of(nodes, {"x": [2]}, {"y": []}))(tn.ones(2))
 
 
+def test_models_without_outputs():
+    model = model_of([helper.make_node("Relu", ["x"], ["y"])], {"x": [1]}, {})
+    with pytest.raises(DataError, match="onnx: what was given is no ONNX model: it has no outputs"):
+        load(model)
+
+
+@pytest.mark.parametrize("damage", ["cycle", "inputs", "twice"])
+def test_functions_that_are_malformed(damage):
+    inner = helper.make_node("F", ["a"], ["b"], domain="mine")
+    if damage != "cycle":
+        inner = helper.make_node("Neg", ["a"], ["b"])
+    function = helper.make_function(
+        "mine", "F", ["a"], ["b"], [inner],
+        [helper.make_opsetid("", 20), helper.make_opsetid("mine", 1)],
+    )  # fmt: skip
+    inputs = ["x", "x"] if damage == "inputs" else ["x"]
+    model = model_of([helper.make_node("F", inputs, ["y"], domain="mine")], {"x": [1]}, {"y": [1]},
+                     functions=[function] * (2 if damage == "twice" else 1))  # fmt: skip
+    model.opset_import.append(helper.make_opsetid("mine", 1))
+    with pytest.raises(DataError, match="onnx: the model's own functions are malformed: "):
+        load(model)
+
+
+def test_attributes_of_no_function():
+    model = model_of([helper.make_node("Elu", ["x"], ["y"], alpha=1.0)], {"x": [1]}, {"y": [1]})
+    attribute = model.graph.node[0].attribute[0]
+    attribute.ClearField("f")
+    attribute.ref_attr_name = "slope"
+    with pytest.raises(DataError, match="onnx: attribute 'alpha' is that of a function, expected"):
+        load(model)
+
+
 def test_mistakes_of_our_own_are_not_the_models(monkeypatch):
     def broken(node, x):
         raise ValueError("a mistake")

@@ -28,6 +28,9 @@ def load(path: str | os.PathLike[str] | Any, device: str | None = None) -> Graph
         model = path
     else:
         model, folder = _read(path), Path(path).parent
+    if not model.graph.output:
+        name = "what was given" if model is path else os.fspath(path)
+        raise DataError(f"onnx: {name} is no ONNX model: it has no outputs")
     opset = _opset(model)
     graph = model.graph
     initializers: dict[str, Array] = {}
@@ -73,8 +76,6 @@ def _read(path: str | os.PathLike[str]) -> Any:
             model = onnx.load(file, load_external_data=False)
         except malformed as error:
             raise DataError(f"onnx: {name} is no ONNX model: {error}") from error
-    if not model.graph.output:
-        raise DataError(f"onnx: {name} is no ONNX model: it has no outputs")
     return model
 
 
@@ -92,9 +93,11 @@ def _opset(model: Any) -> int:
 def _nodes(model: Any, opset: int) -> list[Node]:
     """The graph's nodes, with calls of the model's own functions written out."""
     if model.functions:
-        import onnx.inliner
-
-        model = onnx.inliner.inline_local_functions(model)
+        onnx = import_onnx()
+        try:
+            model = onnx.inliner.inline_local_functions(model)
+        except (onnx.checker.ValidationError, RuntimeError) as error:
+            raise DataError(f"onnx: the model's own functions are malformed: {error}") from error
     return [_node(item, opset) for item in model.graph.node]
 
 

@@ -31,6 +31,7 @@ def import_onnx() -> ModuleType:
         import onnx
         import onnx.checker
         import onnx.helper
+        import onnx.inliner
         import onnx.numpy_helper
         import onnx.parser
         import onnx.shape_inference
@@ -80,6 +81,10 @@ def attribute_value(attribute: Any) -> Any:
     """An `AttributeProto` as a number, string, list or array; None for graphs and the like."""
     onnx = import_onnx()
     kind = onnx.AttributeProto
+    if attribute.ref_attr_name:
+        raise DataError(
+            f"onnx: attribute {attribute.name!r} is that of a function, expected a value"
+        )
     if attribute.type == kind.TENSOR:
         return to_array(attribute.t)
     if attribute.type in (kind.INT, kind.FLOAT):
