@@ -151,6 +151,7 @@ UNFIT = {  # operator, shape of x, what it takes else, attributes: what is said 
     "sequence": ("ReverseSequence", (2, 3), [np.array([1])], {}, r"has sequence_lens of .*\(1,\)"),
     "axis": ("Gather", (2, 3), [np.array([0])], {"axis": 3}, "has axis 3, expected one of 2 dims"),
     "axis of a number": ("GatherElements", (), [np.array([0])], {}, "expected one of 0 dims"),
+    "flag": ("ArgMax", (2, 3), [], {"keepdims": 2}, "has keepdims 2, expected 0 or 1"),
     "flatten": ("Flatten", (2, 3), [], {"axis": 4}, "has axis 4"),
     "split": ("Split", (4,), [np.array([1, 1, 2])], {}, r"has sizes \(1, 1, 2\) for 1 outputs"),
     "slice": ("Slice", (4,), [np.array([0, 1]), np.array([1])], {}, r"has starts \(0, 1\), ends"),

@@ -68,6 +68,13 @@ class Node:
             self.malformed(f"has {name} {found!r}, expected {', '.join(known)}")
         return found
 
+    def flag(self, name: str, usual: int) -> bool:
+        """An attribute that is 0 or 1."""
+        found: int = self.get(name, usual)
+        if found not in (0, 1):
+            self.malformed(f"has {name} {found}, expected 0 or 1")
+        return bool(found)
+
     def axis(self, ndim: int, axis: int) -> int:
         """An axis of `ndim`, counted from the front."""
         if not -ndim <= axis < ndim:

@@ -87,7 +87,7 @@ def bias_of(
     if lengths is not None and not before:
         places = places + (lengths.long() - n).reshape(-1, 1, 1, 1)
     bars = []
-    if node.get("is_causal", 0):
+    if node.flag("is_causal", 0):
         bars.append(columns > places)
     left, right = node.get("left_window_size", -1), node.get("right_window_size", -1)
     if left >= 0:
@@ -122,7 +122,7 @@ def rotary_embedding(
         cos, sin = cos[places.long()], sin[places.long()]
     cos, sin = cos.unsqueeze(1), sin.unsqueeze(1)
     turned, rest = heads[..., :size], heads[..., size:]
-    if node.get("interleaved", 0):
+    if node.flag("interleaved", 0):
         a, b = turned[..., 0::2], turned[..., 1::2]
         y = stack([cos * a - sin * b, sin * a + cos * b], -1).flatten(-2)
     else:

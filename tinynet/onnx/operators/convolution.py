@@ -130,13 +130,13 @@ def _transposed_pads(
 def max_pool(node: Node, x: Tensor) -> Any:
     """Indices, where asked for, count through the whole tensor; `storage_order` 1 by columns."""
     shape = Geometry(node, x.shape[2:], node.numbers("kernel_shape", x.shape[2:], 1))
-    windows = shape.windows(x.shape[2:], bool(node.get("ceil_mode", 0)))
+    windows = shape.windows(x.shape[2:], node.flag("ceil_mode", 0))
     y, taps = pool_windows(x, windows)
     if not node.has_output(1):
         return y
     places = pooling.positions(taps, windows)
     sizes = windows.input
-    if node.get("storage_order", 0):
+    if node.flag("storage_order", 0):
         places, sizes = places[::-1], sizes[::-1]
     flat = pooling.flat_indices(places, sizes)
     channels = x.new_tensor([*range(prod(x.shape[:2]))], dtype=flat.dtype)
@@ -147,8 +147,8 @@ def max_pool(node: Node, x: Tensor) -> Any:
 def average_pool(node: Node, x: Tensor) -> Any:
     """Divided by what windows cover: of the padded input if `count_include_pad`."""
     shape = Geometry(node, x.shape[2:], node.numbers("kernel_shape", x.shape[2:], 1))
-    windows = shape.windows(x.shape[2:], bool(node.get("ceil_mode", 0)))
-    with_pads = node.get("count_include_pad", 0)
+    windows = shape.windows(x.shape[2:], node.flag("ceil_mode", 0))
+    with_pads = node.flag("count_include_pad", 0)
     divisor: Any = 1
     for dim, (n, o, k, s, p, d) in enumerate(zip(*windows, strict=True)):
         low, high = (-p, n + shape.pads[dim][1]) if with_pads else (0, n)
@@ -183,7 +183,7 @@ def power_of(node: Node) -> int:
 
 def lp_pool(node: Node, x: Tensor) -> Any:
     shape = Geometry(node, x.shape[2:], node.numbers("kernel_shape", x.shape[2:], 1))
-    windows = shape.windows(x.shape[2:], bool(node.get("ceil_mode", 0)))
+    windows = shape.windows(x.shape[2:], node.flag("ceil_mode", 0))
     power = power_of(node)
     pads = [(p, max(q, 0)) for p, q in zip(windows.padding, windows.behind)]
     return _window_sums(around(x.abs() ** power, pads), windows) ** (1 / power)

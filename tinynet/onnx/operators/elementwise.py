@@ -126,7 +126,7 @@ def div(node: Node, a: Tensor, b: Tensor) -> Tensor:
 
 
 def mod(node: Node, a: Tensor, b: Tensor) -> Tensor:
-    if node.get("fmod", 0):
+    if node.flag("fmod", 0):
         return arithmetic.fmod(a, b)
     return arithmetic.remainder(a, b)
 
@@ -154,9 +154,9 @@ def mean(node: Node, *inputs: Tensor) -> Tensor:
 
 def is_inf(node: Node, x: Tensor) -> Tensor:
     found = x.isinf()
-    if not node.get("detect_negative", 1):
+    if not node.flag("detect_negative", 1):
         found = found & (x > 0)
-    if not node.get("detect_positive", 1):
+    if not node.flag("detect_positive", 1):
         found = found & (x < 0)
     return found
 

@@ -108,7 +108,7 @@ def unique(node: Node, x: Tensor) -> tuple[Tensor, ...]:
     axis = None if axis is None else node.axis(x.ndim, axis)
     array = x.numpy(force=True)
     y, first, inverse, counts = np.unique(array, True, True, True, axis=axis)
-    if not node.get("sorted", 1):
+    if not node.flag("sorted", 1):
         order = np.argsort(first)
         rank = np.argsort(order)
         y = np.take(y, order, axis or 0)

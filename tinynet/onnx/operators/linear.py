@@ -17,12 +17,12 @@ def matmul(node: Node, a: Tensor, b: Tensor) -> Tensor:
 def gemm(node: Node, a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
     """`alpha * a @ b + beta * c`, with `a` and `b` transposed as asked."""
     alpha, beta = node.get("alpha", 1.0), node.get("beta", 1.0)
-    a = a.mT if node.get("transA", 0) else a
+    a = a.mT if node.flag("transA", 0) else a
     if not a.dtype.is_floating_point:
         alpha, beta = int(alpha), int(beta)
-    if node.get("transB", 0) and c is not None and c.ndim == 1 and alpha == beta == 1:
+    if node.flag("transB", 0) and c is not None and c.ndim == 1 and alpha == beta == 1:
         return functional.linear(a, b, c)
-    y = a @ (b.mT if node.get("transB", 0) else b)
+    y = a @ (b.mT if node.flag("transB", 0) else b)
     y = y if alpha == 1 else y * alpha
     if c is None or beta == 0:
         return y

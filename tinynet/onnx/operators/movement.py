@@ -36,7 +36,7 @@ def reshape(node: Node, x: Tensor, shape: Array) -> Tensor:
 def sizes_of(node: Node, old: tuple[int, ...], shape: Array) -> tuple[int, ...]:
     """A shape to come, with those of its sizes that are kept filled in."""
     sizes = ints(shape)
-    if node.get("allowzero", 0):
+    if node.flag("allowzero", 0):
         return sizes
     if 0 in sizes[len(old) :]:
         node.malformed(f"keeps a size that {old} does not have, in {sizes}")
@@ -177,7 +177,7 @@ def space_to_depth(node: Node, x: Tensor) -> Tensor:
 
 def trilu(node: Node, x: Tensor, k: Array | None = None) -> Tensor:
     diagonal = 0 if k is None else int(node.number("k", k))
-    return x.triu(diagonal) if node.get("upper", 1) else x.tril(diagonal)
+    return x.triu(diagonal) if node.flag("upper", 1) else x.tril(diagonal)
 
 
 def reverse_sequence(node: Node, x: Tensor, lengths: Array) -> Tensor:

@@ -15,7 +15,7 @@ def batch_norm(
 ) -> Any:
     """By the statistics given; in `training_mode` by the batch's own, giving the moved ones too."""
     eps = node.get("epsilon", 1e-5)
-    if not node.get("training_mode", 0):
+    if not node.flag("training_mode", 0):
         if node.opset < 14 and len([name for name in node.outputs if name]) > 1:
             node.refuse("asks for the statistics that opsets before 14 give in training")
         return functional.batch_norm(x, mean, var, scale, bias, eps=eps)

@@ -47,7 +47,7 @@ def run_directions(
     """All outputs (steps, directions, batch, hidden), then the last states, in the layout asked."""
     if node.get("clip"):
         node.refuse("clips its sums")
-    layout = node.get("layout", 0)
+    layout = node.flag("layout", 0)
     if layout:
         x = x.transpose(0, 1)
         first = [None if y is None else y.transpose(0, 1) for y in first]
@@ -90,7 +90,7 @@ def check_inputs(
     node: Node, gates: int, x: Tensor, w: Tensor, r: Tensor, b: Tensor | None, *states: Any
 ) -> None:
     """Shapes must be ONNX's, for as many directions as the node has."""
-    layout, kind = node.get("layout", 0), node.choice("direction", "forward", "reverse", BOTH)
+    layout, kind = node.flag("layout", 0), node.choice("direction", "forward", "reverse", BOTH)
     if x.ndim != 3 or r.ndim != 3:
         node.malformed(f"has X of shape {x.shape} and R of shape {r.shape}, expected 3 dims each")
     count, size, n = 2 if kind == BOTH else 1, r.shape[2], x.shape[0 if layout else 1]
@@ -108,7 +108,7 @@ def check_inputs(
 
 def refuse_lengths(node: Node, x: Tensor, lengths: Any) -> None:
     """Sequences of different lengths are not there."""
-    steps = x.shape[1 if node.get("layout", 0) else 0]
+    steps = x.shape[1 if node.flag("layout", 0) else 0]
     if lengths is not None and (lengths != steps).any():
         node.refuse(f"has sequence_lens other than {steps}, the number of steps")
 
@@ -156,7 +156,7 @@ def gru(
             state = states[0]
             both = f(row[:, : 2 * size] + state @ gates.mT + from_h[: 2 * size])
             z, reset = both.split(size, 1)
-            if node.get("linear_before_reset", 0):
+            if node.flag("linear_before_reset", 0):
                 inner = reset * (state @ candidate.mT + from_h[2 * size :])
             else:
                 inner = (reset * state) @ candidate.mT + from_h[2 * size :]
@@ -182,7 +182,7 @@ def lstm(
     """Gates are the input's, the output's, the forget gate's, the candidate's."""
     check_inputs(node, 4, x, w, r, b, h, c)
     refuse_lengths(node, x, lengths)
-    if node.get("input_forget", 0):
+    if node.flag("input_forget", 0):
         node.refuse("couples its input and forget gates")
     size = r.shape[2]
     if p is not None and p.shape != (w.shape[0], 3 * size):

@@ -21,12 +21,12 @@ def reduction(function: Reduction, axes_since: int = 18) -> Operator:
     def run(node: Node, x: Tensor, axes: Array | None = None) -> Tensor:
         dims = axes_of(node, axes, axes_since)
         if not dims:
-            if node.get("noop_with_empty_axes", 0):
+            if node.flag("noop_with_empty_axes", 0):
                 return function(x.unsqueeze(0), (0,), False)
             dims = tuple(range(x.ndim))
         if not dims:  # of a single number
             return function(x.reshape(1), (0,), False)
-        return function(x, dims, bool(node.get("keepdims", 1)))
+        return function(x, dims, node.flag("keepdims", 1))
 
     return Operator(run, 1, (1,))
 
@@ -75,8 +75,8 @@ def extreme(name: str) -> Reduction:
 
 def arg_extreme(name: str) -> Operator:
     def run(node: Node, x: Tensor) -> Any:
-        axis, keepdim = node.axis(x.ndim, node.get("axis", 0)), bool(node.get("keepdims", 1))
-        if not node.get("select_last_index", 0):
+        axis, keepdim = node.axis(x.ndim, node.get("axis", 0)), node.flag("keepdims", 1)
+        if not node.flag("select_last_index", 0):
             y: Tensor = getattr(x, name)(axis, keepdim)
             return y
         return x.shape[axis] - 1 - getattr(x.flip(axis), name)(axis, keepdim)
@@ -89,9 +89,9 @@ def cumulative(function: Callable[..., Tensor], neutral: int) -> Callable[..., T
 
     def run(node: Node, x: Tensor, axis: Array) -> Tensor:
         dim = node.axis(x.ndim, int(node.number("axis", axis)))
-        is_reverse = node.get("reverse", 0)
+        is_reverse = node.flag("reverse", 0)
         y = x.flip(dim) if is_reverse else x
-        if node.get("exclusive", 0):
+        if node.flag("exclusive", 0):
             first = y.narrow(dim, 0, 1).clone().fill_(neutral)
             y = cat([first, y.narrow(dim, 0, y.shape[dim] - 1)], dim)
         y = function(y, dim, dtype=x.dtype)
@@ -103,7 +103,7 @@ def cumulative(function: Callable[..., Tensor], neutral: int) -> Callable[..., T
 def top_k(node: Node, x: Tensor, k: Array | None = None) -> tuple[Tensor, Tensor]:
     """The largest along an axis, or the smallest; equal ones in their order."""
     count = node.need("k") if node.opset < 10 else int(node.number("K", k))
-    axis, is_largest = node.axis(x.ndim, node.get("axis", -1)), bool(node.get("largest", 1))
+    axis, is_largest = node.axis(x.ndim, node.get("axis", -1)), node.flag("largest", 1)
     order = x.argsort(axis, is_largest).narrow(axis, 0, count)
     return x.gather(axis, order), order
 

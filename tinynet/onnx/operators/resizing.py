@@ -95,7 +95,7 @@ def place_of(node: Node, i: int, size: int, count: int, factor: float) -> float:
 def weights_of(node: Node, place: float, size: int, factor: float) -> tuple[float, ...]:
     """How much of each input element an output element at `place` is."""
     is_cubic = node.get("mode") == "cubic"
-    stretch = min(factor, 1.0) if node.get("antialias", 0) else 1.0
+    stretch = min(factor, 1.0) if node.flag("antialias", 0) else 1.0
     a = node.get("cubic_coeff_a", -0.75)
     reach = (2 if is_cubic else 1) / stretch
     first, last = math.floor(place - reach), math.ceil(place + reach)
@@ -104,7 +104,7 @@ def weights_of(node: Node, place: float, size: int, factor: float) -> tuple[floa
         distance = abs(tap - place) * stretch
         weight = _cubic(distance, a) if is_cubic else max(0.0, 1 - distance)
         is_outside = not 0 <= tap < size
-        if not (is_outside and node.get("exclude_outside", 0)):
+        if not (is_outside and node.flag("exclude_outside", 0)):
             edge = min(max(tap, 0), size - 1)
             taps[edge] = taps.get(edge, 0.0) + weight
     total = sum(taps.values())
