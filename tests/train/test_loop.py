@@ -263,7 +263,8 @@ def test_model_that_reads_values():
 @pytest.mark.parametrize(
     "options",
     [{"accumulate": 0}, {"checkpoint_every": 0}, {"schedule_every": "day"},
-     {"metrics": [mse, mse]}, {"epochs": 1.5}, {"epochs": -1}],
+     {"metrics": [mse, mse]}, {"epochs": 1.5}, {"epochs": -1}, {"clip_norm": -1.0},
+     {"clip_norm": float("nan")}, {"clip_norm": "1"}, {"clip_value": 0}],
 )  # fmt: skip
 def test_options_that_are_none(options):
     with pytest.raises(ArgumentError, match=r"^fit: "):

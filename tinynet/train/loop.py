@@ -78,7 +78,7 @@ class Trainer:
       `ReduceLROnPlateau` gets the validation's loss, without validation the training's.
     * `accumulate` batches make one step, with the mean gradient of their samples: as one large
       batch, but for layers such as batch norm, which look at one batch at a time.
-    * `clip_norm`, `clip_value` bound the gradients before each step.
+    * `clip_norm`, `clip_value`, numbers above 0, bound the gradients before each step.
     * `jit` records the steps (`tinynet.jit`); a model that cannot be recorded needs `jit=False`.
     * `progress` is True, False, or None: see `Progress`.
     * `checkpoint` is a file that the run goes on from if it is there, and that is written at the

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from numbers import Real
 from typing import Any, NamedTuple
 
 from tinynet.autograd.mode import no_grad
-from tinynet.errors import ArgumentTypeError, RecordingError, ShapeError
+from tinynet.errors import ArgumentError, ArgumentTypeError, RecordingError, ShapeError
 from tinynet.jitted import jit
 from tinynet.nn.utils import clip_grad_norm_, clip_grad_value_
 from tinynet.ops.creation import tensor, zeros_like
@@ -114,6 +115,13 @@ def measure(parts: Any, output: Any, targets: Any, value: Tensor | None, size: i
             metric.update(output, targets)
 
 
+def check_clipping(clipping: Clipping) -> None:
+    """Raise for bounds that are none: a negative one would turn the gradients round."""
+    for name, bound in zip(("clip_norm", "clip_value"), clipping):
+        if bound is not None and not (isinstance(bound, Real) and bound > 0):
+            raise ArgumentError(f"fit: {name} is {bound!r}, expected a number above 0, or None")
+
+
 def clip(parameters: list[Tensor], clipping: Clipping) -> None:
     """Clip gradients by their common norm, then each by its value."""
     norm, value = clipping
@@ -134,6 +142,7 @@ class Steps:
     def __init__(self, parts: Parts, optimizer: Any, clipping: Clipping, is_recorded: bool) -> None:
         self.parts = tuple(parts)
         self.optimizer = optimizer
+        check_clipping(clipping)
         self.clipping = clipping
         self.is_recorded = is_recorded
         self.recorded_update = jit(update, warm_up=False)
