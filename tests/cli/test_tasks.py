@@ -47,6 +47,8 @@ def test_a_folder_with_a_test_set(photos):
         draw(photos / "val" / name / "x.png", 100)
     task = load_task(str(photos), Reading(limit=12), None)
     assert (len(task.train), len(task.test)) == (12, 2)
+    with pytest.raises(ArgumentError, match="photos takes no such option, it is for data without"):
+        load_task(str(photos), Reading(validation=0.5), None)
 
 
 def test_colours_and_sizes(photos):

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from tinynet.cli.images import Pixels, fit, images_in, read_pixels
-from tinynet.cli.tasks import Arrays, Reading, Task, hold_out, image_task, limited
-from tinynet.errors import DataError, ShapeError
+from tinynet.cli.tasks import Arrays, Reading, Task, hold_out, image_task, limited, refuse
+from tinynet.errors import DataError
 
 HELD_OUT = ("test", "val", "valid", "validation")
 SIDE = 32  # of images whose sizes differ, where nobody says another
@@ -23,6 +23,7 @@ def load_folder(folder: Path, reading: Reading, device: str | None) -> Task:
     """
     parts = [folder / "train", *(folder / name for name in HELD_OUT)]
     has_parts = parts[0].is_dir() and any(part.is_dir() for part in parts[1:])
+    refuse(str(folder), reading, "target", "kind", *["validation"] * has_parts)
     places = [parts[0], next(x for x in parts[1:] if x.is_dir())] if has_parts else [folder]
     classes = tuple(sorted(x.name for x in places[0].iterdir() if x.is_dir()))
     if len(classes) < 2:
@@ -57,8 +58,6 @@ def _read(place: Path, classes: Sequence[str]) -> tuple[list[Pixels], list[int]]
 
 
 def _choose_size(images: Sequence[Pixels], wanted: Sequence[int]) -> tuple[int, int]:
-    if len(wanted) not in (0, 1, 2) or min(wanted, default=1) < 1:
-        raise ShapeError(f"--size: {tuple(wanted)}, expected a side, or height and width")
     if wanted:
         return wanted[0], wanted[-1]
     sizes = {image.shape[1:] for image in images}

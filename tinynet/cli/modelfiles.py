@@ -105,15 +105,15 @@ def find_file(text: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def parse_shape(text: str) -> tuple[int, ...]:
-    """Sizes between commas.
+def parse_shape(text: str, option: str = "--shape") -> tuple[int, ...]:
+    """Sizes between commas, which were given as `option`.
 
     >>> parse_shape("1,28,28")
     (1, 28, 28)
     """
     sizes = text.replace("x", ",").split(",")
     if not all(size.strip().isdecimal() for size in sizes):
-        raise ArgumentError(f"--shape: {text!r}, expected whole numbers, such as 1,28,28")
+        raise ArgumentError(f"{option}: {text!r}, expected whole numbers, such as 1,28,28")
     return tuple(map(int, sizes))
 
 

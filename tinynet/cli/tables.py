@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 
 import tinynet as tn
 from tinynet.cli.recipes import TableRecipe
-from tinynet.cli.tasks import Arrays, Reading, Task, as_dataset, hold_out, limited
+from tinynet.cli.tasks import Arrays, Reading, Task, as_dataset, hold_out, limited, refuse
 from tinynet.data.tables import MISSING, TableDataset
 from tinynet.errors import ArgumentError, DataError
-
-KINDS = ("auto", "classes", "numbers")
 
 
 def load_table(path: Path, reading: Reading, device: str | None) -> Task:
@@ -26,8 +24,7 @@ def load_table(path: Path, reading: Reading, device: str | None) -> Task:
     """
     if not reading.target:
         raise ArgumentError(f"train: {path}: a table, expected --target COLUMN, what is to be told")
-    if reading.kind not in KINDS:
-        raise ArgumentError(f"--kind: {reading.kind!r}, expected one of {', '.join(KINDS)}")
+    refuse(str(path), reading, "size")
     words = [name for name in find_words(path) if name != reading.target]
     has_classes = reading.kind == "classes" or (
         reading.kind == "auto" and reading.target in find_words(path)

@@ -14,10 +14,15 @@ from tinynet.cli.choices import hint
 from tinynet.cli.images import normalized
 from tinynet.cli.recipes import ImageRecipe, Recipe
 from tinynet.data import TensorDataset, train_test_split
-from tinynet.errors import ArgumentError, DataError
+from tinynet.errors import ArgumentError, DataError, ShapeError
 
 SETS = ("mnist", "fashion_mnist", "kmnist", "cifar10")
 CENTRED = ("mnist", "kmnist")  # whose images are scaled and centred by mass
+KINDS = ("auto", "classes", "numbers")
+WHAT_FOR = {
+    "target": "a table", "kind": "a table", "size": "a folder of images",
+    "validation": "data without a test set",
+}  # fmt: skip
 DARK, BRIGHT = 0.25, 0.75  # the levels of a ground that is black, or white
 
 
@@ -68,6 +73,7 @@ def load_task(text: str, reading: Reading, device: str | None) -> Task:
     from tinynet.cli.folders import load_folder
     from tinynet.cli.tables import load_table
 
+    check_reading(reading)
     path = Path(text)
     if text in SETS:
         return _load_set(text, reading, device)
@@ -81,6 +87,25 @@ def load_task(text: str, reading: Reading, device: str | None) -> Task:
         f"train: no data set {text!r}, expected one of {', '.join(SETS)}, a folder of images by "
         f"class, or a CSV file{hint(text, SETS)}"
     )
+
+
+def check_reading(reading: Reading) -> None:
+    """Raise for values with which no data can be read."""
+    if reading.kind not in KINDS:
+        raise ArgumentError(f"--kind: {reading.kind!r}, expected one of {', '.join(KINDS)}")
+    if len(reading.size) not in (0, 1, 2) or min(reading.size, default=1) < 1:
+        raise ShapeError(f"--size: {reading.size}, expected a side, or height and width")
+    if not 0 < reading.validation < 1:
+        raise ArgumentError(f"--validation: {reading.validation}, expected a part between 0 and 1")
+
+
+def refuse(what: str, reading: Reading, *names: str) -> None:
+    """Raise for options that were given, though these data have no use for them."""
+    for name in names:
+        if getattr(reading, name) != getattr(Reading(), name):
+            raise ArgumentError(
+                f"--{name}: {what} takes no such option, it is for {WHAT_FOR[name]}"
+            )
 
 
 def image_task(
@@ -110,8 +135,6 @@ def as_dataset(arrays: Arrays, device: str | None) -> TensorDataset:
 
 def hold_out(arrays: Arrays, reading: Reading, has_classes: bool) -> tuple[Arrays, Arrays]:
     """The samples to train on, and those held out, each class by its share."""
-    if not 0 < reading.validation < 1:
-        raise ArgumentError(f"--validation: {reading.validation}, expected a part between 0 and 1")
     order = np.arange(len(arrays.targets))
     train, test = train_test_split(
         order, test_size=reading.validation, stratify=arrays.targets if has_classes else None
@@ -128,6 +151,7 @@ def limited(arrays: Arrays, limit: int | None) -> Arrays:
 
 
 def _load_set(name: str, reading: Reading, device: str | None) -> Task:
+    refuse(name, reading, "target", "kind", "size", "validation")
     train, test = getattr(tn.data, name)(device="cpu")
     parts = [Arrays(x.images.numpy(), x.labels.numpy()) for x in (train, test)]
     parts[0] = limited(parts[0], reading.limit)

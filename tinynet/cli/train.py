@@ -27,6 +27,7 @@ from tinynet.cli.settings import (
     make_optimizer,
 )
 from tinynet.cli.tasks import SETS, Reading, Task, load_task
+from tinynet.errors import ArgumentError
 from tinynet.models import IMAGE_MODELS, NAMES
 from tinynet.train import History, Trainer
 from tinynet.viz.figures import make_figure
@@ -107,7 +108,7 @@ def command(
     predictions.png, and run.json with the settings. Interrupted or killed, the same command goes
     on from the last epoch's checkpoint; more --epochs continue a finished run.
     """
-    reading = Reading(target, kind, parse_shape(size) if size else (), validation, limit)
+    reading = Reading(target, kind, parse_shape(size, "--size") if size else (), validation, limit)
     settings = Settings(
         dataset, model, optimizer, lr, momentum, weight_decay, schedule, augment, epochs,
         batch_size, seed, device or tn.settings.DEVICE.get(), reading, clip_norm, patience,
@@ -121,7 +122,7 @@ def train(settings: Settings, out: Path | None, is_fresh: bool, is_quiet: bool) 
     make_figure("train", 1, 1)  # rather now than after the training
     tn.zeros(1, device=settings.device)
     plan = find_schedule(settings.schedule)
-    check_names(settings)
+    check_settings(settings)
     tn.manual_seed(settings.seed)
     task = load_task(settings.dataset, settings.reading, settings.device)
     name = settings.model or _default_model(task)
@@ -148,13 +149,15 @@ def train(settings: Settings, out: Path | None, is_fresh: bool, is_quiet: bool) 
     return 0
 
 
-def check_names(settings: Settings) -> None:
-    """Raise for names that nobody knows: rather now than after the data were read."""
+def check_settings(settings: Settings) -> None:
+    """Raise for names and bounds that are none: rather now than after the data were read."""
     choose("--optimizer", settings.optimizer, OPTIMIZERS)
     for name in split_names(settings.augment):
         choose("--augment", name, AUGMENTATIONS)
     if settings.model and ":" not in settings.model:
         build(settings.model, SOME_IMAGE, 1)
+    if settings.clip_norm is not None and not settings.clip_norm > 0:  # NaN is not, either
+        raise ArgumentError(f"--clip-norm: {settings.clip_norm}, expected a number above 0")
 
 
 def make_parts(settings: Settings, task: Task, module: nn.Module, is_quiet: bool) -> dict[str, Any]:
