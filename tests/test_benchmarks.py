@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tinynet.benchmarks.__main__ import parse_arguments
 from tinynet.benchmarks.rounds import Result, Worker, WorkerError, compare_losses
 
 ROOT = Path(__file__).parent.parent
@@ -24,6 +25,22 @@ def test_steps(tmp_path):
     assert result["losses"][-1] < result["losses"][0] / 2
     assert len(result["times"]) == 1
     assert 0 < result["times"][0] < 1
+
+
+@pytest.mark.parametrize(
+    ("option", "file", "message"),
+    [
+        ("--json", "none/x.json", "none' is no folder, expected one to write into"),
+        ("--json", ".", "is a folder, expected a file"),
+        ("--plot", "none/x.png", "none' is no folder, expected one to write into"),
+        ("--plot", "x.xyz", "x.xyz', expected an ending such as .png or .svg"),
+    ],
+)
+def test_files_are_looked_at_before_the_measuring(option, file, message, tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        parse_arguments([option, str(tmp_path / file)])
+    assert f"error: {option}: '{tmp_path}" in (err := capsys.readouterr().err)
+    assert err.endswith(f"{message}\n")
 
 
 def test_a_worker_that_fails_says_why():

@@ -146,6 +146,8 @@ def test_wrong_benches(fails):
     assert "bench: --systems: 'numpy', expected one of tinynet" in fails(
         "bench", "--systems", "numpy"
     )
+    assert "--json: 'none' is no folder" in fails("bench", "--json", "none/x.json")
+    assert "expected an ending such as .png" in fails("bench", "--plot", "x.xyz")
 
 
 def test_every_model_takes_its_least_images():

@@ -11,7 +11,6 @@ is 1 where a system failed, or trained wrongly.
 """
 
 import argparse
-import importlib.util
 import shutil
 import sys
 import tempfile
@@ -27,10 +26,18 @@ from tinynet.benchmarks.machine import (
     find_python,
     list_systems,
 )
-from tinynet.benchmarks.report import TITLES, Table, draw, print_header, write_json
+from tinynet.benchmarks.report import (
+    TITLES,
+    Table,
+    check_outputs,
+    draw,
+    print_header,
+    write_json,
+)
 from tinynet.benchmarks.rounds import Results, Worker, WorkerError, measure_epochs, measure_steps
 from tinynet.benchmarks.steps import can_train
 from tinynet.benchmarks.workloads import WORKLOADS
+from tinynet.errors import TinynetError
 
 DEFAULTS = {  # the kinds of systems that a run takes
     "steps": ["tinynet", "tinynet-jit", "torch", "jax", "tinygrad"],
@@ -108,8 +115,10 @@ def find_problem(options: argparse.Namespace) -> str:
             return f"--systems: no system {name!r}, there are {', '.join(known)}"
     if is_epoch and options.workloads not in (None, ["mlp"]):
         return "--workloads: an epoch is of mlp"
-    if options.plot is not None and importlib.util.find_spec("matplotlib") is None:
-        return "--plot: matplotlib is not installed: pip install matplotlib"
+    try:
+        check_outputs(options.json, options.plot)
+    except TinynetError as error:
+        return str(error)
     return ""
 
 

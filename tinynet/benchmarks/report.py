@@ -8,6 +8,9 @@ from typing import Any
 
 from tinynet.benchmarks.machine import QUIET, Description
 from tinynet.benchmarks.rounds import Result, Results
+from tinynet.errors import ArgumentError, DataError
+from tinynet.train.checkpoint import check_folder
+from tinynet.viz.figures import make_figure
 
 TITLES = {  # of a column, above its device
     "tinynet": ("tinynet", "eager"),
@@ -103,6 +106,19 @@ class Table:
 def name_system(system: str) -> tuple[str, str]:
     """The library, and how it runs."""
     return TITLES[system.partition(":")[0]]
+
+
+def check_outputs(numbers: Path | None, plot: Path | None) -> None:
+    """Raise for files that could not be written once everything is measured."""
+    for option, path in (("--json", numbers), ("--plot", plot)):
+        if path is not None:
+            check_folder(option, path.parent)
+            if path.is_dir():
+                raise DataError(f"{option}: {str(path)!r} is a folder, expected a file")
+    if plot is not None:
+        endings = make_figure("--plot", 1, 1).canvas.get_supported_filetypes()
+        if plot.suffix.lower().removeprefix(".") not in endings:
+            raise ArgumentError(f"--plot: {str(plot)!r}, expected an ending such as .png or .svg")
 
 
 def write_json(path: Path, header: Mapping[str, Any], results: Mapping[str, Results]) -> None:

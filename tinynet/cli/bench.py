@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tinynet.benchmarks.__main__ import main as run_benchmarks
-from tinynet.benchmarks.report import TITLES
+from tinynet.benchmarks.report import TITLES, check_outputs
 from tinynet.benchmarks.workloads import WORKLOADS
 from tinynet.cli.choices import choose, split_names
 
@@ -47,6 +47,7 @@ def command(
     options += ["--systems", *(split_names(systems) or ["tinynet", "tinynet-jit", "torch"])]
     for name in split_names(systems):
         choose("bench: --systems", name.partition(":")[0], TITLES)
+    check_outputs(json, plot)
     for name, path in (("--json", json), ("--plot", plot)):
         options += [name, str(path)] if path is not None else []
     return run_benchmarks(options)
