@@ -9,7 +9,7 @@ all; leaky ReLU, ELU, GELU and SiLU are there for that. The derivatives are not 
 come from backward(), and are held against differences of the function's values.
 """
 
-from frame import make_figure, parse_options, save_figure
+from frame import make_figure, parse_options, run_script, save_figure
 
 import tinynet as tn
 from tinynet import nn
@@ -74,4 +74,4 @@ def draw(folder, x, curves):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -13,7 +13,7 @@ numbers should mean. What to see:
   normal distribution. The map has no gaps, and points drawn at random become digits (right).
 """
 
-from frame import make_figure, parse_options, save_figure
+from frame import make_figure, parse_options, run_script, save_figure
 
 import tinynet as tn
 from tinynet import nn
@@ -60,8 +60,8 @@ def loss_of(output, images):
 
 
 def main(arguments=None):
-    options = parse_options(__doc__, arguments, epochs=20)
-    epochs = 5 if options.quick else options.epochs
+    options = parse_options(__doc__, arguments, epochs=(20, 5))
+    epochs = options.epochs
     train, test = tn.data.mnist(flatten=True, device=options.device)
     images = test.images[:2000]
     figure, axes = make_figure(2, 3, width=4, height=3.6)
@@ -142,4 +142,4 @@ def draw_plane(axes, model, scale, title):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -19,7 +19,7 @@ with four layers of ReLU on digits:
   which tells the digit (4).
 """
 
-from frame import make_figure, parse_options, save_figure
+from frame import make_figure, parse_options, run_script, save_figure
 
 import tinynet as tn
 from tinynet import nn
@@ -31,10 +31,10 @@ KINDS = {"plain": None, "batch norm": nn.BatchNorm1d}
 
 
 def main(arguments=None):
-    options = parse_options(__doc__, arguments, steps=300)
+    options = parse_options(__doc__, arguments, steps=(300, 100))
     steps, rates, sizes = options.steps, RATES, SIZES
     if options.quick:
-        steps, rates, sizes = 100, RATES[1:6:2], [2, 32]
+        rates, sizes = RATES[1:6:2], [2, 32]
     train, test = tn.data.mnist(flatten=True, normalize=True, device=options.device)
     images = test.images[:1000]
     figure, axes = make_figure(2, 2, width=5.5, height=3.8)
@@ -60,7 +60,7 @@ def main(arguments=None):
         errors = []
         for size in sizes:
             small = make_network(norm, options)
-            learn(small, train, 0.05, 20 * steps // size, size)
+            learn(small, train, 0.05, max(1, 20 * steps // size), size)
             errors.append(1 - measure_accuracy(small.eval(), [test[:1000]]))
             print(f"{name}, batches of {size}: {errors[-1]:.1%} wrong of the test set")
         third.plot(sizes, errors, marker="s", label=f"error rate, {name}")
@@ -147,4 +147,4 @@ def rounded(values):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

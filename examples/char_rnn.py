@@ -14,7 +14,7 @@ import itertools
 import math
 from collections import Counter
 
-from frame import make_figure, parse_options, save_figure
+from frame import make_figure, parse_options, run_script, save_figure
 
 import tinynet as tn
 from tinynet import nn
@@ -37,14 +37,14 @@ class CharacterLSTM(nn.Module):
 
 
 def main(arguments=None):
-    options = parse_options(__doc__, arguments, steps=600, text="")
+    options = parse_options(__doc__, arguments, steps=(600, 60), text="")
+    steps = options.steps
     text = tn.data.read_text(options.text) if options.text else tn.data.read_text()
     vocabulary = tn.data.Vocabulary.of(text, unknown=None)
     numbers = vocabulary.encode(text, device=options.device)
     held_out = max(LENGTH + 1, len(numbers) // 10)
     train, other = numbers[:-held_out], numbers[-held_out:]
     model = CharacterLSTM(len(vocabulary)).to(options.device)
-    steps = 60 if options.quick else options.steps
     losses, tests = learn(model, train, other, steps)
 
     singles, pairs = count_entropies(text)
@@ -119,4 +119,4 @@ def draw(folder, losses, tests, singles, pairs, name):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

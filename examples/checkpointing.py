@@ -15,7 +15,7 @@ From the parameters alone Adam starts without its moments and the epoch anew: an
 
 import signal
 
-from frame import make_figure, parse_options, save_figure
+from frame import make_figure, parse_options, run_script, save_figure
 
 import tinynet as tn
 from tinynet import nn
@@ -117,4 +117,4 @@ def draw(folder, curves, middle):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main, needs_interrupts=True)

@@ -12,7 +12,7 @@ test set, which nobody looked at before, has its lowest error there or close by.
 
 import math
 
-from frame import make_figure, parse_options, save_figure
+from frame import make_figure, parse_options, run_script, save_figure
 
 import tinynet as tn
 from tinynet import nn
@@ -90,4 +90,4 @@ def draw(folder, means, errors, tests, best):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -11,7 +11,7 @@ with it, under `tn.jit`, like with any other activation.
 
 import math
 
-from frame import make_figure, parse_options, save_figure
+from frame import make_figure, parse_options, run_script, save_figure
 
 import tinynet as tn
 from tinynet import nn
@@ -127,4 +127,4 @@ def draw_function(axes, device):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -13,7 +13,7 @@ In training each hidden unit is left out with probability p, so that none can re
   digits, which were all upright in training, they disagree far more (right).
 """
 
-from frame import make_figure, parse_options, save_figure
+from frame import make_figure, parse_options, run_script, save_figure
 
 import tinynet as tn
 from tinynet import nn
@@ -23,15 +23,14 @@ ANGLES = range(0, 181, 20)
 
 
 def main(arguments=None):
-    options = parse_options(__doc__, arguments, epochs=40)
-    epochs = 8 if options.quick else options.epochs
+    options = parse_options(__doc__, arguments, epochs=(40, 8))
     train, test = tn.data.mnist(flatten=True, normalize=True, device=options.device)
     few = tn.data.TensorDataset(*train[:1000])
     rates = [0.0, 0.4, 0.95] if options.quick else RATES
     results, models = [], {}
     for rate in rates:
         tn.manual_seed(options.seed)
-        models[rate] = learn(few, rate, epochs, options.device)
+        models[rate] = learn(few, rate, options.epochs, options.device)
         known, others = measure(models[rate], few), measure(models[rate], test)
         results.append((known["loss"], others["loss"]))
         print(
@@ -109,4 +108,4 @@ def draw(folder, rates, results, single, growing, whole, spreads):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -20,7 +20,7 @@ import gzip
 from collections import Counter
 from pathlib import Path
 
-from frame import COLORS, make_figure, parse_options, save_figure
+from frame import COLORS, make_figure, parse_options, run_script, save_figure
 
 import tinynet as tn
 from tinynet import nn
@@ -37,7 +37,7 @@ GROUPS = {
 
 
 def main(arguments=None):
-    options = parse_options(__doc__, arguments, epochs=6)
+    options = parse_options(__doc__, arguments, epochs=(6, 4))
     books = read_books()
     verses = [tn.data.split_words(v, punctuation=False) for book in books.values() for v in book]
     counts = Counter(word for verse in verses for word in verse)
@@ -50,7 +50,7 @@ def main(arguments=None):
     tell_books(numbers, tn.tensor(labels, device=options.device), vocabulary, list(books))
     frequencies = tn.tensor([float(counts[w]) for w in vocabulary], device=options.device)
     pairs = find_pairs(numbers, frequencies)
-    vectors = learn(pairs, frequencies, 4 if options.quick else options.epochs)
+    vectors = learn(pairs, frequencies, options.epochs)
     near = find_neighbours(vectors)
     for word in ("seven", "judah", "bullock", "north", "gold"):
         print(f"near {word}: {', '.join(vocabulary.decode(near[vocabulary.numbers[word]]))}")
@@ -158,4 +158,4 @@ def draw(folder, vectors, vocabulary):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

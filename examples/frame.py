@@ -1,4 +1,4 @@
-"""What the smaller examples have in common: their options, and how their figures look.
+"""What the examples have in common: their options, how they end, and how their figures look.
 
 Every one takes --device, --seed, --quick (less of everything, for a first look) and --out, the
 folder that its picture goes to. Colours are those of Okabe and Ito (2008), which the colour-blind
@@ -6,6 +6,9 @@ tell apart; lines differ in their strokes too, for prints without colours.
 """
 
 import argparse
+import os
+import signal
+import sys
 from pathlib import Path
 
 import tinynet as tn
@@ -14,29 +17,73 @@ COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#00
 STROKES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1))]
 
 
+def run_script(main, needs_interrupts=False):
+    """Run a script's `main`; errors and Ctrl-C are a line on stderr, and an exit status.
+
+    With `needs_interrupts`, Ctrl-C during `fit` is left to it: it ends after its step.
+    """
+    name = Path(sys.argv[0]).name
+    if not needs_interrupts:
+        signal.signal(signal.SIGINT, interrupt)
+    try:
+        main()
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted", file=sys.stderr)
+        sys.exit(130)  # 128 + SIGINT, as shells have it
+    except (tn.errors.TinynetError, OSError) as error:
+        sys.exit(f"{name}: {' '.join(str(error).split())}")
+
+
+def interrupt(number, frame):
+    """What Ctrl-C does by default; `fit`, which replaces only the default itself, lets it be."""
+    raise KeyboardInterrupt
+
+
 def parse_options(doc, arguments=None, **more):
     """The options; `more` are others by name, with their defaults, False for a flag.
 
-    Seeds the random numbers.
+    A pair is the default without --quick and the one with it. Whole numbers are at least 1. Seeds
+    the random numbers.
     """
+    defaults = {name: x if isinstance(x, tuple) else (x, x) for name, x in more.items()}
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--device", default=str(tn.zeros(()).device), help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     parser.add_argument("--quick", action="store_true", help="less of everything")
-    parser.add_argument("--out", type=Path, default=Path("runs"), help="folder; default: runs")
-    for name, default in more.items():
+    parser.add_argument("--out", type=parse_folder, default="runs", help="folder; default: runs")
+    for name, (usual, quick) in defaults.items():
         option = "--" + name.replace("_", "-")
-        if default is False:  # bool("False") is True, so no type reads it
+        if usual is False:  # bool("False") is True, so no type reads it
             parser.add_argument(option, action="store_true")
-        else:
-            parser.add_argument(
-                option, type=type(default), default=default, help="default: %(default)s"
-            )
+            continue
+        kind = parse_count if isinstance(usual, int) else type(usual)
+        text = f"default: {usual}" + (f", with --quick {quick}" if quick != usual else "")
+        parser.add_argument(option, type=kind, help=text)
     options = parser.parse_args(arguments)
+    for name, pair in defaults.items():
+        if getattr(options, name) is None:
+            setattr(options, name, pair[options.quick])
+    tn.zeros((), device=options.device)  # which raises now if there is no such device
     tn.manual_seed(options.seed)
     return options
+
+
+def parse_count(text):
+    """A whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number from 1 on")
+    return int(text)
+
+
+def parse_folder(text):
+    """A folder that can be written into, or made."""
+    path = Path(text)
+    there = next(place for place in (path, *path.parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{str(there)!r} is no folder that can be written into")
+    return path
 
 
 def make_figure(rows=1, columns=1, width=4.5, height=3.5, **keywords):

@@ -15,7 +15,7 @@ What keeps the players even: batch norm in the generator and Adam's numbers are 
 
 import itertools
 
-from frame import make_figure, parse_options, save_figure
+from frame import make_figure, parse_options, run_script, save_figure
 
 import tinynet as tn
 from tinynet import nn
@@ -25,8 +25,8 @@ judge_loss = nn.functional.binary_cross_entropy_with_logits
 
 
 def main(arguments=None):
-    options = parse_options(__doc__, arguments, epochs=20, batch_size=128)
-    epochs, batch_size = (5, 64) if options.quick else (options.epochs, options.batch_size)
+    options = parse_options(__doc__, arguments, epochs=(20, 5), batch_size=(128, 64))
+    epochs = options.epochs
     train, test = tn.data.mnist(flatten=True, device=options.device)
     classifier = make_network([784, 128, 10]).to(options.device)
     loader = tn.data.DataLoader(train, 100, shuffle=True)
@@ -36,7 +36,7 @@ def main(arguments=None):
     discriminator = make_network([784, 256, 64, 1], dropout=0.5).to(options.device)
     play = make_player(generator.to(options.device), discriminator)
 
-    loader = tn.data.DataLoader(train, batch_size, shuffle=True, drop_last=True)
+    loader = tn.data.DataLoader(train, options.batch_size, shuffle=True, drop_last=True)
     noise = tn.randn(1000, NOISE, device=options.device)
     images = {"before": make_images(generator, noise)}
     judge(classifier, images["before"], "before")
@@ -114,4 +114,4 @@ def draw(folder, images):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

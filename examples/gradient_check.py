@@ -12,7 +12,7 @@ look. The wrong network learns all the same.
 
 import math
 
-from frame import make_figure, parse_options, save_figure
+from frame import make_figure, parse_options, run_script, save_figure
 
 import tinynet as tn
 from tinynet import nn
@@ -97,4 +97,4 @@ def draw(axes, name, report, losses):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

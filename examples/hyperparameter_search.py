@@ -9,7 +9,7 @@ and its best is as good as the luck of where these lie; sixteen random trials tr
 unknown. Coarse to fine spends the same sixteen in two rounds, the second around the best so far.
 """
 
-from frame import make_figure, parse_options, save_figure
+from frame import make_figure, parse_options, run_script, save_figure
 
 import tinynet as tn
 from tinynet import nn
@@ -73,4 +73,4 @@ def draw(folder, found):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

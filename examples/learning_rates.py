@@ -16,7 +16,7 @@ The schedules stand in a second picture, as they go from a rate of 1 in 100 step
 
 import math
 
-from frame import average, make_figure, parse_options, save_figure
+from frame import average, make_figure, parse_options, run_script, save_figure
 from mnist import make_model, make_step, measure_accuracy
 
 import tinynet as tn
@@ -131,4 +131,4 @@ def draw_schedules(folder):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

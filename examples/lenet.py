@@ -11,15 +11,15 @@ picture (lenet.png).
 LeCun, Bottou, Bengio & Haffner 1998, "Gradient-based learning applied to document recognition".
 """
 
-from mnist import fit, make_parser, make_step, save_results, shorten
+from frame import parse_options, run_script
+from mnist import fit, make_step, save_results, shorten
 
 import tinynet as tn
 from tinynet import nn
 
 
 def main(arguments=None):
-    options = make_parser(__doc__).parse_args(arguments)
-    tn.manual_seed(options.seed)
+    options = parse_options(__doc__, arguments, epochs=(5, 1), batch_size=(128, 20), lr=1e-3)
     train, test = shorten(options, *tn.data.mnist(normalize=True, device=options.device))
     model = make_model().to(options.device)
     optimizer = tn.optim.Adam(model.parameters(), lr=options.lr)
@@ -53,4 +53,4 @@ def make_model():
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -9,7 +9,7 @@ exactly what the data were made with: noise moves the best fit by about its size
 root of the number of points.
 """
 
-from frame import make_figure, parse_options, save_figure
+from frame import make_figure, parse_options, run_script, save_figure
 
 import tinynet as tn
 from tinynet import nn
@@ -107,4 +107,4 @@ def draw_weights(axes, made_with, found, solution):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

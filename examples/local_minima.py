@@ -15,7 +15,7 @@ Rastrigin's function (a bowl with a dent every unit, its deepest at the origin):
 
 import math
 
-from frame import COLORS, STROKES, make_figure, parse_options, save_figure
+from frame import COLORS, STROKES, make_figure, parse_options, run_script, save_figure
 
 import tinynet as tn
 
@@ -120,4 +120,4 @@ def draw(axes, function, limit, paths):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -11,12 +11,12 @@ What to see: after one epoch `mlp` finds about 95 of 100 test digits, after five
 one can see why.
 """
 
-import argparse
 import itertools
+import re
 import sys
 import time
-from pathlib import Path
 
+from frame import parse_options, run_script
 from tqdm import tqdm
 
 import tinynet as tn
@@ -27,12 +27,13 @@ MODELS = {"linear": "784-10", "mlp": "784-128-10", "deep": "784-512-256-10"}
 
 
 def main(arguments=None):
-    options = parse_arguments(arguments)
-    tn.manual_seed(options.seed)
+    options = parse_options(
+        __doc__, arguments, model="mlp", epochs=(5, 1), batch_size=(128, 20), lr=1e-3
+    )
+    model = make_model(MODELS.get(options.model, options.model)).to(options.device)
     train, test = shorten(
         options, *tn.data.mnist(flatten=True, normalize=True, device=options.device)
     )
-    model = make_model(MODELS.get(options.model, options.model)).to(options.device)
     optimizer = tn.optim.Adam(model.parameters(), lr=options.lr)
     loader = tn.data.DataLoader(train, options.batch_size, shuffle=True)
     step = make_step(model, optimizer)
@@ -43,30 +44,10 @@ def main(arguments=None):
     save_results(options.out / "mnist", model, test, losses, accuracies)
 
 
-def parse_arguments(arguments):
-    parser = make_parser(__doc__)
-    parser.add_argument("--model", default="mlp", help=f"{', '.join(MODELS)} or 784-...-10")
-    return parser.parse_args(arguments)
-
-
-def make_parser(doc, epochs=5, batch_size=128, lr=1e-3):
-    """The options that all examples have, with these defaults."""
-    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
-    parser.add_argument("--device", default=str(tn.zeros(()).device), help="default: %(default)s")
-    parser.add_argument("--epochs", type=int, default=epochs, help="default: %(default)s")
-    parser.add_argument("--batch-size", type=int, default=batch_size, help="default: %(default)s")
-    parser.add_argument("--lr", type=float, default=lr, help="learning rate; default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    parser.add_argument("--quick", action="store_true", help=f"an epoch of {FEW} images")
-    parser.add_argument("--out", type=Path, default=Path("runs"), help="folder; default: runs")
-    return parser
-
-
 def shorten(options, train, test):
-    """The data sets, or with --quick their first FEW images, for an epoch of small batches."""
+    """The data sets, or with --quick their first FEW images."""
     if not options.quick:
         return train, test
-    options.epochs, options.batch_size = 1, 20
     return [
         tn.data.ImageDataset(part.images[:FEW], part.labels[:FEW], part.classes)
         for part in (train, test)
@@ -74,6 +55,9 @@ def shorten(options, train, test):
 
 
 def make_model(sizes):
+    if not re.fullmatch(r"784(-[1-9]\d*)*-10", sizes):
+        names = ", ".join(MODELS)
+        raise tn.errors.ArgumentError(f"--model: {sizes!r}, expected {names}, or 784-...-10")
     widths = [int(size) for size in sizes.split("-")]
     layers = []
     for n_inputs, n_outputs in itertools.pairwise(widths):
@@ -184,4 +168,4 @@ def draw_images(axes, model, dataset, rows=5, columns=6):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

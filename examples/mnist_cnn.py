@@ -14,7 +14,8 @@ Most of the gain comes late, as the rate falls. The few mistakes left are hard t
 import itertools
 
 import mnist
-from mnist import fit, make_parser, save_results, shorten
+from frame import parse_options, run_script
+from mnist import fit, save_results, shorten
 
 import tinynet as tn
 from tinynet import nn
@@ -23,8 +24,7 @@ MOST_SHIFT = 2  # pixels; digits have a margin of four
 
 
 def main(arguments=None):
-    options = make_parser(__doc__, batch_size=512, lr=3e-3).parse_args(arguments)
-    tn.manual_seed(options.seed)
+    options = parse_options(__doc__, arguments, epochs=(5, 1), batch_size=(512, 20), lr=3e-3)
     train, test = shorten(options, *tn.data.mnist(normalize=True, device=options.device))
     model = make_model().to(options.device)
     optimizer = tn.optim.Adam(model.parameters(), lr=options.lr)
@@ -73,4 +73,4 @@ def scale_rate(number, n_steps):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -14,7 +14,7 @@ The temperatures are made up: a wave a year long from a 1st of July on, and nois
 
 import math
 
-from frame import make_figure, parse_options, save_figure
+from frame import make_figure, parse_options, run_script, save_figure
 
 import tinynet as tn
 
@@ -85,4 +85,4 @@ def draw(folder, temperatures, plain, corrected):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

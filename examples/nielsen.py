@@ -17,7 +17,7 @@ Nielsen, "Neural Networks and Deep Learning", 2015: <http://neuralnetworksanddee
 import itertools
 import time
 
-from frame import make_figure, parse_options, save_figure
+from frame import make_figure, parse_options, run_script, save_figure
 
 import tinynet as tn
 
@@ -80,16 +80,15 @@ def load_data(device=None):
 
 
 def main(arguments=None):
-    options = parse_options(__doc__, arguments, epochs=30)
-    epochs = 1 if options.quick else options.epochs
+    options = parse_options(__doc__, arguments, epochs=(30, 1))
     training_data, test_data = load_data(options.device)
     net = Network([784, 30, 10], options.device)
-    scores = net.SGD(training_data, epochs, 10, 3.0, test_data=test_data)
+    scores = net.SGD(training_data, options.epochs, 10, 3.0, test_data=test_data)
     figure, [[axes]] = make_figure()
-    axes.plot(range(epochs), [score / len(test_data) for score in scores], marker="o")
+    axes.plot(range(options.epochs), [score / len(test_data) for score in scores], marker="o")
     axes.set(xlabel="epoch", ylabel="share of test images classified rightly")
     save_figure(figure, options.out, "nielsen")
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -15,7 +15,7 @@ Nielsen, "Neural Networks and Deep Learning", 2015, <http://neuralnetworksanddee
 """
 
 import nielsen
-from frame import make_figure, parse_options, save_figure
+from frame import make_figure, parse_options, run_script, save_figure
 from nielsen import load_data
 
 import tinynet as tn
@@ -126,4 +126,4 @@ def begin(options, axes, training_data, test_data):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -18,7 +18,7 @@ Gradient descent (GD) takes x -= rate * gradient. What to see, each method with 
 * The valley (after Rosenbrock 1960) is bent: what came in fast is carried up its other side.
 """
 
-from frame import COLORS, STROKES, make_figure, parse_options, save_figure, save_film
+from frame import COLORS, STROKES, make_figure, parse_options, run_script, save_figure, save_film
 
 import tinynet as tn
 from tinynet import nn, optim
@@ -165,4 +165,4 @@ def fit(model, optimizer, train, test, batches):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

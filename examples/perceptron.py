@@ -9,7 +9,7 @@ rounds; on XOR, which no line divides (Minsky & Papert 1969), it never stops mak
 layers with tanh between bend the line and solve it, by gradient descent.
 """
 
-from frame import COLORS, make_figure, parse_options, save_figure
+from frame import COLORS, make_figure, parse_options, run_script, save_figure
 
 import tinynet as tn
 from tinynet import nn
@@ -86,4 +86,4 @@ def draw(axes, title, x, y, score):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

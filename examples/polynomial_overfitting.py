@@ -13,7 +13,7 @@ no other functions than the powers of x, but can be told apart in floating point
 
 import math
 
-from frame import make_figure, parse_options, save_figure
+from frame import make_figure, parse_options, run_script, save_figure
 
 import tinynet as tn
 
@@ -101,4 +101,4 @@ def draw_errors(axes, xs, errors, xlabel, title, xscale="linear"):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -12,7 +12,7 @@ A network of 784-256-10 has 200,000 parameters; 500 digits do not determine them
 * early stopping costs nothing: it takes the weights of the best epoch.
 """
 
-from frame import make_figure, parse_options, save_figure
+from frame import make_figure, parse_options, run_script, save_figure
 
 import tinynet as tn
 from tinynet import nn
@@ -22,8 +22,7 @@ FEW = 500
 
 
 def main(arguments=None):
-    options = parse_options(__doc__, arguments, epochs=60)
-    epochs = 20 if options.quick else options.epochs
+    options = parse_options(__doc__, arguments, epochs=(60, 20))
     train, test = tn.data.mnist(normalize=True, device=options.device)
     few = tn.data.TensorDataset(*train[:FEW])
     others = tn.data.TensorDataset(*test[:1000])
@@ -41,7 +40,7 @@ def main(arguments=None):
     curves = {}
     for name, way in ways.items():
         tn.manual_seed(options.seed)
-        model, history = learn(few, others, epochs, options.device, **way)
+        model, history = learn(few, others, options.epochs, options.device, **way)
         found = tn.train.evaluate(
             model, tn.data.DataLoader(others, 1000), nn.functional.cross_entropy,
             [tn.train.Accuracy()],
@@ -98,4 +97,4 @@ def draw(folder, curves):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

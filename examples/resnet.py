@@ -16,7 +16,8 @@ mistakes, shirts for coats, people mistake too.
 import itertools
 import math
 
-from mnist import fit, make_parser, save_results, shorten
+from frame import parse_options, run_script
+from mnist import fit, save_results, shorten
 
 import tinynet as tn
 from tinynet import nn
@@ -27,8 +28,7 @@ MOST_SHIFT = 2  # pixels
 
 
 def main(arguments=None):
-    options = make_parser(__doc__, epochs=15, lr=0.1).parse_args(arguments)
-    tn.manual_seed(options.seed)
+    options = parse_options(__doc__, arguments, epochs=(15, 1), batch_size=(128, 20), lr=0.1)
     train, test = shorten(options, *load_data(options.device))
     model = ResNet().to(options.device)
     optimizer = tn.optim.SGD(model.parameters(), options.lr, momentum=0.9, weight_decay=5e-4)
@@ -136,4 +136,4 @@ def augment(images):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

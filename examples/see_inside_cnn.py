@@ -15,7 +15,8 @@ Zeiler & Fergus 2014, arXiv:1311.2901:
 """
 
 import lenet
-from mnist import fit, make_parser, make_step, shorten
+from frame import parse_options, run_script
+from mnist import fit, make_step, shorten
 
 import tinynet as tn
 from tinynet import nn, viz
@@ -27,8 +28,7 @@ PATCH = 7  # pixels
 
 
 def main(arguments=None):
-    options = make_parser(__doc__, epochs=1).parse_args(arguments)
-    tn.manual_seed(options.seed)
+    options = parse_options(__doc__, arguments, epochs=1, batch_size=(128, 20), lr=1e-3)
     train, test = shorten(options, *tn.data.mnist(normalize=True, device=options.device))
     model = lenet.make_model().to(options.device)
     optimizer = tn.optim.Adam(model.parameters(), lr=options.lr)
@@ -91,4 +91,4 @@ def draw_occlusion(model, image, label):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -12,7 +12,7 @@ the zero as a ring, and are right about nine times of ten (92 % on all of MNIST)
 Names as in Stanford's CS231n, "Linear classification".
 """
 
-from frame import make_figure, parse_options, save_figure
+from frame import make_figure, parse_options, run_script, save_figure
 
 import tinynet as tn
 from tinynet import nn
@@ -35,12 +35,12 @@ LOSSES = {"cross-entropy": cross_entropy, "hinge": hinge}
 
 
 def main(arguments=None):
-    options = parse_options(__doc__, arguments, epochs=10)
+    options = parse_options(__doc__, arguments, epochs=(10, 3))
     train, test = tn.data.mnist(flatten=True, normalize=True, device=options.device)
     figure, axes = make_figure(3, 10, width=1.1, height=1.3)
     for place, (name, loss_of) in zip(axes, LOSSES.items()):
         tn.manual_seed(options.seed)
-        w, b = learn(train, loss_of, 3 if options.quick else options.epochs)
+        w, b = learn(train, loss_of, options.epochs)
         scores = test.images @ w + b
         accuracy = (scores.argmax(dim=1) == test.labels).float().mean().item()
         idle = (loss_of(scores, test.labels) < 1e-3).float().mean().item()
@@ -94,4 +94,4 @@ def draw_probabilities(axes, test, scores):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -13,7 +13,7 @@ character just before, others at spaces or at the beginning of words.
 import math
 
 from char_rnn import LENGTH, count_entropies, draw, learn, write
-from frame import make_figure, parse_options, save_figure
+from frame import make_figure, parse_options, run_script, save_figure
 
 import tinynet as tn
 from tinynet import nn
@@ -78,13 +78,13 @@ class Transformer(nn.Module):
 
 
 def main(arguments=None):
-    options = parse_options(__doc__, arguments, steps=1000)
+    options = parse_options(__doc__, arguments, steps=(1000, 60))
+    steps = options.steps
     text = tn.data.read_text()
     vocabulary = tn.data.Vocabulary.of(text, unknown=None)
     numbers = vocabulary.encode(text, device=options.device)
     train, other = numbers[: -LENGTH * 8], numbers[-LENGTH * 8 :]
     model = Transformer(len(vocabulary), context=LENGTH).to(options.device)
-    steps = 60 if options.quick else options.steps
     losses, tests = learn(model, train, other[: LENGTH + 1], steps)
 
     singles, pairs = count_entropies(text)
@@ -114,4 +114,4 @@ def draw_attention(folder, model, vocabulary, line):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -21,7 +21,7 @@ grows like a power (Hochreiter 1991; Glorot & Bengio 2010). What to see:
 
 import math
 
-from frame import COLORS, STROKES, make_figure, parse_options, save_figure
+from frame import COLORS, STROKES, make_figure, parse_options, run_script, save_figure
 
 import tinynet as tn
 from tinynet import nn
@@ -48,8 +48,8 @@ class Layer(nn.Module):
 
 
 def main(arguments=None):
-    options = parse_options(__doc__, arguments, steps=300)
-    steps = 40 if options.quick else options.steps
+    options = parse_options(__doc__, arguments, steps=(300, 40))
+    steps = options.steps
     train, _ = tn.data.mnist(flatten=True, normalize=True, device=options.device)
     batch = train[:100]
     figure, axes = make_figure(2, 3, width=4.6, height=3.6)
@@ -169,4 +169,4 @@ def draw_wall(axes, device):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

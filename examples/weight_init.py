@@ -16,7 +16,7 @@ that eight times. What to see, with tanh and with ReLU:
 * He: s^2 = 2 / fan_in makes up for just that (He et al. 2015).
 """
 
-from frame import average, make_figure, parse_options, save_figure
+from frame import average, make_figure, parse_options, run_script, save_figure
 
 import tinynet as tn
 from tinynet import nn
@@ -100,4 +100,4 @@ def fit(model, train, batches):
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -5,6 +5,7 @@ import gzip
 import importlib.util
 import math
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 import tinynet as tn
 from tinynet import settings
 from tinynet.data.images import SAMPLE
-from tinynet.errors import DataError
+from tinynet.errors import ArgumentError, DataError
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -108,6 +109,17 @@ def test_mnist_models(model, n_layers):
     network = example.make_model(example.MODELS.get(model, model))
     assert len(network) == n_layers
     assert network(tn.zeros(2, 784)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("model", ["foo", "784-0-10", "784--10", "10-784", "784-16-10-"])
+def test_mnist_models_that_are_none(model):
+    with pytest.raises(ArgumentError, match=f"^--model: '{model}', expected linear, mlp, deep, or"):
+        load_example("mnist").main(["--model", model])
+
+
+def test_mnist_quick_with_epochs(few, tmp_path, capsys):
+    losses, _ = run_example("mnist", tmp_path, capsys, "--quick", "--epochs", "2")
+    assert len(losses) == 2
 
 
 def test_nielsen(tmp_path, capsys):
@@ -239,6 +251,83 @@ def test_options_that_are_flags():
     assert parse_options("", [], animate=False, epochs=3).animate is False
     options = parse_options("", ["--animate", "--epochs", "5"], animate=False, epochs=3)
     assert (options.animate, options.epochs) == (True, 5)
+
+
+def test_what_is_given_counts_with_quick_too():
+    parse_options = load_example("frame").parse_options
+    found = [
+        parse_options("", arguments, epochs=(20, 5), rate=0.1).epochs
+        for arguments in ([], ["--quick"], ["--quick", "--epochs", "20"], ["--epochs", "7"])
+    ]
+    assert found == [20, 5, 20, 7]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--epochs", "0"], "--epochs: '0', expected a whole number from 1 on"),
+        (["--epochs", "-1"], "--epochs: '-1', expected a whole number from 1 on"),
+        (["--rate", "much"], "--rate: invalid float value: 'much'"),
+        (["--out", "file"], "--out: 'file' is no folder that can be written into"),
+        (["--out", "file/in"], "--out: 'file' is no folder that can be written into"),
+    ],
+)
+def test_options_that_are_wrong(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit, match="2"):
+        load_example("frame").parse_options("", arguments, epochs=(20, 5), rate=0.1)
+    assert f"argument {message}" in capsys.readouterr().err
+
+
+@pytest.fixture
+def script(capsys):
+    """Run a function as a script's `main`: its exit status, and what it wrote to stderr."""
+    handler = signal.getsignal(signal.SIGINT)
+
+    def run(main, **options):
+        with pytest.raises(SystemExit) as ended:
+            load_example("frame").run_script(main, **options)
+        status = ended.value.code
+        return (1, status) if isinstance(status, str) else (status, capsys.readouterr().err)
+
+    yield run
+    signal.signal(signal.SIGINT, handler)
+
+
+def test_errors_are_a_line(script, monkeypatch, tmp_path):
+    monkeypatch.setattr("sys.argv", ["examples/mnist.py"])
+    main = load_example("mnist").main
+    status, line = script(lambda: main(["--device", "nowhere"]))
+    assert (status, line[:39]) == (1, "mnist.py: device: no device 'nowhere', ")
+    monkeypatch.setenv(settings.DATA.name, str(tmp_path))
+    status, line = script(lambda: main(["--device", "cpu"]))
+    assert (status, line[:33]) == (1, "mnist.py: mnist: TINYNET_DATA has")
+    assert "\n" not in line
+
+
+def test_ctrl_c_ends_a_script_within_fit(script, monkeypatch):
+    class Interrupting(tn.train.Callback):
+        def on_step_end(self, trainer):
+            signal.raise_signal(signal.SIGINT)
+
+    def main():
+        model = tn.nn.Linear(1, 1)
+        batches = [(tn.ones(1, 1), tn.ones(1, 1))]
+        optimizer = tn.optim.SGD(model.parameters(), lr=0.1)
+        options = {"callbacks": [Interrupting()], "progress": False}
+        tn.train.fit(model, batches, tn.nn.functional.mse_loss, optimizer, **options)
+        raise SystemExit(7)
+
+    monkeypatch.setattr("sys.argv", ["examples/dropout.py"])
+    assert script(main) == (130, "dropout.py: interrupted\n")
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    assert script(main, needs_interrupts=True)[0] == 7  # fit ended, and main went on
+
+
+def test_every_example_ends_so():
+    for path in EXAMPLES.glob("*.py"):
+        assert "    run_script(main" in path.read_text() or path.stem == "frame"
 
 
 def test_activations(tmp_path, capsys):
