@@ -20,6 +20,7 @@ import tinynet as tn
 from tinynet import nn
 
 LENGTH, BATCH = 64, 32
+LEAST = 2 * (LENGTH + 1)  # characters: a stretch to train on, another held out
 
 
 class CharacterLSTM(nn.Module):
@@ -40,6 +41,10 @@ def main(arguments=None):
     options = parse_options(__doc__, arguments, steps=(600, 60), text="")
     steps = options.steps
     text = tn.data.read_text(options.text) if options.text else tn.data.read_text()
+    if len(text) < LEAST:
+        raise tn.errors.DataError(
+            f"--text: {options.text} is too short: {len(text)} characters, expected {LEAST} or more"
+        )
     vocabulary = tn.data.Vocabulary.of(text, unknown=None)
     numbers = vocabulary.encode(text, device=options.device)
     held_out = max(LENGTH + 1, len(numbers) // 10)
@@ -53,7 +58,8 @@ def main(arguments=None):
     print(f"by counting characters {singles:.2f}, pairs {pairs:.2f}")
     print(f"the network: {losses[0]:.2f} at first, {losses[-1]:.2f} after {steps} steps; held out "
           f"{min(tests.values()):.2f} at best, {tests[steps]:.2f} at the end")  # fmt: skip
-    print("it writes:\n" + write(model, vocabulary, "The ", 30 if options.quick else 300))
+    beginning = "The " if set("The ") <= set(text) else text[0]
+    print("it writes:\n" + write(model, vocabulary, beginning, 30 if options.quick else 300))
     draw(options.out, losses, tests, singles, pairs, "char_rnn")
 
 
@@ -75,7 +81,7 @@ def learn(model, train, other, steps, rate=3e-3):
     for number in range(1, steps + 1):
         starts = tn.randint(len(train) - LENGTH, (BATCH, 1), device=train.device) + places
         losses.append(step(train[starts], train[starts + 1]))
-        if number % (steps // 10) == 0:
+        if number % max(1, steps // 10) == 0 or number == steps:
             with tn.no_grad():
                 tests[number] = loss_of(model, other[None, :-1], other[None, 1:]).item()
     return tn.stack(losses).tolist(), tests

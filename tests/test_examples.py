@@ -533,6 +533,19 @@ def test_language_models(name, tmp_path, capsys):
     assert re.search(r"it writes:\nThe .", out)
 
 
+def test_a_text_of_ones_own(tmp_path, capsys):
+    path = tmp_path / "book.txt"
+    path.write_text("ab" * 64)
+    main = load_example("char_rnn").main
+    with pytest.raises(DataError, match=r"book.txt is too short: 128 characters, expected 130"):
+        main(["--text", str(path)])
+    path.write_text("ab" * 65)
+    main(["--quick", "--text", str(path), "--steps", "21", "--out", str(tmp_path)])
+    out = capsys.readouterr().out
+    assert "after 21 steps; held out" in out
+    assert re.search(r"it writes:\na[ab]{30}$", out, re.M)
+
+
 def test_optimizers(tmp_path, capsys):
     out = run_quick("optimizers", tmp_path, capsys)
     assert (tmp_path / "optimizers_mnist.png").exists()
