@@ -19,6 +19,7 @@ import tinynet as tn
 from tinynet import nn
 
 NOISE = 0.5
+FEW = 10_000  # images, with --quick
 
 
 class Autoencoder(nn.Module):
@@ -61,20 +62,21 @@ def loss_of(output, images):
 
 def main(arguments=None):
     options = parse_options(__doc__, arguments, epochs=(20, 5))
-    epochs = options.epochs
     train, test = tn.data.mnist(flatten=True, device=options.device)
+    train = tn.data.TensorDataset(train.images[: FEW if options.quick else None])
     images = test.images[:2000]
     figure, axes = make_figure(2, 3, width=4, height=3.6)
 
-    plain = learn(Autoencoder(), train, epochs)
+    plain = learn("plain", Autoencoder().to(options.device), train, options.epochs)
     draw_map(figure, axes[0, 0], plain, images, test.labels[:2000], "plain")
-    clean = learn(Autoencoder(), train, epochs, noise=NOISE)
+    clean = learn("denoising", Autoencoder().to(options.device), train, options.epochs, NOISE)
     noisy = add_noise(images, tn.Generator().manual_seed(options.seed))
     restored = restore(clean, noisy)
     before, after = ((x - images).square().mean().item() for x in (noisy, restored))
     print(f"denoising: mean squared error {before:.3f} of the noisy images, {after:.3f} restored")
     draw_rows(axes[0, 1], [images, noisy, restored], "clean, noisy, restored")
-    variational = learn(Autoencoder(is_variational=True), train, epochs)
+    model = Autoencoder(is_variational=True).to(options.device)
+    variational = learn("variational", model, train, options.epochs)
     draw_map(figure, axes[1, 0], variational, images, test.labels[:2000], "variational")
     for name, model in (("plain", plain), ("variational", variational)):
         error = (restore(model, images) - images).square().mean().item()
@@ -87,9 +89,9 @@ def main(arguments=None):
     save_figure(figure, options.out, "autoencoder")
 
 
-def learn(model, train, epochs, noise=0.0):
+def learn(name, model, train, epochs, noise=0.0):
     """Train on pairs of images: what goes in, and what should come out."""
-    model.to(train.images.device)
+    print(f"{name}: {epochs} epochs of {len(train):,} images", flush=True)
 
     def as_pairs(batch, generator):
         images = batch[0]
@@ -97,7 +99,7 @@ def learn(model, train, epochs, noise=0.0):
 
     loader = tn.data.DataLoader(train, 100, shuffle=True, transform=as_pairs)
     optimizer = tn.optim.Adam(model.parameters(), lr=2e-3)
-    tn.train.fit(model, loader, loss_of, optimizer, epochs=epochs, progress=False)
+    tn.train.fit(model, loader, loss_of, optimizer, epochs=epochs, progress=True)
     return model.eval()
 
 
