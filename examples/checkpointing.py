@@ -13,8 +13,6 @@ checkpoint it ends with the same bits as the run that nobody interrupted (its po
 From the parameters alone Adam starts without its moments and the epoch anew: another run.
 """
 
-import signal
-
 from frame import make_figure, parse_options, run_script, save_figure
 
 import tinynet as tn
@@ -36,7 +34,7 @@ class Watch(tn.train.Callback):
             self.steps.append(trainer.step)
             self.losses.append(trainer.read_logs()["loss"])
         if trainer.step == self.last:
-            signal.raise_signal(signal.SIGINT)  # as Ctrl-C does: the step ends, all is saved
+            trainer.interrupts.came = True  # as Ctrl-C does: the step ends, all is saved
 
 
 def main(arguments=None):
@@ -117,4 +115,4 @@ def draw(folder, curves, middle):
 
 
 if __name__ == "__main__":
-    run_script(main, needs_interrupts=True)
+    run_script(main)

@@ -6,6 +6,7 @@ tell apart; lines differ in their strokes too, for prints without colours.
 """
 
 import argparse
+import math
 import os
 import signal
 import sys
@@ -17,20 +18,16 @@ COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#00
 STROKES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1))]
 
 
-def run_script(main, needs_interrupts=False):
-    """Run a script's `main`; errors and Ctrl-C are a line on stderr, and an exit status.
-
-    With `needs_interrupts`, Ctrl-C during `fit` is left to it: it ends after its step.
-    """
+def run_script(main):
+    """Run a script's `main`; errors and Ctrl-C are a line on stderr, and an exit status."""
     name = Path(sys.argv[0]).name
-    if not needs_interrupts:
-        signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGINT, interrupt)
     try:
         main()
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
         sys.exit(130)  # 128 + SIGINT, as shells have it
-    except (tn.errors.TinynetError, OSError) as error:
+    except (tn.errors.TinynetError, OSError, MemoryError) as error:
         sys.exit(f"{name}: {' '.join(str(error).split())}")
 
 
@@ -42,8 +39,8 @@ def interrupt(number, frame):
 def parse_options(doc, arguments=None, **more):
     """The options; `more` are others by name, with their defaults, False for a flag.
 
-    A pair is the default without --quick and the one with it. Whole numbers are at least 1. Seeds
-    the random numbers.
+    A pair is the default without --quick and the one with it. Whole numbers are at least 1, others
+    above 0. Seeds the random numbers.
     """
     defaults = {name: x if isinstance(x, tuple) else (x, x) for name, x in more.items()}
     parser = argparse.ArgumentParser(
@@ -58,7 +55,7 @@ def parse_options(doc, arguments=None, **more):
         if usual is False:  # bool("False") is True, so no type reads it
             parser.add_argument(option, action="store_true")
             continue
-        kind = parse_count if isinstance(usual, int) else type(usual)
+        kind = {int: parse_count, float: parse_positive, str: str}[type(usual)]
         text = f"default: {usual}" + (f", with --quick {quick}" if quick != usual else "")
         parser.add_argument(option, type=kind, help=text)
     options = parser.parse_args(arguments)
@@ -75,6 +72,17 @@ def parse_count(text):
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number from 1 on")
     return int(text)
+
+
+def parse_positive(text):
+    """A finite number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a number above 0")
+    return number
 
 
 def parse_folder(text):
