@@ -21,6 +21,7 @@ import tinynet as tn
 from tinynet import nn
 
 NOISE = 64
+FEW = 10_000  # images, with --quick
 judge_loss = nn.functional.binary_cross_entropy_with_logits
 
 
@@ -28,6 +29,8 @@ def main(arguments=None):
     options = parse_options(__doc__, arguments, epochs=(20, 5), batch_size=(128, 64))
     epochs = options.epochs
     train, test = tn.data.mnist(flatten=True, device=options.device)
+    train = tn.data.TensorDataset(*train[: FEW if options.quick else None])
+    batch_size = min(options.batch_size, len(train))
     classifier = make_network([784, 128, 10]).to(options.device)
     loader = tn.data.DataLoader(train, 100, shuffle=True)
     adam, loss = tn.optim.Adam(classifier.parameters()), nn.functional.cross_entropy
@@ -36,7 +39,7 @@ def main(arguments=None):
     discriminator = make_network([784, 256, 64, 1], dropout=0.5).to(options.device)
     play = make_player(generator.to(options.device), discriminator)
 
-    loader = tn.data.DataLoader(train, options.batch_size, shuffle=True, drop_last=True)
+    loader = tn.data.DataLoader(train, batch_size, shuffle=True, drop_last=True)
     noise = tn.randn(1000, NOISE, device=options.device)
     images = {"before": make_images(generator, noise)}
     judge(classifier, images["before"], "before")
