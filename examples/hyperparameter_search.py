@@ -23,18 +23,22 @@ def main(arguments=None):
     options = parse_options(__doc__, arguments, processes=1)
     more = {"mode": "max", "seed": options.seed, "processes": options.processes}
     side = 3 if options.quick else 4
-    found = {
-        "grid": search.grid_search(train_and_score, SPACE, side, **more),
-        "random": search.random_search(train_and_score, SPACE, side**2, **more),
-        "coarse to fine": search.coarse_to_fine(
+    searches = {
+        "grid": lambda: search.grid_search(train_and_score, SPACE, side, **more),
+        "random": lambda: search.random_search(train_and_score, SPACE, side**2, **more),
+        "coarse to fine": lambda: search.coarse_to_fine(
             train_and_score, SPACE, side**2 // 2, rounds=2, **more
         ),
     }
-    for name, results in found.items():
+    found = {}
+    for name, look in searches.items():
+        results = found[name] = look()
+        if results.interrupted:  # Ctrl-C ends a search with the results so far
+            raise KeyboardInterrupt
         rates = {round(row["rate"], 9) for row in results}
         best = results.best
         print(f"{name}: {len(results)} trials, {len(rates)} rates; best {best.score:.1%} with rate "
-              f"{best['rate']:.3g} and width {best['width']}")  # fmt: skip
+              f"{best['rate']:.3g} and width {best['width']}", flush=True)  # fmt: skip
     draw(options.out, found)
 
 
