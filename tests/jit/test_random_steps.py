@@ -214,6 +214,9 @@ LOSSES = {
     "mse": lambda y, target, labels: F.mse_loss(y, target),
     "cross_entropy": lambda y, target, labels: F.cross_entropy(y, labels),
     "smoothed": lambda y, target, labels: F.cross_entropy(y, labels, label_smoothing=0.1),
+    "ignoring": lambda y, target, labels: F.cross_entropy(
+        y, labels.masked_fill(target[:, 0] > 0, -100), reduction="sum"
+    ),
     "smooth_l1": lambda y, target, labels: F.smooth_l1_loss(y, target),
     "bce": lambda y, target, labels: F.binary_cross_entropy_with_logits(y, target.sigmoid()),
     "squares": lambda y, target, labels: ((y - target) ** 2).sum(1).mean() / 2,
@@ -298,6 +301,7 @@ class Step:
     clip: str
     statistics: str
     result: str
+    repeats: int = 1  # in a call
 
     def build(self, device):
         return Training(self)
@@ -339,6 +343,11 @@ class Training:
         }
 
     def call(self, x, target, labels):
+        for _ in range(self.step.repeats):
+            result = self.train(x, target, labels)
+        return result
+
+    def train(self, x, target, labels):
         step, optimizer = self.step, self.optimizer
         if step.zero_grad in ("first", "zeros"):
             optimizer.zero_grad(set_to_none=step.zero_grad == "first")
@@ -375,6 +384,7 @@ def steps(draw):
         clip=draw(one_of(CLIPS)),
         statistics=draw(one_of(STATISTICS)),
         result=draw(one_of(RESULTS)),
+        repeats=draw(st.sampled_from([1, 1, 2, 3])),
     )
 
 
