@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import tinynet as tn
+from tests.jit.checks import assert_seen
 from tinynet import names, nn
 
 FACTOR = 2.0
@@ -276,16 +277,7 @@ def as_before(monkeypatch):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
 def test_what_is_reached_is_seen_to_change(on_device, case):
-    function, change = case()
-    recorded, x = tn.jit(function), tn.ones(2)
-    for _ in range(4):
-        assert recorded(x).tolist() == function(x).tolist()
-    assert recorded.count == 1
-    before = function(x).tolist()
-    change()
-    assert function(x).tolist() != before
-    for _ in range(3):
-        assert recorded(x).tolist() == function(x).tolist()
+    assert_seen(*case())
 
 
 def test_relative_imports_are_followed(on_device, tmp_path, monkeypatch):

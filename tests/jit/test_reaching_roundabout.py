@@ -14,6 +14,7 @@ import weakref
 import pytest
 
 import tinynet as tn
+from tests.jit.checks import assert_seen
 from tinynet import names, nn
 
 FACTOR = 2.0
@@ -293,19 +294,6 @@ CASES = [
     what_wraps_a_function_of_the_library, an_object_made_with_a_config, an_object_made_with_help,
     a_dataclass_with_a_factory, the_only_instance, the_only_instance_by_its_metaclass,
 ]  # fmt: skip
-
-
-def assert_seen(function, change):
-    """Check that a recorded function does as it does itself, before and after a change."""
-    recorded, x = tn.jit(function), tn.ones(2)
-    for _ in range(4):
-        assert recorded(x).tolist() == function(x).tolist()
-    assert recorded.count == 1
-    before = function(x).tolist()
-    change()
-    assert function(x).tolist() != before
-    for _ in range(3):
-        assert recorded(x).tolist() == function(x).tolist()
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
