@@ -86,6 +86,10 @@ def test_programs_are_kept(backend, folder):
     [file] = folder.iterdir()
     again = Builder(device.context, device.cl_device)
     assert again.load(file) is not None
+    other = file.with_name("0" * 64)
+    other.write_bytes(file.read_bytes())  # another program's
+    assert again.load(other) is None
+    other.unlink()
     file.write_bytes(file.read_bytes()[:-1] + b"?")
     assert again.load(file) is None
     again.build("twice", TEXT)

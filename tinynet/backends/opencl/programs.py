@@ -8,9 +8,9 @@ generated kernel does becomes a function (`outlined`), which is compiled once, k
 a softmax takes 190 ms instead of 290. And built programs are kept in the user's cache: from there
 they take 1 ms, from PoCL's own cache 30.
 
-A damaged binary would crash the driver, so each file begins with a checksum of the rest. Getting a
-program's binary takes about as long as building it: that is done when the process ends, for as long
-as `PATIENCE` allows; what was not saved then, a later process saves.
+A damaged binary would crash the driver, so each file begins with a checksum of its name and the
+rest. Getting a program's binary takes about as long as building it: that is done when the process
+ends, for as long as `PATIENCE` allows; what was not saved then, a later process saves.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Builder:
         except OSError:
             return None
         binary = data[CHECKSUM:]
-        if hashlib.sha256(binary).digest() != data[:CHECKSUM]:
+        if _checksum(path, binary) != data[:CHECKSUM]:
             return None
         try:
             return _built(cl.Program(self.context, [self.cl_device], [binary]), OPTIONS)
@@ -176,10 +176,15 @@ def _write(path: Path, program: Any) -> bool:
         binary = program.get_info(cl.program_info.BINARIES)[0]
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path, durable=False) as partial:
-            partial.write_bytes(hashlib.sha256(binary).digest() + binary)
+            partial.write_bytes(_checksum(path, binary) + binary)
     except (OSError, cl.Error):
         return False
     return True
+
+
+def _checksum(path: Path, binary: bytes) -> bytes:
+    """Of a binary and the name that its file has to have."""
+    return hashlib.sha256(path.name.encode() + binary).digest()
 
 
 def describe(name: str, text: str, log: str) -> str:
