@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import types
 import weakref
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Any
 
@@ -19,6 +19,7 @@ from tinynet.numbers import SIMPLE, VALUES, is_same
 from tinynet.tensor import Tensor
 
 MISSING = object()  # the value of what is not there
+PLAIN = (bool, int, float, complex, str, bytes, type(None))
 # Values that a place keeps alive: plain ones, those made anew at each look, those that stay anyway
 KEPT = (
     *SIMPLE, *VALUES, types.MethodType, types.FunctionType, types.ModuleType, type,
@@ -68,16 +69,27 @@ class Parts:
 
     def changed(self) -> str:
         """The name of an attribute that is another now; "" if all are the same."""
+        return next((name for name, _ in self.differences()), "")
+
+    def differences(self) -> Iterator[tuple[str, Any]]:
+        """The attributes that are others now, and what they are."""
         module = self.module()
         fields = {} if module is None else vars(module)
         if tuple(fields) != self.names:
-            return "an attribute of a module"
+            yield "an attribute of a module", MISSING
+            return
         for name, value in self.values:
             now = fields[name]
             is_it = type(value) is weakref.ref and now is not None and value() is now
             if now is not value and not is_it and not is_same(now, value):
-                return name
-        return ""
+                yield name, now
+
+    def set(self, name: str, value: Any) -> None:
+        """Change an attribute."""
+        module = self.module()
+        if module is not None and not is_same(vars(module)[name], value):
+            vars(module)[name] = value
+            modules.changes[0] += 1
 
 
 class Attributes:
@@ -94,13 +106,26 @@ class Attributes:
         item = self.find()
         return default if item is None else item.__dict__.get(name, default)
 
+    def set(self, name: str, value: Any) -> None:
+        """Change the attribute."""
+        item = self.find()
+        if item is not None:
+            item.__dict__[name] = value
+
 
 class Slots(Attributes):
     """Those that are in slots."""
 
     def get(self, name: str, default: Any) -> Any:
-        """The attribute's value."""
-        return getattr(self.find(), name, default)
+        """The attribute's value, not what a `__getattr__` makes up."""
+        try:
+            return object.__getattribute__(self.find(), name)
+        except AttributeError:
+            return default
+
+    def set(self, name: str, value: Any) -> None:
+        """Change the attribute."""
+        object.__setattr__(self.find(), name, value)
 
 
 Place = tuple[Any, str, Any]  # where a value is, by which name, and the value
@@ -127,7 +152,8 @@ class Guards:
         self.hooked: list[tuple[weakref.ref[Tensor], tuple[Any, ...]]] = []  # with their hooks
         self.tensors: dict[int, bool] = {}
         self.changes = _changes()
-        self.changed = ""  # what the function itself changes, so that it is another call each time
+        self.effects: list[Place] = []  # plain values that the function leaves in such places
+        self.changed = ""  # something else that it changes, so that it is another call each time
         self.failed = ""
 
     def add_place(self, fields: Any, name: str, value: Any, is_loose: bool) -> None:
@@ -153,11 +179,44 @@ class Guards:
         self.cells += [
             place for place in self.loose_cells if is_same(contents_of(place[0]), place[2])
         ]
-        if not self.holds():
+        for target, name, now in self.differences():
+            if is_plain(now) and not isinstance(target, types.MappingProxyType):
+                self.effects.append((target, name, now))
+            else:
+                self.changed = name
+        if not self.contents_hold() or not self.hooks_hold():
             self.changed = self.failed
 
+    def differences(self) -> Iterator[Place]:
+        """The places whose values are others now, and what they are."""
+        for fields, name, value in self.places:
+            now = fields.get(name, MISSING)
+            if now is not value and not is_same(now, value):
+                yield fields, name, now
+        for fields, name, reference in self.objects:
+            now = fields.get(name, MISSING)
+            if now is not reference() or now is None:
+                yield fields, name, now
+        for cell, name, value in self.cells:
+            now = contents_of(cell)
+            if now is not value and not is_same(now, value):
+                yield cell, name, MISSING if isinstance(cell, types.FunctionType) else now
+        for part in self.parts if self.changes != _changes() else ():
+            for name, now in part.differences():
+                yield part, name, now
+
+    def write(self) -> None:
+        """Leave what the function leaves."""
+        for target, name, value in self.effects:
+            if isinstance(target, dict):
+                target[name] = value
+            elif isinstance(target, types.CellType):
+                target.cell_contents = value
+            else:
+                target.set(name, value)
+
     def holds(self) -> bool:
-        """Whether everything is as it was, and the function leaves it so: replays do not write."""
+        """Whether everything is as it was, and a replay leaves behind what the function does."""
         if self.changed:
             return self.fail(self.changed)
         for fields, name, value in self.places:
@@ -168,11 +227,8 @@ class Guards:
             now = fields.get(name, MISSING)
             if now is not value() or now is None:
                 return self.fail(name)
-        if not self.variables_hold() or not self.contents_hold():
+        if not self.variables_hold() or not self.contents_hold() or not self.hooks_hold():
             return False
-        for found, hooks in self.keys:
-            if len(found) != len(hooks) or not is_same(tuple(found.values()), hooks):
-                return self.fail("hooks")
         changes = modules.changes[0], tensor_hooks.changes[0]
         return self.changes == changes or self.rarely_changed_hold()
 
@@ -194,6 +250,13 @@ class Guards:
                 return self.fail(name)
         return True
 
+    def hooks_hold(self) -> bool:
+        """Whether modules and optimisers have the hooks that they had."""
+        for found, hooks in self.keys:
+            if len(found) != len(hooks) or not is_same(tuple(found.values()), hooks):
+                return self.fail("hooks")
+        return True
+
     def rarely_changed_hold(self) -> bool:
         """Whether the modules' attributes and the tensors' hooks are as they were."""
         for part in self.parts:
@@ -210,6 +273,11 @@ class Guards:
         """Note what changed."""
         self.failed = name
         return False
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value leads to nothing, and cannot be called."""
+    return type(value) in PLAIN or (type(value) is tuple and all(map(is_plain, value)))
 
 
 def contents_of(cell: Any) -> Any:

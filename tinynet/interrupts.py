@@ -21,7 +21,7 @@ class Deferral:
 
     def __init__(self) -> None:
         self.is_on = True
-        self.is_noted = False
+        self.noted: tuple[Any, ...] = ()  # the signal and the frame it came in
         self.before: Any = None  # what else happens at Ctrl-C
 
     def __enter__(self) -> Deferral:
@@ -35,19 +35,18 @@ class Deferral:
     def __exit__(self, *error: object) -> None:
         if self.before is not None and signal.getsignal(signal.SIGINT) == self.note:
             signal.signal(signal.SIGINT, self.before)
-        if self.is_noted:
-            self.before(signal.SIGINT, None)
+        self.listen()
 
     def note(self, number: int, frame: FrameType | None) -> None:
         """What happens at Ctrl-C."""
         if self.is_on:
-            self.is_noted = True
+            self.noted = number, frame
         else:
             self.before(number, frame)
 
     def listen(self) -> None:
         """From now on Ctrl-C is heard at once, and the one that was noted now."""
         self.is_on = False
-        if self.is_noted:
-            self.is_noted = False
-            self.before(signal.SIGINT, None)
+        if self.noted:
+            noted, self.noted = self.noted, ()
+            self.before(*noted)

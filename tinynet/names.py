@@ -152,27 +152,20 @@ def _installed() -> tuple[str, ...]:
 
 
 def is_installed(function: types.FunctionType) -> bool:
-    """Whether code is that of an installed package, not of the program that uses it."""
-    return function.__code__.co_filename.startswith(_installed())
+    """Whether code is that of an installed package which knows nothing of tinynet; others are taken
+    for parts of the program.
+    """
+    is_there = function.__code__.co_filename.startswith(_installed())
+    return is_there and not _uses_tinynet(str(function.__globals__.get("__name__")))
 
 
 @functools.cache
-def _is_installed_module(name: str) -> bool:
-    """Whether a Python module is part of an installed package."""
-    file = getattr(sys.modules.get(name), "__file__", None)
-    return file is not None and file.startswith(_installed())
-
-
-def is_installed_class(kind: type) -> bool:
-    """Whether a class is an installed package's, but not tinynet's, nor the standard library's."""
-    return is_users(kind) and _is_installed_module(str(kind.__module__))
-
-
-def names_in_methods(kind: type) -> Names:
-    """The names of attributes that the methods of a class use, which users wrote."""
-    methods = [function_in(x) for base in users_bases(kind) for x in vars(base).values()]
-    found = functools.reduce(CodeNames.joined, map(names_of, methods), NOTHING)
-    return found.attributes | found.texts if found.is_dynamic else found.attributes
+def _uses_tinynet(name: str) -> bool:
+    """Whether a Python module has imported something of tinynet's."""
+    values = [*vars(sys.modules[name]).values()] if name in sys.modules else []
+    modules = [x.__name__ for x in values if isinstance(x, types.ModuleType)]
+    modules += [str(x.__module__) for x in values if isinstance(x, (type, types.FunctionType))]
+    return any(found.partition(".")[0] == "tinynet" for found in modules)
 
 
 def names_got_by(getter: Any) -> Names:
@@ -205,8 +198,16 @@ def function_in(value: Any) -> types.FunctionType | None:
 
 def wrapped_in(item: Any) -> Any:
     """What `functools.wraps` noted in an object; None where it did not."""
-    fields = getattr(item, "__dict__", None)
-    return fields.get("__wrapped__") if type(fields) is dict else None
+    return (fields_of(item) or {}).get("__wrapped__")
+
+
+def fields_of(item: Any) -> dict[str, Any] | None:
+    """The dict of an object's own attributes, if it has one. No code of its own runs."""
+    try:
+        fields = object.__getattribute__(item, "__dict__")
+    except AttributeError:
+        return None
+    return fields if type(fields) is dict else None
 
 
 def dispatched(function: Any) -> list[Any]:

@@ -5,8 +5,8 @@ objects, classes and functions. Those that hold plain values are compared, other
 functions, methods and hooks that it calls are looked at too, what lists, dicts and NumPy arrays
 hold, and all attributes of the modules it uses. An attribute counts that is named anywhere in this
 code: objects are handed on. What is reached in other ways (a file, a container or an array of more
-than MOST_PARTS, an iterator, a name put together) is not seen. What installed packages name counts
-only for what they reach themselves.
+than MOST_PARTS, an iterator, a name put together) is not seen. What installed packages name that
+know nothing of tinynet counts only for what they reach themselves.
 """
 
 from __future__ import annotations
@@ -25,7 +25,17 @@ import numpy as np
 
 from tinynet.autograd.graph import Variable
 from tinynet.foreign_random import GENERATORS
-from tinynet.guards import MISSING, Attributes, Content, Guards, Parts, Slots, contents_of
+from tinynet.guards import (
+    MISSING,
+    PLAIN,
+    Attributes,
+    Content,
+    Guards,
+    Parts,
+    Slots,
+    contents_of,
+    is_plain,
+)
 from tinynet.names import (
     NOTHING,
     OWN,
@@ -33,12 +43,11 @@ from tinynet.names import (
     Names,
     absolute,
     dispatched,
+    fields_of,
     function_in,
     is_installed,
-    is_installed_class,
     is_users,
     names_got_by,
-    names_in_methods,
     names_of,
     users_bases,
     wrapped_in,
@@ -52,15 +61,14 @@ from tinynet.tensor import Tensor
 
 MOST = 2000  # values that are looked at, beside tensors and modules
 MOST_PARTS = 256  # elements of a container, or numbers of an array, that are compared
+MOST_TEXTS = 100  # values that may be names of attributes
 MOST_CONTENTS = 1000  # containers that are, and arrays
 CONTAINERS = (list, tuple, set, frozenset, dict, collections.deque)
 FIXED = (tuple, frozenset)  # those whose contents stay the same
-PLAIN = (bool, int, float, str, bytes, type(None))  # what cannot be called
 PROXIES = (weakref.ProxyType, weakref.CallableProxyType)
 FIELDS = frozenset(Variable.__annotations__)  # of tensors: what users do not put there
 OPERATORS = "add sub mul matmul truediv floordiv mod pow lshift rshift and or xor".split()
-# What an object's use may call, what making it does, and what modules, autograd's functions and
-# optimisers have
+# What an object's use may call, what making it does, and what modules and autograd's functions have
 SPECIAL = frozenset(
     [f"__{kind}{name}__" for name in OPERATORS for kind in ("", "r", "i")]
     + [f"__{name}__" for name in "neg pos abs invert bool float int index contains len".split()]
@@ -69,9 +77,10 @@ SPECIAL = frozenset(
     + [f"__{name}__" for name in "eq ne lt le gt ge hash format str get getattribute".split()]
 )
 MAKING = ("__new__", "__init__", "__post_init__")
-PASSES = frozenset(["forward", "backward", "setup_context", "update"])
+PASSES = frozenset(["forward", "backward", "setup_context"])
 LOOKED_AT = (Tensor, types.FunctionType, types.MethodType, *GENERATORS)  # where modules have them
 STEP_HOOKS = ("step_pre", "step_post")
+UPDATE: Names = frozenset(["step", "update"])  # what optimisers have
 GETTERS = (operator.attrgetter, operator.methodcaller)
 WRAPPERS = (collections.UserDict, collections.UserList, collections.ChainMap)
 INSIDE: Names = frozenset(["data", "maps"])  # what these have in them
@@ -109,6 +118,7 @@ class Search:
         self.watched: set[int] = set()  # the ids of containers whose contents are compared
         self.seen: set[Any] = set()
         self.budget = MOST
+        self.met: set[str] = set()  # values that may be names of attributes
         self.todo: list[tuple[Any, Names, str]] = []
         self.todo_loosely: list[tuple[Any, Names, str]] = []
         self.is_loose = False
@@ -119,6 +129,7 @@ class Search:
         self.visit_arguments(arguments)
         self.finish_visits()
         self.guards.tensors = reached
+        self.found = self.found.joined(NOTHING._replace(texts=frozenset(self.met)))
 
     def finish_visits(self) -> None:
         """Look at what was found, what that leads to, and so on; loosely last."""
@@ -147,8 +158,8 @@ class Search:
         """Watch what can be reached from a value."""
         item = referent_of(item)
         if type(item) in PLAIN:
-            if self.is_dynamic and type(item) is str and item.isidentifier():
-                self.found = self.found.joined(NOTHING._replace(texts=frozenset([item])))
+            if self.is_dynamic and type(item) is str and len(self.met) < MOST_TEXTS:
+                self.met.update([item] if item.isidentifier() else [])
             return
         if isinstance(item, types.MethodType):
             self.visit(item.__func__, names)
@@ -222,8 +233,10 @@ class Search:
             if isinstance(item, collections.defaultdict):
                 self.visit(item.default_factory, names)
             parts = [*dict.values(item), *dict.keys(item)] if isinstance(item, dict) else item
+            is_large = len(item) > MOST_PARTS
             for part in parts:
-                self.visit(part, names, name)
+                if type(part) not in PLAIN or not is_large:
+                    self.visit(part, names, name)
 
     def watch(self, container: Any, name: str) -> None:
         """Compare what a container holds, without keeping its tensors alive."""
@@ -244,13 +257,19 @@ class Search:
         code, space, named = function.__code__, function.__globals__, names_of(function)
         if function.__name__ in MAKING:  # it may count what it makes
             plain = {name for name in named.stored if isinstance(space.get(name), SIMPLE)}
-            named = named._replace(spaces=named.spaces - plain, read=named.read - named.stored)
-        if not is_installed(function):
-            self.found = self.found.joined(named.of_objects())
-        else:
-            more = named.attributes | named.texts if named.is_dynamic else named.attributes
+            spaces, attributes, read = named.spaces - plain, named.attributes, named.read
+            named = named._replace(
+                spaces=spaces, attributes=attributes - named.stored, read=read - named.stored
+            )
+        more = named.attributes | named.texts if named.is_dynamic else named.attributes
+        if is_installed(function):
             self.found = self.found.joined(NOTHING._replace(read=more))
             names |= more
+        elif self.is_loose:  # what it calls is looked at on this way only
+            self.found = self.found.joined(NOTHING._replace(attributes=named.read, read=named.read))
+            names |= more
+        else:
+            self.found = self.found.joined(named.of_objects())
         cells = self.guards.loose_cells if self.is_loose else self.guards.cells
         for name, cell in zip(code.co_freevars, function.__closure__ or ()):
             cells.append((cell, name, contents_of(cell)))
@@ -292,7 +311,13 @@ class Search:
         if bases:
             self.visit_methods(kind, names)
             self.watch_class(kind, names | self.names | PASSES | SPECIAL, names, kind)
-            self.todo_loosely += [(f, names, "") for name in MAKING for f in _methods(bases, name)]
+            makers = [function for name in MAKING for function in _methods(bases, name)]
+            for function in makers:
+                stored = names_of(function).stored
+                held = {name: x for base in kind.__mro__[::-1] for name, x in vars(base).items()}
+                counts = {name for name in stored if is_plain(held.get(name))}
+                named = names | (names_of(function).attributes - counts)
+                self.todo_loosely += [(function, named, ""), (kind, named, "")]
         if users_bases(type(kind)):
             self.visit_object(kind, names)
 
@@ -308,7 +333,7 @@ class Search:
         for name in sorted(wanted) if bases else ():
             found = [base for base in kind.__mro__ if name in vars(base)]
             value = vars(found[0])[name] if found else MISSING
-            if type(value) in PLAIN and name not in read:
+            if is_plain(value) and name not in read:
                 continue
             for base in bases if name in self.asked or (found and name not in SPECIAL) else ():
                 if base in found:
@@ -318,15 +343,15 @@ class Search:
                 continue
             self.add_place(vars(found[0]), name, value)
             if isinstance(value, types.MemberDescriptorType) and item is not kind:
-                value = getattr(item, name, MISSING)
+                value = Slots(item).get(name, MISSING)
                 self.add_place(Slots(item), name, value)
             if function_in(value) is None and value is not MISSING:
                 self.visit(value, names, name)
 
     def visit_object(self, item: Any, names: Names) -> None:
         """Watch those attributes of an object that the code names, and look at its methods."""
-        own = getattr(item, "__dict__", None)
-        fields: dict[str, Any] = own if type(own) is dict else {}
+        own = fields_of(item)
+        fields = own or {}
         wrapped, kind = wrapped_in(item), type(item)
         self.visit(wrapped, names)  # of a function that is recorded, or cached
         if _is_optimizer(fields):
@@ -335,38 +360,24 @@ class Search:
             if wrapped is not None:
                 self.visit(getattr(item, "instance", None), names)
             return
-        names = self.names_for(kind, names)
-        wanted, read = self.wanted_in(kind, names), self.read | names
+        wanted, read = self.names | names, self.read | names
         if self.takes_all:
             wanted, read = [x | fields.keys() for x in (wanted, read)]
         self.visit_methods(kind, names)
         self.watch_class(kind, (wanted | SPECIAL) - fields.keys(), names, item)
         attributes = Attributes(item)
         for name in sorted(wanted & fields.keys()):
-            if name in read or type(fields[name]) not in PLAIN:
+            if name in read or not is_plain(fields[name]):
                 self.add_place(attributes, name, fields[name])
                 self.visit(fields[name], names, name)
-        for name in sorted(wanted - fields.keys()) if fields is own else ():
+        for name in sorted(wanted - fields.keys()) if own is not None else ():
             if name in self.asked or any(name in vars(base) for base in kind.__mro__):
                 self.add_place(attributes, name, MISSING)
 
-    def names_for(self, kind: type, names: Names) -> Names:
-        """The names that lead on from an object; where a user's code comes upon one of an installed
-        class, those in its methods.
-        """
-        if names or not is_installed_class(kind):
-            return names
-        return names_in_methods(kind)
-
-    def wanted_in(self, kind: type, names: Names) -> Names:
-        """The names of attributes of an object that code may ask for: what installed packages read
-        counts for users' own objects, which may be handed to them.
-        """
-        return self.names | names | (_NONE if is_installed_class(kind) else self.read)
-
     def visit_optimizer(self, item: Any, fields: dict[str, Any]) -> None:
         """Watch an optimiser's groups, whose numbers are read anew anyway, and hooks."""
-        for name in ("param_groups", "step", "update"):
+        self.visit_methods(type(item), UPDATE)
+        for name in ("param_groups", *sorted(UPDATE)):
             self.add_place(Attributes(item), name, fields.get(name, MISSING))
         self.watch(fields["param_groups"], "param_groups")
         for group in fields["param_groups"]:
@@ -384,12 +395,11 @@ class Search:
                 for method in _methods(bases, name):
                     self.visit(method, names)
 
-    def visit_module(self, root: modules.Module, names_given: Names) -> None:
+    def visit_module(self, root: modules.Module, names: Names) -> None:
         """Watch all attributes of a module and its parts, and in those that its code names."""
         for module in root.modules():
             fields, kind = vars(module), type(module)
-            names = self.names_for(kind, names_given)
-            wanted = self.wanted_in(kind, names)
+            wanted = self.names | names
             self.visit_methods(kind, names)
             self.watch_class(kind, (wanted | PASSES | SPECIAL) - fields.keys(), names, module)
             is_new = ("parts", id(module)) not in self.seen
@@ -413,7 +423,7 @@ class Search:
         if library is not modules.Module or self.is_dynamic or self.takes_all:
             return set()
         unread = fields.keys() - self.read - {"training"}
-        return {name for name in unread if type(fields[name]) in PLAIN}
+        return {name for name in unread if is_plain(fields[name])}
 
 
 def referent_of(item: Any) -> Any:
@@ -421,7 +431,7 @@ def referent_of(item: Any) -> Any:
     if type(item) is weakref.ref:
         return item()
     if type(item) in PROXIES:
-        with contextlib.suppress(ReferenceError):
+        with contextlib.suppress(Exception):  # it may be gone, or answer as it likes
             return item.__repr__.__self__  # which is looked for in what it is for
         return None
     return item

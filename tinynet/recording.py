@@ -42,7 +42,7 @@ class Recording:
         self.is_alive = True
         self.script = Script()
         self.guards = find_guards(function, owner, arguments)
-        with Deferral() as interrupts, lock, _settled_again():
+        with lock, Deferral() as interrupts, _settled_again():
             self.record(
                 call, arguments, inputs, seen, interrupts
             )  # which holds nothing any more when it returns
@@ -231,6 +231,8 @@ class Recording:
             note_write(state())  # type: ignore[arg-type]  # it is there: `fits` said so
         arrays = self.tape.replay([leaves[i].array for i in self.first], values)
         self.script.commit()  # not where there was no memory for the replay
+        if self.guards.effects:
+            self.guards.write()
         if self.changes_tensors:
             self.bring_up_to_date(leaves, arrays)
         if type(self.structure) is _Result:

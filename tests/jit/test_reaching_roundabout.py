@@ -8,6 +8,7 @@ import enum
 import functools
 import operator
 import sys
+import time
 import types
 import weakref
 
@@ -449,35 +450,47 @@ def test_what_an_optimizer_does_is_seen_to_change(on_device, name):
     assert train(True) == pytest.approx(train(False))
 
 
-# what the function changes itself: replays do not write, so there are none
+# what the function changes itself: replays leave plain values as it does, else there are none
 @pytest.mark.filterwarnings("ignore:jit")
-@pytest.mark.parametrize("where", ["attribute", "variable", "dict", "deque", "module"])
+@pytest.mark.parametrize("where", ["attribute", "slot", "class", "variable", "dict", "deque"])
 def test_what_changes_and_comes_back(on_device, where):
     def made():
-        trainer = types.SimpleNamespace(turn=0)
+        trainer, slotted = types.SimpleNamespace(turn=0), Slotted()
         turn, table, queue = 0, {"turn": 0}, collections.deque([0, 1])
-        model = nn.Dropout(0.0)
+        slotted.turn = Turned.turn = 0
 
         def function(x):
             nonlocal turn
             if where == "attribute":
                 now = trainer.turn = 1 - trainer.turn
+            elif where == "slot":
+                now = slotted.turn = 1 - slotted.turn
+            elif where == "class":
+                now = Turned.turn = 1 - Turned.turn
             elif where == "variable":
                 now = turn = 1 - turn
             elif where == "dict":
                 now = table["turn"] = 1 - table["turn"]
-            elif where == "deque":
+            else:
                 queue.rotate()
                 now = queue[0]
-            else:
-                model.train(not model.training)
-                now = int(model.training)
             return x * (10 if now else 1)
 
         return function
 
-    function, recorded, x = made(), tn.jit(made()), tn.ones(1)
-    assert [recorded(x).item() for _ in range(12)] == [function(x).item() for _ in range(12)]
+    function, x = made(), tn.ones(1)
+    expected = [function(x).item() for _ in range(12)]
+    recorded = tn.jit(made())
+    assert [recorded(x).item() for _ in range(12)] == expected
+    assert recorded.count == (2 if where in ("attribute", "slot", "variable") else 11)
+
+
+class Slotted:
+    __slots__ = ("turn",)
+
+
+class Turned:
+    turn = 0
 
 
 def test_gradients_that_are_accumulated_in_turns(on_device):
@@ -492,10 +505,142 @@ def test_gradients_that_are_accumulated_in_turns(on_device):
                 optimizer.step()
                 optimizer.zero_grad()
 
-        run, weights = wrap(step), []
-        for _ in range(8):
+        run, seen = wrap(step), []
+        for _ in range(12):
             run(tn.ones(2))
-            weights.append(weight[0].item())
-        return weights
+            seen += [weight[0].item(), turn.i]
+        return run, seen
 
-    assert train(tn.jit) == pytest.approx(train(lambda function: function))
+    recorded, seen = train(tn.jit)
+    _, expected = train(lambda function: function)
+    assert seen == pytest.approx(expected)
+    assert recorded.count <= 4
+
+
+def test_functions_that_switch_between_training_and_evaluation(on_device):
+    def modes(wrap):
+        tn.manual_seed(0)
+        model = nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5))
+        optimizer = tn.optim.SGD(model.parameters(), lr=0.1)
+
+        @wrap
+        def step(x):
+            model.train()
+            optimizer.zero_grad()
+            loss = model(x).square().mean()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        @wrap
+        def evaluate(x):
+            model.eval()
+            return model(x).mean()
+
+        seen = []
+        for _ in range(6):
+            seen += [step(tn.ones(6, 4)).item(), model.training, model[1].training]
+            seen += [evaluate(tn.ones(6, 4)).item(), model.training, model[1].training]
+        return (step, evaluate), seen
+
+    functions, seen = modes(tn.jit)
+    _, expected = modes(lambda function: function)
+    assert seen == pytest.approx(expected, rel=1e-5)
+    assert max(function.count for function in functions) <= 2
+
+
+# what does not matter
+class Listening:
+    """With a method that has the name of one of an optimiser's."""
+
+    def __init__(self):
+        self.model, self.losses, self.seen = nn.Linear(4, 3), [], 0
+
+    def step(self, x):
+        return self.model(x).sum()
+
+    def update(self, loss):
+        self.losses.append(loss)
+        self.seen += 1
+
+
+class Shaped(nn.Module):
+    """It notes a shape, which no code reads."""
+
+    def __init__(self):
+        super().__init__()
+        self.last_shape = None
+
+    def forward(self, x):
+        self.last_shape = x.shape
+        return x * 2
+
+
+MADE = {"count": 0}
+
+
+class Registering:
+    def __init__(self, x):
+        self.x = x
+        self.register()
+
+    def register(self):
+        MADE["count"] += 1
+
+
+def test_a_method_that_is_called_as_an_optimizer_s(on_device):
+    listening = Listening()
+    recorded = tn.jit(listening.step)
+    for _ in range(6):
+        listening.update(recorded(tn.ones(2, 4)).item())
+    assert recorded.count == 1
+
+
+def test_a_shape_that_a_module_notes(on_device):
+    net = Shaped()
+    recorded = tn.jit(lambda x: net(x))
+    for i in range(8):
+        assert recorded(tn.ones(1 + i % 2)).tolist() == [2.0] * (1 + i % 2)
+    assert recorded.count == 2
+
+
+def test_the_making_of_objects_counts_them_by_a_method(on_device):
+    recorded = tn.jit(lambda x: Registering(x).x * 2)
+    for _ in range(6):
+        assert recorded(tn.ones(1)).item() == 2.0
+    assert recorded.count == 1
+
+
+def test_very_many_words(on_device):
+    trainer = types.SimpleNamespace(words={f"w{i}": i for i in range(20_000)}, lists=[])
+    trainer.lists = [[f"v{i}{j}" for j in range(100)] for i in range(100)]
+
+    def function(x):
+        return x * (trainer.words["w2"] if hasattr(trainer, "ema") else len(trainer.lists))
+
+    started = time.perf_counter()
+    recorded = tn.jit(function, warm_up=False)
+    assert recorded(tn.ones(1)).item() == 100
+    assert time.perf_counter() - started < 2
+
+
+class Answering:
+    """An object with slots that are empty, and an answer to every question."""
+
+    __slots__ = ("scale", "step")
+
+    def __getattr__(self, name):
+        raise ValueError(name)
+
+
+def test_no_code_of_what_is_reached_runs(on_device):
+    holder = types.SimpleNamespace(thing=Answering(), is_on=False)
+
+    def function(x):
+        return x * (holder.thing.scale if holder.is_on else 2)
+
+    recorded = tn.jit(function)
+    assert [recorded(tn.ones(1)).item() for _ in range(3)] == [2.0] * 3
+    holder.thing.scale = 5.0
+    holder.is_on = True
+    assert recorded(tn.ones(1)).item() == 5.0

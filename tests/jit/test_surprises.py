@@ -451,6 +451,19 @@ def test_accumulated_gradients():
         weight.grad = None
 
 
+def test_a_handler_of_ctrl_c_that_is_found_while_recording_still_hears(on_device):
+    found = []
+
+    @tn.jit(warm_up=False)
+    def step(x):
+        found.append(signal.getsignal(signal.SIGINT))
+        return x * 2
+
+    step(tn.ones(3))
+    with pytest.raises(KeyboardInterrupt):  # as who replaces a handler calls the one before
+        found[0](signal.SIGINT, None)
+
+
 def test_a_gradient_that_is_replaced_is_gone_at_once():
     x, are_alive = nn.Parameter(tn.ones(3)), []
 
