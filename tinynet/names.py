@@ -10,6 +10,7 @@ import os
 import site
 import sys
 import sysconfig
+import threading
 import types
 from typing import Any, NamedTuple
 
@@ -202,9 +203,13 @@ def wrapped_in(item: Any) -> Any:
 
 
 def fields_of(item: Any) -> dict[str, Any] | None:
-    """The dict of an object's own attributes, if it has one. No code of its own runs."""
+    """The dict of an object's own attributes, if it has one. No code of its own runs.
+
+    That of a `threading.local` is the one of this thread.
+    """
+    find = getattr if isinstance(item, threading.local) else object.__getattribute__
     try:
-        fields = object.__getattribute__(item, "__dict__")
+        fields = find(item, "__dict__")
     except AttributeError:
         return None
     return fields if type(fields) is dict else None

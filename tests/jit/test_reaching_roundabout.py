@@ -8,6 +8,7 @@ import enum
 import functools
 import operator
 import sys
+import threading
 import time
 import types
 import weakref
@@ -246,6 +247,12 @@ def a_chain_of_dicts():
     return (lambda x: x * chain["scale"]), lambda: first.update(scale=5.0)
 
 
+def what_this_thread_has():
+    local = threading.local()
+    local.scale = 2.0
+    return (lambda x: x * local.scale), lambda: setattr(local, "scale", 5.0)
+
+
 def a_setter():
     def function(x):
         made = WithSetter()
@@ -292,7 +299,8 @@ CASES = [
     a_function_as_a_key, a_proxy, a_weak_reference, an_attribute_that_is_tried,
     an_attribute_asked_for_after_another_text, an_attribute_that_may_be_among_all, very_many_dicts,
     a_missing_key, a_default, a_dict_of_the_library, a_chain_of_dicts, a_setter,
-    what_wraps_a_function_of_the_library, an_object_made_with_a_config, an_object_made_with_help,
+    what_this_thread_has, what_wraps_a_function_of_the_library, an_object_made_with_a_config,
+    an_object_made_with_help,
     a_dataclass_with_a_factory, the_only_instance, the_only_instance_by_its_metaclass,
 ]  # fmt: skip
 
