@@ -186,3 +186,48 @@ def test_an_index_made_of_a_product(on_device):
     else:
         with pytest.raises(RecordingError, match="values that jit cannot read while it records"):
             pick(tn.ones(2))
+
+
+def test_a_product_that_was_never_negative(on_device):
+    """Nor known to be in range by its factors: kernels do not count from the end."""
+    x = tn.arange(10.0)
+    pick = tn.jit(lambda y, z: x[y * z], warm_up=False)
+    for y, z in (([0, 1], [20, 3]), ([0, 1], [20, 3]), ([-1, 1], [3, 2]), ([2, 0], [4, 20])):
+        expected = [(a * b) % 10 for a, b in zip(y, z, strict=True)]
+        assert pick(tn.tensor(y), tn.tensor(z)).tolist() == expected
+
+
+def test_an_index_made_of_parts_that_the_function_writes(on_device):
+    x, state = tn.arange(10.0), tn.tensor([0, -100])
+
+    def take(y):
+        state[:1] = y
+        return x[tn.where(state >= 0, state, 0)]
+
+    recorded = tn.jit(take, warm_up=False)
+    if on_device == "cpu":
+        assert [recorded(tn.tensor([i])).tolist() for i in range(4)] == [[i, 0] for i in range(4)]
+    else:
+        with pytest.raises(RecordingError, match="values that jit cannot read while it records"):
+            recorded(tn.tensor([3]))
+
+
+@pytest.mark.parametrize("kind", [int, float])
+def test_an_index_made_with_a_number_of_an_optimizer(on_device, kind):
+    """An integer is a condition, a float may be another one in each replay."""
+    x = tn.arange(10.0)
+    optimizer = tn.optim.SGD([tn.ones(1, requires_grad=True)], lr=0.1)
+    group = optimizer.param_groups[0]
+    group["step"] = kind(1)
+
+    def take(y):
+        return x[(tn.where(y >= 0, y, 0) * group["step"]).long()]
+
+    recorded = tn.jit(take, warm_up=False)
+    if on_device == "opencl" and kind is float:
+        with pytest.raises(RecordingError, match="values that jit cannot read while it records"):
+            recorded(tn.tensor([2, -100]))
+        return
+    for step in (1, 3, 4):
+        group["step"] = kind(step)
+        assert recorded(tn.tensor([2, -100])).tolist() == [2 * step, 0]

@@ -436,7 +436,7 @@ def test_what_an_optimizer_does_is_seen_to_change(on_device, name):
     make, change = OPTIMIZERS[name]
 
     def train(is_recorded):
-        set_factor()
+        globals()["FACTOR"] = 0.5
         weight = tn.ones(1, requires_grad=True)
         optimizer = make([weight])
 
@@ -449,7 +449,6 @@ def test_what_an_optimizer_does_is_seen_to_change(on_device, name):
         weights = []
         for i in range(8):
             if i == 4:
-                globals()["FACTOR"] = 0.5
                 change(optimizer)
             step(tn.ones(1))
             weights.append(weight.item())
@@ -555,6 +554,21 @@ def test_functions_that_switch_between_training_and_evaluation(on_device):
     _, expected = modes(lambda function: function)
     assert seen == pytest.approx(expected, rel=1e-5)
     assert max(function.count for function in functions) <= 2
+
+
+def test_what_a_replay_leaves_in_a_module_others_see(on_device):
+    def results(wrap):
+        model, x = nn.Sequential(nn.Dropout(1.0)), tn.ones(3)
+        train = wrap(lambda x: model.train()(x) + 1)
+        predict = wrap(lambda x: model(x))
+        found = [predict(x).tolist() for _ in range(2)]  # of its recordings, that comes last
+        for _ in range(6):
+            found += [train(x).tolist(), predict(x).tolist()]
+            model.eval()
+            found += [predict(x).tolist(), train(x).tolist(), predict(x).tolist()]
+        return found
+
+    assert results(tn.jit) == results(lambda function: function)
 
 
 # what does not matter
