@@ -312,10 +312,9 @@ class Search:
             self.visit_methods(kind, names)
             self.watch_class(kind, names | self.names | PASSES | SPECIAL, names, kind)
             makers = [function for name in MAKING for function in _methods(bases, name)]
+            held = {name: x for base in kind.__mro__[::-1] for name, x in vars(base).items()}
             for function in makers:
-                stored = names_of(function).stored
-                held = {name: x for base in kind.__mro__[::-1] for name, x in vars(base).items()}
-                counts = {name for name in stored if is_plain(held.get(name))}
+                counts = {name for name in names_of(function).stored if is_plain(held.get(name))}
                 named = names | (names_of(function).attributes - counts)
                 self.todo_loosely += [(function, named, ""), (kind, named, "")]
         if users_bases(type(kind)):

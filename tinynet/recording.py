@@ -99,7 +99,7 @@ class Recording:
         self.structure = mapped(result, lambda y: self.note_output(y, capture, positions))
         self.backend = backend = _only_backend(capture, result)
         has_numbers = any(type(y) is Number for y in leaves_of(result))
-        self.result = mapped(result, plain) if has_numbers else result
+        self.result = mapped(result, _plain) if has_numbers else result
         for y in _tensors_in(result):
             if capture.has_made(y):
                 y.origin = None
@@ -384,7 +384,7 @@ def map_tensors(item: Any, function: Callable[[Tensor], Any]) -> Any:
     return mapped(item, lambda part: function(part) if isinstance(part, Tensor) else part)
 
 
-def plain(item: Any) -> Any:
+def _plain(item: Any) -> Any:
     """The value of a number of a script; anything else itself."""
     return item.value if type(item) is Number else item
 

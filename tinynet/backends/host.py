@@ -18,7 +18,7 @@ from tinynet.errors import (
 
 Array = NDArray[Any]
 
-MOST_DIMS = 64
+MOST_DIMS = 64  # of NumPy's arrays
 LINALG: dict[str, Callable[..., Any]] = {
     "inv": np.linalg.inv,
     "solve": np.linalg.solve,

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinynet.backends.host import MOST_DIMS
 from tinynet.errors import DataError
 
 DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: "i2", 0x0C: "i4", 0x0D: "f4", 0x0E: "f8"}
-MOST_DIMS = 64  # of NumPy's arrays
 LARGEST = 2**63  # bytes, of an array without its sizes of 0
 GZIP_MAGIC = b"\x1f\x8b"
 

@@ -52,10 +52,8 @@ def take_rows(
     places = as_class_index(index)
     try:
         array = table.backend.take(table.array, (places.array, None))
-    except DimError:
-        if is_recording():  # nobody can look at the index
-            raise
-        raise range_error(op, index, len(table), "rows") from None
+    except DimError as error:
+        raise range_error(error, op, index, len(table), "rows") from None
     params = (places, table.shape, padding_idx, scale_grad_by_freq)
     return result(Embedding, array, table.dtype, (table,), (), params)
 
@@ -69,7 +67,9 @@ def as_class_index(index: Tensor) -> Tensor:
     return wrap(array, int64, backend)
 
 
-def range_error(op: str, index: Tensor, count: int, what: str) -> DimError:
-    """What to raise about indices of which some are out of range."""
+def range_error(error: DimError, op: str, index: Tensor, count: int, what: str) -> DimError:
+    """What to raise about indices of which some are out of range, as a backend said by `error`."""
+    if is_recording():  # nobody can look at them
+        return error
     wrong = [i for i in index.reshape(-1).tolist() if not 0 <= i < count]
     return DimError(f"{op}: index {wrong[0]} is out of range for {count} {what}")

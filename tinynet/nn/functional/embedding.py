@@ -5,7 +5,6 @@ from __future__ import annotations
 from tinynet.autograd.mode import no_grad
 from tinynet.dtype import int32, int64
 from tinynet.errors import ArgumentError, DimError, DTypeError, ShapeError
-from tinynet.numbers import is_recording
 from tinynet.ops.arithmetic import choose
 from tinynet.ops.creation import arange, tensor
 from tinynet.ops.embedding import as_class_index, range_error, take_rows
@@ -93,10 +92,8 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     zeros = x.new_zeros((*x.shape, count))
     try:
         return zeros.scatter(-1, as_class_index(x).unsqueeze(-1), 1)
-    except DimError:
-        if is_recording():  # nobody can look at the classes
-            raise
-        raise range_error("one_hot", x, count, "classes") from None
+    except DimError as error:
+        raise range_error(error, "one_hot", x, count, "classes") from None
 
 
 def embedding_bag(
