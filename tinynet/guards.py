@@ -15,11 +15,10 @@ import numpy as np
 
 from tinynet.autograd import hooks as tensor_hooks
 from tinynet.nn import module as modules
-from tinynet.numbers import SIMPLE, VALUES, is_same
+from tinynet.numbers import SIMPLE, VALUES, Number, is_plain, is_same
 from tinynet.tensor import Tensor
 
 MISSING = object()  # the value of what is not there
-PLAIN = (bool, int, float, complex, str, bytes, type(None))
 # Values that a place keeps alive: plain ones, those made anew at each look, those that stay anyway
 KEPT = (
     *SIMPLE, *VALUES, types.MethodType, types.FunctionType, types.ModuleType, type,
@@ -151,8 +150,8 @@ class Guards:
         self.parts: list[Parts] = []  # of modules
         self.hooked: list[tuple[weakref.ref[Tensor], tuple[Any, ...]]] = []  # with their hooks
         self.tensors: dict[int, bool] = {}
-        self.changes = _changes()
-        self.effects: list[Place] = []  # plain values that the function leaves in such places
+        self.changes: tuple[int, int] | None = _changes()
+        self.effects: list[Place] = []  # plain values and numbers that the function leaves there
         self.changed = ""  # something else that it changes, so that it is another call each time
         self.failed = ""
 
@@ -179,11 +178,15 @@ class Guards:
         self.cells += [
             place for place in self.loose_cells if is_same(contents_of(place[0]), place[2])
         ]
-        for target, name, now in self.differences():
-            if is_plain(now) and not isinstance(target, types.MappingProxyType):
+        for target, name, now in [*self.differences()]:
+            is_value = type(now) is Number or is_plain(now)
+            if is_value and not isinstance(target, types.MappingProxyType):
                 self.effects.append((target, name, now))
+                if isinstance(target, Parts):  # set past the module, perhaps: look next time
+                    self.changes = None
             else:
                 self.changed = name
+        self.write([])  # plain values for numbers
         if not self.contents_hold() or not self.hooks_hold():
             self.changed = self.failed
 
@@ -201,13 +204,17 @@ class Guards:
             now = contents_of(cell)
             if now is not value and not is_same(now, value):
                 yield cell, name, MISSING if isinstance(cell, types.FunctionType) else now
-        for part in self.parts if self.changes != _changes() else ():
+        for part in self.parts:
             for name, now in part.differences():
                 yield part, name, now
 
-    def write(self) -> None:
-        """Leave what the function leaves."""
+    def write(self, values: list[Any]) -> None:
+        """Leave what the function leaves; `values` of numbers, those of this call if there are
+        none.
+        """
         for target, name, value in self.effects:
+            if type(value) is Number:
+                value = values[value.slot] if values else value.value
             if isinstance(target, dict):
                 target[name] = value
             elif isinstance(target, types.CellType):
@@ -273,11 +280,6 @@ class Guards:
         """Note what changed."""
         self.failed = name
         return False
-
-
-def is_plain(value: Any) -> bool:
-    """Whether a value leads to nothing, and cannot be called."""
-    return type(value) in PLAIN or (type(value) is tuple and all(map(is_plain, value)))
 
 
 def contents_of(cell: Any) -> Any:

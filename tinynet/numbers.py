@@ -23,10 +23,17 @@ import numpy as np
 if TYPE_CHECKING:
     from tinynet.script import Script
 
-PLAIN = (int, float)  # what arithmetic is noted for; other values may not change between calls
+REAL = (int, float)  # what arithmetic is noted for; other values may not change between calls
+PLAIN = (bool, int, float, complex, str, bytes, type(None))
 # What is compared between calls; everything else is known by its identity.
 SIMPLE = (bool, int, float, str, bytes, tuple, type(None))
+EXACT = (bool, int, str, bytes)  # of which those that are equal are the same
 VALUES = (complex, range, slice, np.generic, PurePath)  # that are, too
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value leads to nothing, and cannot be called."""
+    return type(value) in PLAIN or (type(value) is tuple and all(map(is_plain, value)))
 
 
 def is_same(now: Any, before: Any) -> bool:
@@ -41,6 +48,8 @@ def is_same(now: Any, before: Any) -> bool:
         return now.__self__ is before.__self__ and now.__func__ is before.__func__
     if not isinstance(before, (*SIMPLE, *VALUES)):
         return False
+    if type(before) in EXACT:
+        return bool(now == before)
     if isinstance(before, tuple):
         return len(now) == len(before) and all(map(is_same, now, before))
     return repr(now) == repr(before)
@@ -96,6 +105,8 @@ class Numbers(dict[str, Any]):
         script = current.script
         if script is not None:
             value = script.write(self, key, value)
+        elif type(value) is Number:  # that a recording left behind
+            value = value.value
         dict.__setitem__(self, key, value)
 
     def setdefault(self, key: str, default: Any = None) -> Any:
@@ -149,27 +160,27 @@ class Numbers(dict[str, Any]):
 
 def _operator(function: Callable[[Any, Any], Any]) -> Callable[[Number, Any], Any]:
     def method(self: Number, other: Any) -> Any:
-        if type(other) is not Number and not isinstance(other, PLAIN):
+        if type(other) is not Number and not isinstance(other, REAL):
             return NotImplemented
-        return self.script.apply(function, self, other)
+        return self.after(function, self, other)
 
     return method
 
 
 def _reflected(function: Callable[[Any, Any], Any]) -> Callable[[Number, Any], Any]:
     def method(self: Number, other: Any) -> Any:
-        if not isinstance(other, PLAIN):
+        if not isinstance(other, REAL):
             return NotImplemented
-        return self.script.apply(function, other, self)
+        return self.after(function, other, self)
 
     return method
 
 
 def _comparison(function: Callable[[Any, Any], Any]) -> Callable[[Number, Any], Any]:
     def method(self: Number, other: Any) -> Any:
-        if type(other) is not Number and not isinstance(other, PLAIN):
+        if type(other) is not Number and not isinstance(other, REAL):
             return NotImplemented
-        return self.script.decide(function, self, other)
+        return _fixed(self.after(function, self, other))
 
     return method
 
@@ -177,7 +188,8 @@ def _comparison(function: Callable[[Any, Any], Any]) -> Callable[[Number, Any], 
 class Number:
     """A number read from `Numbers`, or made of such: `value` is what it is in this call.
 
-    `slot` is where a replay's script leaves it.
+    `slot` is where a replay's script leaves it. One that is still there when the recording is over,
+    in a variable or an attribute, is like its plain value.
     """
 
     __slots__ = ("script", "slot", "value")
@@ -187,14 +199,51 @@ class Number:
         self.slot = slot
         self.value = value
 
+    def after(self, function: Callable[..., Any], *operands: Any) -> Any:
+        """The result of a function of numbers, noted while recording."""
+        script = current.script
+        if any(type(x) is Number and x.script is script for x in operands):
+            return script.apply(function, *operands)  # type: ignore[union-attr]
+        return function(*[x.value if type(x) is Number else x for x in operands])
+
     def fixed(self) -> Any:
         """The plain value; while recording, on condition that it is the same in replays."""
         if current.script is self.script:
             self.script.demand(self)
         return self.value
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return type(self.value)  # so that isinstance() answers as it does without recording
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.value, name)  # nothing depends on what is not there
+        self.fixed()
+        return found
+
+    def __copy__(self) -> Number:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Number:
+        return self
+
+    def __reduce__(self) -> Any:
+        return type(self.value), (self.fixed(),)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        return np.asarray(self.fixed(), dtype)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        is_noted = method == "__call__" and len(inputs) <= 2 and ufunc.nout == 1 and not options
+        if is_noted and all(type(x) is Number or isinstance(x, REAL) for x in inputs):
+            result = self.after(ufunc, *inputs)
+            if isinstance(result, REAL):
+                return result
+        return getattr(ufunc, method)(*map(_fixed, inputs), **options)
+
     def __bool__(self) -> bool:
-        return self.script.decide(operator.truth, self)
+        answer: bool = _fixed(self.after(operator.truth, self))
+        return answer
 
     def __float__(self) -> float:
         return float(self.fixed())
@@ -219,8 +268,8 @@ class Number:
 
     def __round__(self, digits: int | None = None) -> Any:
         if digits is None:
-            return self.script.apply(round, self)
-        return self.script.apply(round, self, digits)
+            return self.after(round, self)
+        return self.after(round, self, digits)
 
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other
@@ -229,10 +278,10 @@ class Number:
         return other // self, other % self
 
     def __pos__(self) -> Any:
-        return self.script.apply(operator.pos, self)
+        return self.after(operator.pos, self)
 
     def __invert__(self) -> Any:
-        return self.script.apply(operator.invert, self)
+        return self.after(operator.invert, self)
 
     def __trunc__(self) -> int:
         return int(self.fixed())
@@ -246,10 +295,10 @@ class Number:
         return whole
 
     def __neg__(self) -> Any:
-        return self.script.apply(operator.neg, self)
+        return self.after(operator.neg, self)
 
     def __abs__(self) -> Any:
-        return self.script.apply(operator.abs, self)
+        return self.after(operator.abs, self)
 
     # fmt: off
     __add__, __radd__ = _operator(operator.add), _reflected(operator.add)
@@ -271,6 +320,10 @@ class Number:
     __gt__ = _comparison(operator.gt)
     __ge__ = _comparison(operator.ge)
     # fmt: on
+
+
+def _fixed(value: Any) -> Any:
+    return value.fixed() if type(value) is Number else value
 
 
 def keys_of(numbers: Numbers) -> tuple[str, ...]:

@@ -209,7 +209,9 @@ class Recording:
             return False
         for who, before in self.expected_grads:
             x = leaves[who] if type(who) is int else who()
-            if x is None or x.grad is not (None if before is None else before()):
+            grad = None if before is None else before()
+            is_gone = grad is None and before is not None
+            if x is None or x.grad is not grad or is_gone:
                 self.failed = "whether a tensor has a gradient"
                 return False
         if not self.tape.fits([leaves[i].array for i in self.first]):
@@ -232,7 +234,7 @@ class Recording:
         arrays = self.tape.replay([leaves[i].array for i in self.first], values)
         self.script.commit()  # not where there was no memory for the replay
         if self.guards.effects:
-            self.guards.write()
+            self.guards.write(values)
         if self.changes_tensors:
             self.bring_up_to_date(leaves, arrays)
         if type(self.structure) is _Result:

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from tinynet.numbers import PLAIN, Number, Numbers, is_same, keys_of
+from tinynet.numbers import REAL, Number, Numbers, is_plain, is_same, keys_of
 
 
 class Script:
@@ -28,6 +28,7 @@ class Script:
         self.demanded: set[int] = set()  # slots with conditions
         self.expected: dict[Any, tuple[weakref.ref[Numbers], Callable[..., Any], Any, Any]] = {}
         self.known: dict[Any, Number] = {}
+        self.owners: dict[int, Numbers] = {}  # alive while recording, so that ids stay theirs
         self.failed = ""
         # what places held: the values, so that they live on, and their ids
         self.last: list[tuple[weakref.ref[Numbers], tuple[str, ...], list[Any], list[int]]] = []
@@ -38,12 +39,17 @@ class Script:
         self.values.append(value)
         return len(self.values) - 1
 
+    def place(self, owner: Numbers, key: Any) -> tuple[int, Any]:
+        """A key for what `owner` has under another."""
+        self.owners[id(owner)] = owner
+        return id(owner), key
+
     def read(self, owner: Numbers, key: str, value: Any) -> Any:
         """What a recorded function sees of a value in `owner`."""
-        place = (id(owner), key)
+        place = self.place(owner, key)
         if place in self.writes or (place in self.known and self.known[place].value is value):
             return self.seen(self.known[place], value)
-        if type(value) not in PLAIN and not _has_numbers(value):
+        if type(value) not in REAL and not _has_numbers(value):
             if not hasattr(value, "shape"):  # tensors are watched by themselves
                 self.expect(owner, dict.get, key)
             return value
@@ -60,70 +66,69 @@ class Script:
 
     def seen(self, number: Number, value: Any) -> Any:
         """What stands for `value`, which is in the slot of `number`: Numbers for numbers."""
-        if type(value) in PLAIN:
+        if type(value) in REAL:
             return number
         if type(value) is not tuple:
             return value
         self.demand(self.apply(_types_of, number))
         return tuple(
             [
-                self.apply(operator.getitem, number, i) if type(x) in PLAIN else x
+                self.apply(operator.getitem, number, i) if type(x) in REAL else x
                 for i, x in enumerate(value)
             ]
         )
 
     def write(self, owner: Numbers, key: str, value: Any) -> Any:
         """Note what a recorded function stores in `owner`; returns the plain value."""
-        place = (id(owner), key)
-        if type(value) is tuple and any(type(x) is Number for x in value):
+        place = self.place(owner, key)
+        if type(value) is tuple and any(map(self.owns, value)):
             items, value = value, ()
             for item in items:
                 value = self.apply(_append, value, item)
-        if type(value) is Number:
-            self.known[place] = value
-            slot, plain = value.slot, value.value
-        else:
-            slot, plain = self.slot(value), value
-            self.known[place] = Number(self, slot, value)
-        self.writes[place] = weakref.ref(owner), key, slot
-        return plain
+        if not self.owns(value):
+            plain = value.value if type(value) is Number else value
+            value = Number(self, self.slot(plain), plain)
+        self.known[place] = value
+        self.writes[place] = weakref.ref(owner), key, value.slot
+        return value.value
 
     def remove(self, owner: Numbers, key: str) -> None:
         """Note that a recorded function removes a key from `owner`."""
-        place = (id(owner), key)
+        place = self.place(owner, key)
         self.known.pop(place, None)
         self.writes[place] = weakref.ref(owner), key, -1
 
     def expect(self, owner: Numbers, question: Callable[..., Any], *args: Any) -> None:
         """Make it a condition that a question about `owner` has the same answer in replays."""
-        place = (id(owner), question, *args)
+        place = (*self.place(owner, question), *args)
         if place not in self.expected and place[::2] not in self.writes:
             answer = question(owner, *args)
             self.expected[place] = weakref.ref(owner), question, args, answer
 
     def apply(self, function: Callable[..., Any], *operands: Any) -> Number:
         """The result of arithmetic, noted."""
-        slots = [x.slot if type(x) is Number else self.constant(x) for x in operands]
+        numbers = [x if self.owns(x) else self.constant(x) for x in operands]
+        slots = [x.slot for x in numbers]
         key = (function, *slots)
         found = self.known.get(key)
         if found is None:
-            value = function(*[x.value if type(x) is Number else x for x in operands])
+            value = function(*[x.value for x in numbers])
             found = self.known[key] = Number(self, self.slot(value), value)
             self.steps.append((function, slots[0], slots[1] if slots[1:] else -1, found.slot))
         return found
 
-    def constant(self, value: Any) -> int:
-        """The slot of a plain number."""
+    def owns(self, value: Any) -> bool:
+        """Whether a value is a number of this script."""
+        return type(value) is Number and value.script is self
+
+    def constant(self, value: Any) -> Number:
+        """A plain number, in a slot; also what an earlier recording left behind."""
+        if type(value) is Number:
+            value = value.value
         key = (type(value), repr(value))  # 0.0 is not -0.0
         if key not in self.known:
             self.known[key] = Number(self, self.slot(value), value)
-        return self.known[key].slot
-
-    def decide(self, function: Callable[..., Any], *operands: Any) -> bool:
-        """A yes or no, on condition that it is the same in replays."""
-        answer = self.apply(function, *operands)
-        self.demand(answer)
-        return bool(answer.value)
+        return self.known[key]
 
     def demand(self, number: Number) -> None:
         """Make it a condition that a number is the same in replays."""
@@ -134,14 +139,16 @@ class Script:
     def close(self) -> None:
         """Forget what only recording needs, and places that were made inside and are gone."""
         self.known.clear()
+        self.owners.clear()
         self.reads = [read for read in self.reads if read[0]() is not None]
         self.twins = [twin for twin in self.twins if twin[0]() is not None]
         self.expected = {k: v for k, v in self.expected.items() if v[0]() is not None}
-        for place, (owner, _, slot) in [*self.writes.items()]:
-            if owner() is None:
-                del self.writes[place]
-                if slot >= 0 and hasattr(self.values[slot], "shape"):  # a tensor is not kept alive
-                    self.values[slot] = None
+        self.writes = {k: v for k, v in self.writes.items() if v[0]() is not None}
+        stored = {slot for *_, slot in self.writes.values()}
+        for slot, value in enumerate(self.values):
+            is_number = isinstance(value, REAL)
+            if slot not in stored and not is_number and not is_plain(value):  # such as a tensor
+                self.values[slot] = None
 
     # when replayed
     def run(self) -> bool:
@@ -228,7 +235,7 @@ class Script:
 
 
 def _has_numbers(value: Any) -> bool:
-    return type(value) is tuple and value != () and all(type(x) in PLAIN for x in value)
+    return type(value) is tuple and value != () and all(type(x) in REAL for x in value)
 
 
 def _types_of(values: tuple[Any, ...]) -> tuple[type, ...]:

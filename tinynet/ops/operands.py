@@ -75,10 +75,10 @@ def as_floating(x: Tensor) -> Tensor:
 
 def as_number(op: str, name: str, value: Any) -> Any:
     """`value` as a Python number: NumPy's and 0-d tensors become one, anything else is an error."""
-    if isinstance(value, (bool, int, float)):
-        return value
     if type(value) is Number:
         return value.fixed()
+    if isinstance(value, (bool, int, float)):
+        return value
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
         return value.item()
     raise ArgumentTypeError(f"{op}: {name} must be a number, got {value!r:.60}")
@@ -88,10 +88,10 @@ def as_operand(op: str, value: Any, like: Tensor | None = None) -> Tensor | Scal
     """A tensor or Python scalar; NumPy's scalars and arrays become these."""
     if isinstance(value, Variable):
         return cast("Tensor", value)
-    if isinstance(value, (bool, int, float)):
-        return float(value) if type(value) not in (bool, int, float) else value
     if type(value) is Number:
         return cast(Scalar, value)
+    if isinstance(value, (bool, int, float)):
+        return float(value) if type(value) not in (bool, int, float) else value
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
         return cast(Scalar, value.item())
     if hasattr(value, "__array__"):
