@@ -27,14 +27,12 @@ from tinynet.autograd.graph import Variable
 from tinynet.foreign_random import GENERATORS
 from tinynet.guards import (
     MISSING,
-    PLAIN,
     Attributes,
     Content,
     Guards,
     Parts,
     Slots,
     contents_of,
-    is_plain,
 )
 from tinynet.names import (
     NOTHING,
@@ -54,7 +52,7 @@ from tinynet.names import (
 )
 from tinynet.nn import module as modules
 from tinynet.nn.hooks import Hooks
-from tinynet.numbers import SIMPLE, Numbers
+from tinynet.numbers import PLAIN, SIMPLE, Numbers, is_plain
 from tinynet.signature import is_one
 from tinynet.structure import leaves_of, structures_of
 from tinynet.tensor import Tensor
@@ -74,15 +72,21 @@ SPECIAL = frozenset(
     + [f"__{name}__" for name in "neg pos abs invert bool float int index contains len".split()]
     + [f"__{name}__" for name in "call getitem setitem getattr setattr missing iter next".split()]
     + [f"__{name}__" for name in "enter exit round reversed divmod trunc floor ceil".split()]
-    + [f"__{name}__" for name in "eq ne lt le gt ge hash format str get getattribute".split()]
+    + [f"__{name}__" for name in "eq ne lt le gt ge hash format str getattribute".split()]
+    + [f"__{name}__" for name in "get set delete delitem delattr class_getitem".split()]
+    + [f"__{name}__" for name in "copy deepcopy array".split()]
 )
 MAKING = ("__new__", "__init__", "__post_init__")
 PASSES = frozenset(["forward", "backward", "setup_context"])
 LOOKED_AT = (Tensor, types.FunctionType, types.MethodType, *GENERATORS)  # where modules have them
 STEP_HOOKS = ("step_pre", "step_post")
 UPDATE: Names = frozenset(["step", "update"])  # what optimisers have
+HANDLED: Names = frozenset(["param_groups", "state", "hooks", "__wrapped__"])  # looked at anyway
 GETTERS = (operator.attrgetter, operator.methodcaller)
-WRAPPERS = (collections.UserDict, collections.UserList, collections.ChainMap)
+WRAPPERS = (
+    collections.UserDict, collections.UserList, collections.ChainMap,
+    weakref.WeakKeyDictionary, weakref.WeakValueDictionary,
+)  # fmt: skip
 INSIDE: Names = frozenset(["data", "maps"])  # what these have in them
 
 
@@ -121,6 +125,7 @@ class Search:
         self.met: set[str] = set()  # values that may be names of attributes
         self.todo: list[tuple[Any, Names, str]] = []
         self.todo_loosely: list[tuple[Any, Names, str]] = []
+        self.todo_last: list[tuple[Any, Names, str]] = []
         self.is_loose = False
         self.visit(function)
         self.visit(owner)
@@ -132,13 +137,17 @@ class Search:
         self.found = self.found.joined(NOTHING._replace(texts=frozenset(self.met)))
 
     def finish_visits(self) -> None:
-        """Look at what was found, what that leads to, and so on; loosely last."""
-        for is_loose, todo in ((False, self.todo), (True, self.todo_loosely)):
-            self.is_loose = is_loose
-            for item, names, name in todo:  # which grows meanwhile
-                self.look_at(item, names, name)
-            todo.clear()
-        self.is_loose = False
+        """Look at what was found, what that leads to, and so on; loosely last, but for what large
+        containers hold, which may be a whole data set.
+        """
+        while self.todo or self.todo_loosely or self.todo_last:
+            for is_loose, todo in ((False, self.todo), (True, self.todo_loosely)):
+                self.is_loose = is_loose
+                for item, names, name in todo:  # which grows meanwhile
+                    self.look_at(item, names, name)
+                todo.clear()
+            self.is_loose = False
+            self.todo, self.todo_last = self.todo_last, []
 
     def visit_arguments(self, item: Any) -> None:
         """Watch what arguments lead to, which are themselves compared otherwise."""
@@ -225,18 +234,19 @@ class Search:
             if item.size <= MOST_PARTS and len(self.guards.arrays) <= MOST_CONTENTS:
                 self.guards.arrays.append((item, name, item.tobytes()))
         elif isinstance(item, functools.partial):
-            for part in (item.func, *item.args, *item.keywords.values()):
-                self.visit(part, names)
+            for part in (item.func, *item.args, item.keywords):
+                self.visit(part, names, name)
         elif not isinstance(item, Numbers):
             if not isinstance(item, FIXED):
                 self.watch(item, name)
             if isinstance(item, collections.defaultdict):
                 self.visit(item.default_factory, names)
             parts = [*dict.values(item), *dict.keys(item)] if isinstance(item, dict) else item
-            is_large = len(item) > MOST_PARTS
-            for part in parts:
-                if type(part) not in PLAIN or not is_large:
+            if len(item) <= MOST_PARTS:
+                for part in parts:
                     self.visit(part, names, name)
+            else:
+                self.todo_last += [(x, names, name) for x in parts if not is_plain(x)]
 
     def watch(self, container: Any, name: str) -> None:
         """Compare what a container holds, without keeping its tensors alive."""
@@ -290,8 +300,9 @@ class Search:
 
     def watch_place(self, fields: Any, name: str, names: Names) -> None:
         """Watch a value that is there, and what can be reached from it."""
-        self.add_place(fields, name, fields[name])
-        self.visit(fields[name], names, name)
+        value = fields.get(name, MISSING)
+        self.add_place(fields, name, value)
+        self.visit(value, names, name)
 
     def visit_names(self, fields: dict[str, Any], names: Names) -> None:
         """Watch those attributes of a function or a Python module that the code names."""
@@ -355,11 +366,12 @@ class Search:
         self.visit(wrapped, names)  # of a function that is recorded, or cached
         if _is_optimizer(fields):
             self.visit_optimizer(item, fields)
+        wanted, read = self.names | names, self.read | names
         if str(kind.__module__ or "").partition(".")[0] in OWN:
             if wrapped is not None:
                 self.visit(getattr(item, "instance", None), names)
+            self.visit_own(item, fields, wanted)
             return
-        wanted, read = self.names | names, self.read | names
         if self.takes_all:
             wanted, read = [x | fields.keys() for x in (wanted, read)]
         self.visit_methods(kind, names)
@@ -372,6 +384,19 @@ class Search:
         for name in sorted(wanted - fields.keys()) if own is not None else ():
             if name in self.asked or any(name in vars(base) for base in kind.__mro__):
                 self.add_place(attributes, name, MISSING)
+
+    def visit_own(self, item: Any, fields: dict[str, Any], wanted: Names) -> None:
+        """Watch those attributes of an object of tinynet's that the code names, or that methods
+        which only look, and which it names, read: `get_last_lr` of a schedule.
+        """
+        kind = type(item)
+        if "__wrapped__" in fields:  # what users put there, not what it notes itself
+            wanted -= names_of(kind.__init__).stored
+        methods = [function_in(getattr(kind, name, None)) for name in sorted(wanted)]
+        named = [names_of(method) for method in methods if method is not None]
+        looked_at = [each.read for each in named if not each.stored]
+        for name in sorted(wanted.union(*looked_at) & fields.keys() - HANDLED):
+            self.watch_place(Attributes(item), name, names=_NONE)
 
     def visit_optimizer(self, item: Any, fields: dict[str, Any]) -> None:
         """Watch an optimiser's groups, whose numbers are read anew anyway, and hooks."""

@@ -3,6 +3,7 @@ objects are made, in optimisers, in what installed packages made; and what they 
 """
 
 import collections
+import copy
 import dataclasses
 import enum
 import functools
@@ -13,6 +14,7 @@ import time
 import types
 import weakref
 
+import numpy as np
 import pytest
 
 import tinynet as tn
@@ -666,3 +668,80 @@ def test_no_code_of_what_is_reached_runs(on_device):
     holder.thing.scale = 5.0
     holder.is_on = True
     assert recorded(tn.ones(1)).item() == 5.0
+
+
+# what is seen now
+def test_what_partial_functions_are_given_by_name(on_device):
+    scaled = functools.partial(lambda x, by: x * by, by=2.0)
+    assert_seen(lambda x: scaled(x), lambda: scaled.keywords.update(by=5.0))
+
+
+def test_dicts_with_weak_keys_and_values(on_device):
+    trainer, other = Trainer(), Trainer()
+    other.weight = 5.0
+    by_key = weakref.WeakKeyDictionary({trainer: 2.0})
+    values = weakref.WeakValueDictionary(held=trainer)
+    assert_seen(lambda x: x * by_key[trainer], lambda: by_key.update({trainer: 5.0}))
+    assert_seen(lambda x: x * values["held"].weight, lambda: values.update(held=other))
+
+
+def test_copies_arrays_and_items_of_classes(on_device):
+    held = {"value": 2.0}
+
+    class Scale:
+        def __copy__(self):
+            return held["value"]
+
+        def __array__(self, dtype=None, copy=None):
+            return np.array(held["value"])
+
+        def __class_getitem__(cls, key):
+            return held["value"]
+
+    scale = Scale()
+    for function in (
+        lambda x: x * copy.copy(scale),
+        lambda x: x * float(np.asarray(scale)),
+        lambda x: x * Scale[0],
+    ):
+        held["value"] = 2.0
+        assert_seen(function, lambda: held.update(value=5.0))
+
+
+def test_attributes_of_modules_that_are_set_past_them(on_device):
+    class Counting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.calls = 0
+
+        def forward(self, x):
+            vars(self)["calls"] = self.calls + 1
+            return x * self.calls
+
+    module = Counting()
+    recorded = tn.jit(lambda x: module(x))
+    assert [recorded(tn.ones(1)).item() for _ in range(6)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_numbers_of_more_digits_than_python_writes(on_device):
+    held = types.SimpleNamespace(big=10**5000)
+    recorded = tn.jit(lambda x: x * (held.big % 7))
+    expected = held.big % 7
+    for _ in range(4):
+        held.big = 10**5000
+        assert recorded(tn.ones(1)).item() == expected
+    assert recorded.count == 1
+
+
+def test_settings_are_seen_beside_large_lists_of_objects(on_device):
+    class Trainer:
+        def __init__(self):
+            self.files = [(f"{i}.png", i) for i in range(3000)]
+            self.samples = [types.SimpleNamespace(scale=i) for i in range(3000)]
+            self.settings = types.SimpleNamespace(model=types.SimpleNamespace(scale=2.0))
+
+        def step(self, x):
+            return x * self.settings.model.scale + 0 * len(self.files) + 0 * len(self.samples)
+
+    trainer = Trainer()
+    assert_seen(trainer.step, lambda: setattr(trainer.settings.model, "scale", 5.0))

@@ -1,0 +1,277 @@
+"""What recorded functions read of tinynet's own objects, and what they make and throw away."""
+
+import copy
+import functools
+import json
+import math
+import pickle
+import types
+import warnings
+
+import numpy as np
+import pytest
+
+import tinynet as tn
+from tinynet import nn
+from tinynet.optim import lr_scheduler
+
+
+def results(make, calls=6):
+    """What a function gives when it is called again and again, with a change after each call."""
+    function, change = make()
+    given = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it is recorded at each call
+        for i in range(calls):
+            given.append(function(tn.arange(3.0)).tolist())
+            change(i)
+    return given
+
+
+def assert_alike(make):
+    """Check that `make(tn.jit)` gives what `make` does without recording."""
+    plain = results(lambda: make(lambda function: function))
+    np.testing.assert_allclose(results(lambda: make(tn.jit)), plain, rtol=1e-6)
+
+
+def optimizer_of(weight):
+    return tn.optim.SGD([weight], lr=0.1)
+
+
+def stepped(schedule):
+    def change(i):
+        schedule.optimizer.step()
+        schedule.step()
+
+    return change
+
+
+@pytest.mark.parametrize("read", [lambda s: s.get_last_lr()[0], lambda s: s.last_epoch])
+def test_schedules(on_device, read):
+    def make(jit):
+        schedule = lr_scheduler.StepLR(optimizer_of(tn.ones(3, requires_grad=True)), 2)
+        return jit(lambda x: x * read(schedule)), stepped(schedule)
+
+    assert_alike(make)
+
+
+def test_a_schedule_that_is_reached_and_not_read_is_no_condition(on_device):
+    weight = tn.ones(3, requires_grad=True)
+
+    class Trainer:
+        def __init__(self):
+            self.optimizer = optimizer_of(weight)
+            self.schedule = lr_scheduler.StepLR(self.optimizer, 2)
+
+        def step(self, x):
+            self.optimizer.zero_grad()
+            (weight * x).sum().backward()
+            self.optimizer.step()
+            return x if self.schedule is None else weight.detach()
+
+    trainer = Trainer()
+    step = tn.jit(trainer.step)
+    for _ in range(6):
+        step(tn.ones(3))
+        trainer.schedule.step()
+    assert step.count == 1
+
+
+def test_the_best_of_a_plateau_and_defaults(on_device):
+    def make_best(jit):
+        schedule = lr_scheduler.ReduceLROnPlateau(optimizer_of(tn.ones(3, requires_grad=True)))
+        return jit(lambda x: x * schedule.best), lambda i: schedule.step(10.0 - i)
+
+    def make_defaults(jit):
+        optimizer = optimizer_of(tn.ones(3, requires_grad=True))
+        return jit(lambda x: x * optimizer.defaults["lr"]), (
+            lambda i: optimizer.defaults.update(lr=float(i // 2))
+        )
+
+    assert_alike(make_best)
+    assert_alike(make_defaults)
+
+
+def test_what_users_put_on_an_optimizer(on_device):
+    def make(jit):
+        optimizer = optimizer_of(tn.ones(3, requires_grad=True))
+        optimizer.calls, optimizer.scale = 0, 1.0
+
+        def function(x):
+            optimizer.calls += 1
+            return x * optimizer.scale + optimizer.calls
+
+        return jit(function), lambda i: setattr(optimizer, "scale", float(i // 3))
+
+    assert_alike(make)
+
+
+def test_what_users_put_on_the_recorded_function(on_device):
+    def make(jit):
+        @jit
+        def function(x):
+            function.calls += 1
+            return x * function.calls + function.scale
+
+        function.calls, function.scale = 0, 1.0
+        return function, lambda i: setattr(function, "scale", float(i // 3))
+
+    def make_setting(jit):
+        @jit
+        def function(x):
+            return x * function.count_of_users
+
+        function.count_of_users = 1
+        return function, lambda i: None
+
+    assert_alike(make)
+    assert_alike(make_setting)
+
+
+def test_optimizers_that_are_made_inside(on_device):
+    """They are gone when the next ones are made, often at the same address."""
+
+    def make(jit):
+        weight = tn.ones(3, requires_grad=True)
+
+        @jit
+        def function(x):
+            for i in range(4):
+                inner = tn.optim.SGD([{"params": [weight], "lr": 0.1 * (i + 1)}], lr=0.1)
+                for _ in range(2):
+                    weight.grad = x * 1
+                    inner.step()
+                    inner.param_groups[0]["lr"] *= 0.5
+                del inner
+            return weight.detach().clone()
+
+        return function, lambda i: None
+
+    assert_alike(make)
+
+
+@pytest.mark.parametrize(
+    "optimizer", [tn.optim.SGD, functools.partial(tn.optim.SGD, momentum=0.9), tn.optim.Adam]
+)
+def test_weights_that_are_made_and_trained_inside(on_device, optimizer):
+    def make(jit):
+        weight = tn.ones(3, requires_grad=True)
+
+        @jit
+        def adapted(x):
+            fast = weight.detach().clone().requires_grad_()
+            inner = optimizer([fast], lr=0.1)
+            for _ in range(2):
+                inner.zero_grad()
+                (fast * x).square().sum().backward()
+                inner.step()
+            return fast.detach()
+
+        return adapted, lambda i: None
+
+    assert_alike(make)
+
+
+def test_many_optimizers_made_inside_leave_nothing(on_device):
+    weight = tn.ones(3, requires_grad=True)
+
+    @tn.jit
+    def function(x):
+        for _ in range(6):
+            inner = tn.optim.Adam([weight], lr=0.1)
+            for _ in range(2):
+                inner.zero_grad()
+                (weight * x).square().sum().backward()
+                inner.step()
+
+    for _ in range(4):
+        function(tn.ones(3))
+    assert function.count == 1
+
+
+# numbers that stay
+def test_a_rate_that_is_left_in_an_attribute_is_plain(on_device):
+    optimizer = optimizer_of(tn.ones(3, requires_grad=True))
+    held = types.SimpleNamespace(lr=0.0)
+
+    @tn.jit
+    def function(x):
+        held.lr = optimizer.param_groups[0]["lr"]
+        return x * held.lr
+
+    for i in range(5):
+        optimizer.param_groups[0]["lr"] = 0.1 * (i // 2)
+        function(tn.ones(3))
+        assert (held.lr, type(held.lr)) == (0.1 * (i // 2), float)
+
+
+def test_a_rate_that_is_left_elsewhere_is_like_a_float(on_device):
+    optimizer, log = optimizer_of(tn.ones(3, requires_grad=True)), []
+
+    @tn.jit
+    def function(x):
+        log.append(optimizer.param_groups[0]["lr"] * 2)
+        return x.sum()
+
+    for _ in range(3):
+        function(tn.ones(3))
+    steps, left = len(function.last.script.steps), log[-1]
+    assert isinstance(left, float)
+    assert (left + 1, 1 - left, -left, left < 0.5, bool(left), round(left, 1)) == (
+        1.2, 0.8, -0.2, True, True, 0.2,
+    )  # fmt: skip
+    assert json.dumps(float(left)) == "0.2"
+    assert type(pickle.loads(pickle.dumps(left))) is float
+    assert copy.deepcopy([left]) == [0.2]
+    assert np.array([left, 1.0]).dtype == np.float64
+    assert type(sum([left, left])) is float
+    assert len(function.last.script.steps) == steps
+    optimizer.param_groups[0]["lr"] = left
+    assert type(optimizer.param_groups[0]["lr"]) is float
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda lr, x: x * (2 if isinstance(lr, float) else 3),
+        lambda lr, x: x * np.exp(-lr),
+        lambda lr, x: x * np.maximum(lr, 0.25),
+        lambda lr, x: x * (np.float64(2) * lr),
+        lambda lr, x: x * float(np.sum([lr, 1.0])),
+        lambda lr, x: x * float(np.array(lr)),
+        lambda lr, x: x * lr.real,
+        lambda lr, x: x * math.prod(lr.as_integer_ratio()),
+        lambda lr, x: tn.linalg.vector_norm(x, lr + 1),
+    ],
+)
+def test_rates_in_other_hands(on_device, use):
+    def make(jit):
+        optimizer = optimizer_of(tn.ones(3, requires_grad=True))
+        group = optimizer.param_groups[0]
+        return jit(lambda x: use(group["lr"], x)), lambda i: group.update(lr=0.25 * (i // 2 + 1))
+
+    assert_alike(make)
+
+
+def test_numpys_functions_of_rates_are_recorded_once(on_device):
+    group = optimizer_of(tn.ones(3, requires_grad=True)).param_groups[0]
+    function = tn.jit(lambda x: x * np.exp(-group["lr"]))
+    for i in range(5):
+        group["lr"] = 0.1 * i
+        assert function(tn.ones(1)).item() == pytest.approx(math.exp(-0.1 * i))
+    assert function.count == 1
+
+
+# gradients that are there, or not
+def test_a_gradient_that_is_gone_is_no_gradient(on_device):
+    model = nn.Linear(3, 1)
+
+    def function(x):
+        return x.sum() + sum(p.grad is not None for p in model.parameters())
+
+    recorded = tn.jit(function)
+    for i in range(5):
+        model.zero_grad()
+        if i < 2:
+            model(tn.ones(3)).sum().backward()
+        assert recorded(tn.ones(3)).item() == function(tn.ones(3)).item()
