@@ -28,20 +28,24 @@ KEPT = (
 class Content:
     """What a container held: plain values, and the ids of everything, which tensors are known by.
 
-    Of one that the function itself lets grow, a log or a cache, only what was there counts.
+    Of one that the function lets grow and does nothing else with, a log, only what was there
+    counts. `is_used`: whether it may do more.
     """
 
-    __slots__ = ("container", "ids", "is_log", "is_loose", "name", "parts")
+    __slots__ = ("container", "ids", "is_log", "is_loose", "is_used", "name", "parts")
 
-    def __init__(self, container: Collection[Any], name: str, is_loose: bool = False) -> None:
-        self.container, self.name, self.is_loose = container, name, is_loose
+    def __init__(
+        self, container: Collection[Any], name: str, is_loose: bool, is_used: bool
+    ) -> None:
+        self.container, self.name = container, name
+        self.is_loose, self.is_used = is_loose, is_used
         self.ids = [*map(id, container)]
         self.parts = [None if isinstance(part, Tensor) else part for part in container]
         self.is_log = False
 
     def settle(self) -> None:
         """The function has run."""
-        self.is_log = len(self.container) > len(self.ids)
+        self.is_log = not self.is_used and len(self.container) > len(self.ids)
 
     def holds(self) -> bool:
         """Whether each element is the one that was there, or a plain value that equals it."""

@@ -12,11 +12,14 @@ import sys
 import sysconfig
 import threading
 import types
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 OWN = frozenset(["tinynet", "numpy", "pyopencl", "builtins"])
 LIBRARIES = OWN | sys.stdlib_module_names - {"__main__"}
 ATTRIBUTE_CODES = ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER", "IMPORT_FROM")
+VARIABLE_CODES = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF", "LOAD_CLASSDEREF")
+PUTTING = frozenset(["append", "appendleft", "add", "extend", "insert", "update"])
 STORE_CODES = ("STORE_GLOBAL", "STORE_NAME", "STORE_ATTR", "STORE_DEREF")
 KEYWORD_CODES = ("BUILD_CONST_KEY_MAP", "CALL_KW", "CALL_FUNCTION_KW")  # after a tuple of names
 DYNAMIC = frozenset(["getattr", "hasattr", "vars", "__dict__", "attrgetter", "methodcaller"])
@@ -31,9 +34,10 @@ class CodeNames(NamedTuple):
 
     `texts` are constants that may be names of attributes, if code `is_dynamic`: if it asks for
     attributes by names that are values. `stored`: globals and attributes that it writes. `read`:
-    attributes that it does not only call. `asked`: those that may be missing, since it asks for
-    them by `getattr` or catches AttributeErrors. `takes_all`: it may ask an object for all of its
-    attributes. Relative imports begin with dots.
+    attributes that it does not only call. `used`: variables and attributes with which it does more
+    than to put something into them by `append` and the like. `asked`: attributes that may be
+    missing, since it asks for them by `getattr` or catches AttributeErrors. `takes_all`: it may ask
+    an object for all of its attributes. Relative imports begin with dots.
     """
 
     spaces: Names
@@ -42,6 +46,7 @@ class CodeNames(NamedTuple):
     texts: Names
     stored: Names
     read: Names
+    used: Names
     asked: Names
     is_dynamic: bool
     takes_all: bool
@@ -56,7 +61,7 @@ class CodeNames(NamedTuple):
 
 
 _NONE: Names = frozenset()
-NOTHING = CodeNames(_NONE, _NONE, _NONE, _NONE, _NONE, _NONE, _NONE, False, False)
+NOTHING = CodeNames(_NONE, _NONE, _NONE, _NONE, _NONE, _NONE, _NONE, _NONE, False, False)
 
 
 def names_of(function: Any) -> CodeNames:
@@ -88,12 +93,16 @@ def names_in(code: types.CodeType) -> CodeNames:
 
 def _names_in_instructions(code: types.CodeType) -> CodeNames:
     """The names in code, without the functions inside it, and without its constants."""
-    found: list[set[str]] = [set() for _ in range(5)]
-    spaces, attributes, imports, stored, read = found
+    found: list[set[str]] = [set() for _ in range(6)]
+    spaces, attributes, imports, stored, read, used = found
     matches_classes = False
     constants: list[Any] = [0, 0]  # of the last two instructions
-    for instruction in dis.get_instructions(code):
+    instructions = [*dis.get_instructions(code)]
+    for instruction, following in zip_longest(instructions, instructions[1:]):
         op, value = instruction.opname, instruction.argval
+        if op in VARIABLE_CODES or op.startswith(ATTRIBUTE_CODES):
+            is_put = following is not None and following.opname.startswith(ATTRIBUTE_CODES)
+            used.update([] if is_put and following.argval in PUTTING else [value])
         if op in ("LOAD_GLOBAL", "LOAD_NAME"):
             spaces.add(value)
         elif op.startswith(ATTRIBUTE_CODES):
@@ -114,6 +123,7 @@ def _names_in_instructions(code: types.CodeType) -> CodeNames:
         _NONE,
         frozenset(stored),
         frozenset(read),
+        frozenset(used),
         _NONE,
         matches_classes or not DYNAMIC.isdisjoint(names),
         matches_classes or not TAKING_ALL.isdisjoint(names),

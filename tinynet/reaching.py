@@ -117,7 +117,7 @@ class Search:
         self.texts = wanted.texts if wanted.is_dynamic else _NONE
         self.names = wanted.attributes | self.texts
         self.read = wanted.read | self.texts
-        self.asked = wanted.asked
+        self.asked, self.used = wanted.asked, wanted.used
         self.is_dynamic, self.takes_all = wanted.is_dynamic, wanted.takes_all
         self.watched: set[int] = set()  # the ids of containers whose contents are compared
         self.seen: set[Any] = set()
@@ -254,9 +254,9 @@ class Search:
         if is_large or id(container) in self.watched:
             return
         self.watched.add(id(container))
-        self.guards.contents.append(Content(container, name, self.is_loose))
-        if isinstance(container, dict):
-            self.guards.contents.append(Content(dict.values(container), name, self.is_loose))
+        is_dict = isinstance(container, dict)
+        for part in (container, dict.values(container)) if is_dict else (container,):
+            self.guards.contents.append(Content(part, name, self.is_loose, name in self.used))
 
     def visit_function(self, function: types.FunctionType, names: Names) -> None:
         """Watch the variables and globals that a function's code uses, and its own attributes."""
@@ -276,7 +276,9 @@ class Search:
             self.found = self.found.joined(NOTHING._replace(read=more))
             names |= more
         elif self.is_loose:  # what it calls is looked at on this way only
-            self.found = self.found.joined(NOTHING._replace(attributes=named.read, read=named.read))
+            self.found = self.found.joined(
+                NOTHING._replace(attributes=named.read, read=named.read, used=named.used)
+            )
             names |= more
         else:
             self.found = self.found.joined(named.of_objects())

@@ -818,13 +818,59 @@ def test_a_log_that_the_function_writes_is_no_condition():
     @tn.jit
     def f(x):
         log.append("called")
-        return x + cache.setdefault(len(log), 1.0)
+        return x + cache.setdefault("bias", 1.0)
 
     assert run(f, *[(tn.zeros(1),)] * 12) == [[1]] * 12
     assert len(log) == 3
     log[0] = "begun again"
     assert run(f, *[(tn.zeros(1),)] * 12) == [[1]] * 12
     assert len(log) == 4
+
+
+def _with_a_list():
+    calls = []
+
+    def function(x):
+        calls.append(len(calls))
+        return x + calls[-1]
+
+    return function
+
+
+def _with_a_set():
+    calls = set()
+
+    def function(x):
+        calls.add(len(calls))
+        return x + len(calls)
+
+    return function
+
+
+def _with_a_counter():
+    calls = collections.Counter()
+
+    def function(x):
+        calls["all"] += 1
+        return x + calls["all"]
+
+    return function
+
+
+class _WithAList:
+    def __init__(self):
+        self.calls = []
+
+    def __call__(self, x):
+        self.calls.append("call")
+        return x + sum(1 for _ in self.calls)
+
+
+@pytest.mark.parametrize("make", [_with_a_list, _with_a_set, _with_a_counter, _WithAList])
+def test_what_grows_and_is_looked_at_is_recorded_at_each_call(make):
+    recorded, plain = tn.jit(make(), warm_up=False), make()
+    for _ in range(6):
+        assert recorded(tn.zeros(1)).item() == plain(tn.zeros(1)).item()
 
 
 class Settings:
