@@ -16,7 +16,7 @@ from tinynet.capture import Capture, lock, version
 from tinynet.errors import GradientError, RecordingError
 from tinynet.foreign_random import Draws
 from tinynet.interrupts import Deferral
-from tinynet.numbers import Number, current
+from tinynet.numbers import Number, current, is_plain, is_same
 from tinynet.reaching import find_guards
 from tinynet.script import Script
 from tinynet.structure import leaves_of, mapped
@@ -59,6 +59,7 @@ class Recording:
         chosen = {x.backend for x in inputs} or set(backends.opened) or {backends.open_backend()}
         recorders = {b: b.record(seen.setdefault(b.name, {})) for b in chosen}
         capture = Capture(inputs, self.guards.tensors, recorders)
+        given = _plain_leaves(arguments)
         with capture:
             draws = Draws(self.guards.generators)
             current.script = self.script
@@ -70,6 +71,8 @@ class Recording:
                 current.script = None
             draws.check()
         self.guards.settle()
+        if not is_same(_plain_leaves(arguments), given):
+            self.guards.changed = "an argument"
         self.is_alive = not self.guards.changed
         self.finish(capture, arguments, inputs, result)
 
@@ -313,6 +316,11 @@ class Recording:
             wrap(array, x.dtype, self.backend) for array, x in zip(self.tape.kept, self.kept)
         ]
         self.settle()
+
+
+def _plain_leaves(arguments: list[Any]) -> tuple[Any, ...]:
+    """The plain values in arguments: numbers in a list, fields of a dataclass."""
+    return tuple([x for x in leaves_of(arguments) if is_plain(x)])
 
 
 def _only_backend(capture: Capture, result: Any) -> Any:

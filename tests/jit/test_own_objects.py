@@ -1,6 +1,7 @@
 """What recorded functions read of tinynet's own objects, and what they make and throw away."""
 
 import copy
+import dataclasses
 import functools
 import json
 import math
@@ -275,3 +276,33 @@ def test_a_gradient_that_is_gone_is_no_gradient(on_device):
         if i < 2:
             model(tn.ones(3)).sum().backward()
         assert recorded(tn.ones(3)).item() == function(tn.ones(3)).item()
+
+
+@dataclasses.dataclass
+class State:
+    is_odd: bool = False
+    calls: int = 0
+
+
+def test_dataclasses_that_are_arguments_and_change(on_device):
+    def function(x, state):
+        state.is_odd = not state.is_odd
+        return x * (2 if state.is_odd else 3)
+
+    recorded, states = tn.jit(function), (State(), State())
+    for _ in range(8):
+        given = [f(tn.ones(1), s).item() for f, s in zip((function, recorded), states, strict=True)]
+        assert given[0] == given[1]
+        assert states[0] == states[1]
+
+
+def test_lists_that_are_arguments_and_change(on_device):
+    def function(x, flags):
+        flags[0] = 1 - flags[0]
+        return x * (2 + flags[0])
+
+    recorded, flags = tn.jit(function), ([0], [0])
+    for _ in range(8):
+        given = [f(tn.ones(1), s).item() for f, s in zip((function, recorded), flags, strict=True)]
+        assert given[0] == given[1]
+        assert flags[0] == flags[1]
