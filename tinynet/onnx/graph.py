@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.backends.numpy_calls import quiet
 from tinynet.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -158,7 +159,7 @@ def run(node: Node, inputs: list[Any], device: str | None) -> tuple[Any, ...]:
 def _computed(node: Node, inputs: list[Any], device: str | None) -> tuple[Any, ...]:
     operator = OPERATORS[node.op]
     if can_compute(node, inputs):
-        return (ON_HOST[node.op](node, *inputs),)
+        return (quiet.run(ON_HOST[node.op], node, *inputs),)
     arguments = [
         x if x is None else (_on_host(x) if i in operator.host else _on_device(x, device))
         for i, x in enumerate(inputs)

@@ -7,6 +7,7 @@ also while `tinynet.jit` records.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -72,22 +73,49 @@ def _expand(node: Node, x: Array, shape: Array) -> Array:
 
 
 def _div(node: Node, a: Array, b: Array) -> Array:
-    if a.dtype.kind == "f":
+    """Of integers toward 0: what is left over is taken away first."""
+    if b.dtype.kind not in "iu":
         return np.asarray(a / b)
-    return np.asarray(np.sign(a) * np.sign(b) * (np.abs(a) // np.abs(b))).astype(a.dtype)
+    _check_divisor(node, b)
+    return np.asarray((a - np.fmod(a, b)) // b)
 
 
-def _plain(function: Callable[..., Any]) -> Callable[..., Array]:
-    return lambda node, *inputs: np.asarray(function(*inputs))
+def _mod(node: Node, a: Array, b: Array) -> Array:
+    if b.dtype.kind in "iu":
+        _check_divisor(node, b)
+    return np.asarray((np.fmod if node.flag("fmod", 0) else np.mod)(a, b))
+
+
+def _check_divisor(node: Node, b: Array) -> None:
+    if not b.all():
+        node.malformed(f"divides integers by {b.tolist()}, expected no 0 among them")
+
+
+def _where(node: Node, condition: Array, a: Array, b: Array) -> Array:
+    return np.where(condition, a, b)
+
+
+# NumPy's functions would write into an operand too many: so it is said how many there are
+def _unary(function: Callable[[Array], Any]) -> Callable[..., Array]:
+    return lambda node, x: np.asarray(function(x))
+
+
+def _binary(function: Callable[[Array, Array], Any]) -> Callable[..., Array]:
+    return lambda node, a, b: np.asarray(function(a, b))
+
+
+def _folded(function: Callable[[Array, Array], Any]) -> Callable[..., Array]:
+    return lambda node, *inputs: np.asarray(reduce(function, inputs))
 
 
 ON_HOST: dict[str, Callable[..., Array]] = {
-    "Add": _plain(np.add), "Sub": _plain(np.subtract), "Mul": _plain(np.multiply), "Div": _div,
-    "Mod": _plain(np.mod), "Max": _plain(np.maximum), "Min": _plain(np.minimum),
-    "Equal": _plain(np.equal), "Less": _plain(np.less), "Greater": _plain(np.greater),
-    "Not": _plain(np.logical_not), "And": _plain(np.logical_and), "Or": _plain(np.logical_or),
-    "Where": _plain(np.where), "Floor": _plain(np.floor), "Ceil": _plain(np.ceil),
-    "Neg": _plain(np.negative), "Identity": _plain(lambda x: x), "Sqrt": _plain(np.sqrt),
+    "Add": _binary(np.add), "Sub": _binary(np.subtract), "Mul": _binary(np.multiply),
+    "Div": _div, "Mod": _mod, "Max": _folded(np.maximum), "Min": _folded(np.minimum),
+    "Equal": _binary(np.equal), "Less": _binary(np.less), "Greater": _binary(np.greater),
+    "And": _binary(np.logical_and), "Or": _binary(np.logical_or), "Not": _unary(np.logical_not),
+    "Floor": _unary(np.floor), "Ceil": _unary(np.ceil), "Neg": _unary(np.negative),
+    "Sqrt": _unary(np.sqrt), "Identity": _unary(lambda x: x),
+    "Where": _where,
     "Concat": _concat,
     "Transpose": _transpose,
     "Expand": _expand,

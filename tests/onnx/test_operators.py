@@ -1,0 +1,82 @@
+"""Imported operators where the `onnx` package has no cases: as onnxruntime computes them."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+
+import tinynet as tn
+from tests.onnx.test_export import session_of
+from tinynet.errors import DataError
+from tinynet.onnx import load
+
+
+def model_of(op, inputs, opset=20, **attributes):
+    """A node of float32 or int64 inputs (None: left out), all but the first of them constants."""
+    names = ["" if x is None else f"x{i}" for i, x in enumerate(inputs)]
+    constants = [
+        helper.make_node("Constant", [], [name], value=numpy_helper.from_array(x))
+        for name, x in zip(names[1:], inputs[1:])
+        if x is not None
+    ]
+    node = helper.make_node(op, names, ["y"], **attributes)
+    kind = helper.np_dtype_to_tensor_dtype(inputs[0].dtype)
+    given = helper.make_tensor_value_info("x0", kind, inputs[0].shape)
+    made = onnx.ValueInfoProto(name="y")
+    made.type.tensor_type.elem_type = kind
+    graph = helper.make_graph([*constants, node], "graph", [given], [made])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+def on_host(model, x):
+    """The same with a constant in place of the input."""
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    del made.graph.input[:]
+    value = numpy_helper.from_array(x)
+    made.graph.node.insert(0, helper.make_node("Constant", [], ["x0"], value=value))
+    return made
+
+
+def check(op, *inputs, opset=20, **attributes):
+    """It gives what onnxruntime does; with constants only, it is computed on the host."""
+    inputs = [x if x is None else np.asarray(x) for x in inputs]
+    model = model_of(op, inputs, opset, **attributes)
+    expected = session_of(model).run(None, {"x0": inputs[0]})[0]
+    for found in (load(model)(tn.tensor(inputs[0])), load(on_host(model, inputs[0]))()):
+        found = found.numpy(force=True)
+        assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def floats(*shape):
+    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+
+
+# many operands
+@pytest.mark.parametrize("op", ["Max", "Min"])
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_the_largest_and_the_smallest_of_any_number(op, count):
+    check(op, *floats(4, 5)[:count])
+
+
+@pytest.mark.parametrize("fmod", [0, 1])
+def test_remainders_of_integers(fmod):
+    check("Mod", np.array([7, -7, 7, -7]), np.array([3, 3, -3, -3]), fmod=fmod)
+
+
+def test_remainders_of_floats():
+    check("Mod", np.float32([7.5, -7.5]), np.float32([2, 2]), fmod=1)
+
+
+def test_quotients():
+    a = np.array([7, -7, 7, -7, 2**62 + 1])
+    check("Div", a, np.array([3, 3, -3, -3, 3]))
+    check("Div", floats(3), np.float32([2, 0, -1]))  # pytest makes errors of NumPy's warnings
+
+
+@pytest.mark.parametrize("op", ["Div", "Mod"])
+def test_integers_divided_by_zero(op):
+    x = np.array([1, 2])
+    with pytest.raises(DataError, match=r"divides integers by \[0, 1\], expected no 0 among them"):
+        load(on_host(model_of(op, [x, np.array([0, 1])]), x))()
