@@ -30,7 +30,7 @@ COUNTS = """
     qlinearconv:0/1 qlinearmatmul:0/8 quantizelinear:0/13 rangeop:4/8 reciprocal:2/2
     reduce_log_sum:10/10 reduce_log_sum_exp:18/18 reducel1:18/18 reducel2:18/18 reducemax:11/11
     reducemean:8/8 reducemin:10/10 reduceprod:9/9 reducesum:12/12 reducesumsquare:18/18
-    regex_full_match:0/3 relu:2/2 reshape:10/10 resize:35/39 reversesequence:3/3
+    regex_full_match:0/3 relu:2/2 reshape:10/10 resize:33/39 reversesequence:3/3
     rmsnormalization:38/38 rnn:6/6 roialign:0/3 rotaryembedding:16/16 round:1/1 scan:0/4
     scatter:2/2 scatterelements:7/7 scatternd:7/7 selu:6/6 sequence_map:0/12 sequenceinsert:0/2
     shape:11/11 shrink:4/4 sigmoid:2/2 sign:1/1 sin:2/2 sinh:2/2 size:2/2 slice:8/8
@@ -63,12 +63,19 @@ LIMITS = "|".join(
         "sequence_lens other",
     ]
 )
+# Cases in which the reference divides by a length that is no whole number. onnxruntime and PyTorch
+# divide by that of the result, and so do we: test_operators.py compares with onnxruntime.
+UNLIKE_OTHERS = (
+    "test_resize_downsample_scales_linear_align_corners",
+    "test_resize_downsample_scales_cubic_align_corners",
+)
 MOST = 4  # cases of a module on a device: each new kernel is compiled
 
 
 @pytest.mark.parametrize("module", PASSING)
 def test_cases_of(module):
-    outcomes = [outcome(case, "cpu") for case in cases_of(module)]
+    cases = [case for case in cases_of(module) if case.name not in UNLIKE_OTHERS]
+    outcomes = [outcome(case, "cpu") for case in cases]
     assert outcomes.count("passed") >= PASSING[module]
     for why in outcomes:
         assert why == "passed" or re.search(LIMITS, why), why

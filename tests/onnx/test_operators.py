@@ -80,3 +80,34 @@ def test_integers_divided_by_zero(op):
     x = np.array([1, 2])
     with pytest.raises(DataError, match=r"divides integers by \[0, 1\], expected no 0 among them"):
         load(on_host(model_of(op, [x, np.array([0, 1])]), x))()
+
+
+# resizing
+FACTORS = (0.3, 0.5, 0.7, 1.1, 1.3, 2.3)
+MODES = ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "half_pixel_symmetric")
+
+
+@pytest.mark.parametrize("coordinates", MODES)
+@pytest.mark.parametrize("mode", ["linear", "cubic"])
+@pytest.mark.parametrize("factor", FACTORS)
+def test_resize(mode, coordinates, factor):
+    """A length is a whole number, found in float32: 10 * 1.3 is 13, though 1.3 is a little less."""
+    options = {"mode": mode, "coordinate_transformation_mode": coordinates}
+    for width in (4, 7, 10, 13):
+        scales = np.float32([1, 1, 1.5, factor])
+        check("Resize", floats(1, 1, 6, width), None, scales, opset=19, **options)
+
+
+@pytest.mark.parametrize("factor", FACTORS)
+def test_the_nearest(factor):
+    """Where a place is a whole number but for rounding, it is rounded as in float32."""
+    options = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric"}
+    for width in (4, 10, 13, 20):
+        scales = np.float32([1, 1, 1.5, factor])
+        check("Resize", floats(1, 1, 6, width), None, scales, nearest_mode="floor", **options)
+        if factor > 1:
+            check("Upsample", floats(1, 1, 6, width), scales, opset=9)
+
+
+def test_what_keeps_its_shape_is_not_resized():
+    check("Resize", floats(1, 1, 3, 5), None, np.float32([1, 1, 1.1, 1.1]), mode="linear")

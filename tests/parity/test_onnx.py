@@ -64,3 +64,19 @@ def test_models_that_pytorch_exports(name):
     loss = flat(graph(tn.tensor(x.numpy())))[0].square().sum()
     loss.backward()
     assert all(p.grad is not None for p in graph.parameters())
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("mode", "corners"),
+    [
+        ("nearest", None), ("bilinear", False), ("bilinear", True), ("bicubic", False),
+        ("bicubic", True),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("factor", [0.5, 0.7, 1.3, 2.3])
+def test_resizing_that_pytorch_exports(factor, mode, corners):
+    module = nn.Upsample(scale_factor=factor, mode=mode, align_corners=corners)
+    x = torch.randn(2, 3, 10, 7)
+    y = load(exported(module, x))(tn.tensor(x.numpy()))
+    np.testing.assert_allclose(y.numpy(), module(x).numpy(), rtol=1e-4, atol=1e-4)

@@ -27,7 +27,11 @@ NEAREST: dict[str, Callable[[float], float]] = {
 def resize(
     node: Node, x: Tensor, roi: Any = None, scales: Any = None, sizes: Array | None = None
 ) -> Tensor:
-    """Opset 10 had the scales in the second place, and asymmetric coordinates."""
+    """Opset 10 had the scales in the second place, and asymmetric coordinates.
+
+    Where onnxruntime and PyTorch agree on more than ONNX says, it is as there: sizes and places are
+    computed in float32, and what keeps its shape stays as it is.
+    """
     if node.opset < 11:
         roi, scales = None, roi
     axes = [node.axis(x.ndim, axis) for axis in node.get("axes", range(x.ndim))]
@@ -36,11 +40,14 @@ def resize(
     if given.shape != (len(axes),) or not (given > 0).all():
         what = "sizes" if has_sizes else "scales"
         node.malformed(f"has {what} {given.tolist()}, expected {len(axes)} above 0")
+    shape = [x.shape[axis] for axis in axes]
     if sizes is not None and sizes.size:
-        goal, factors = _goal_of_sizes(node, [x.shape[axis] for axis in axes], ints(sizes))
+        goal, factors = _goal_of_sizes(node, shape, ints(sizes))
     else:
         factors = [float(scale) for scale in scales]
-        goal = [int(x.shape[axis] * scale) for axis, scale in zip(axes, factors, strict=True)]
+        goal = [int(np.float32(n) * np.float32(k)) for n, k in zip(shape, factors, strict=True)]
+    if goal == shape:
+        return x
     for axis, count, factor in zip(axes, goal, factors, strict=True):
         if factor != 1 or count != x.shape[axis]:
             x = _resized(node, x, axis, count, factor)
@@ -76,20 +83,21 @@ def _resized(node: Node, x: Tensor, axis: int, count: int, factor: float) -> Ten
 
 
 def place_of(node: Node, i: int, size: int, count: int, factor: float) -> float:
-    """Where in the input, in elements, output number `i` lies."""
+    """Where in the input, in elements, output number `i` of `count` lies."""
     usual = "half_pixel" if node.opset >= 11 else "asymmetric"
-    mode, length = node.get("coordinate_transformation_mode", usual), factor * size
+    mode = node.get("coordinate_transformation_mode", usual)
+    at, scale = np.float32(i), np.float32(factor)
     if mode == "align_corners":
-        return i * (size - 1) / (length - 1) if length != 1 else 0.0
+        return float(at * (size - 1) / (count - 1)) if count > 1 else 0.0
     if mode == "asymmetric":
-        return i / factor
-    if mode == "pytorch_half_pixel" and length == 1:
-        return -0.5
-    if mode in ("half_pixel", "pytorch_half_pixel"):
-        return (i + 0.5) / factor - 0.5
-    if mode != "half_pixel_symmetric":
+        return float(at / scale)
+    if mode == "pytorch_half_pixel" and count == 1:
+        return 0.0
+    if mode not in ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric"):
         node.refuse(f"has coordinate_transformation_mode {mode}")
-    return size / 2 * (1 - count / length) + (i + 0.5) / factor - 0.5
+    is_symmetric = mode == "half_pixel_symmetric"  # about the middle, whatever was rounded off
+    offset = size / 2 * (1 - count / (scale * size)) if is_symmetric else 0.0
+    return float(offset + (at + 0.5) / scale - 0.5)
 
 
 def weights_of(node: Node, place: float, size: int, factor: float) -> tuple[float, ...]:
