@@ -111,3 +111,11 @@ def test_the_nearest(factor):
 
 def test_what_keeps_its_shape_is_not_resized():
     check("Resize", floats(1, 1, 3, 5), None, np.float32([1, 1, 1.1, 1.1]), mode="linear")
+
+
+# others
+@pytest.mark.parametrize("shape", [(1,), (5,), (1, 5), (4, 1), (4, 5), ()])
+@pytest.mark.parametrize("transposed", [0, 1])
+def test_what_a_product_is_added_to_is_broadcast(shape, transposed):
+    b = floats(5, 3) if transposed else floats(3, 5)
+    check("Gemm", floats(4, 3), b, floats(*shape), transB=transposed)

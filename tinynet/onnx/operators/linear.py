@@ -20,7 +20,8 @@ def gemm(node: Node, a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
     a = a.mT if node.flag("transA", 0) else a
     if not a.dtype.is_floating_point:
         alpha, beta = int(alpha), int(beta)
-    if node.flag("transB", 0) and c is not None and c.ndim == 1 and alpha == beta == 1:
+    is_linear = node.flag("transB", 0) and alpha == beta == 1
+    if is_linear and c is not None and c.shape == b.shape[:1]:  # else c may have to be broadcast
         return functional.linear(a, b, c)
     y = a @ (b.mT if node.flag("transB", 0) else b)
     y = y if alpha == 1 else y * alpha
