@@ -119,3 +119,14 @@ def test_what_keeps_its_shape_is_not_resized():
 def test_what_a_product_is_added_to_is_broadcast(shape, transposed):
     b = floats(5, 3) if transposed else floats(3, 5)
     check("Gemm", floats(4, 3), b, floats(*shape), transB=transposed)
+
+
+@pytest.mark.parametrize("size", [2, 3, 4, 5])
+def test_windows_of_channels(size):
+    """Channels `c - floor((size - 1) / 2)` to `c + ceil((size - 1) / 2)`, as the schema says."""
+    x = floats(2, 7, 3, 2)
+    squares = np.pad(x**2, [(0, 0), ((size - 1) // 2, size // 2), (0, 0), (0, 0)])
+    total = sum(squares[:, i : i + 7] for i in range(size))
+    options = {"alpha": 0.7, "beta": 0.5, "bias": 2.0}
+    y = load(model_of("LRN", [x], size=size, **options))(tn.tensor(x))
+    np.testing.assert_allclose(y.numpy(), x / (2 + 0.7 / size * total) ** 0.5, rtol=1e-5)

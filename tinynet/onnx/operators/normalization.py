@@ -69,14 +69,19 @@ def rms_norm(node: Node, x: Tensor, scale: Tensor) -> Any:
 
 
 def local_response_norm(node: Node, x: Tensor) -> Tensor:
-    """ONNX's window leans back where its size is even; ours does so too."""
-    return functional.local_response_norm(
-        x,
-        node.need("size"),
+    """A window of even size has one channel more behind than before; in ours it is the other way.
+
+    So channels are turned round for it.
+    """
+    size = node.need("size")
+    y = functional.local_response_norm(
+        x if size % 2 else x.flip(1),
+        size,
         node.get("alpha", 1e-4),
         node.get("beta", 0.75),
         node.get("bias", 1.0),
     )
+    return y if size % 2 else y.flip(1)
 
 
 def lp_normalization(node: Node, x: Tensor) -> Any:
