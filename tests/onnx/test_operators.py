@@ -130,3 +130,14 @@ def test_windows_of_channels(size):
     options = {"alpha": 0.7, "beta": 0.5, "bias": 2.0}
     y = load(model_of("LRN", [x], size=size, **options))(tn.tensor(x))
     np.testing.assert_allclose(y.numpy(), x / (2 + 0.7 / size * total) ** 0.5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [(2, 0), (0, 0), (0,)])
+def test_places_of_everything(rows):
+    places = np.zeros(rows, np.int64)
+    check("GatherND", floats(2, 3), places)
+    check("ScatterND", floats(2, 3), places, floats(*rows[:-1], 2, 3))
+
+
+def test_places_of_all_of_each_row():
+    check("GatherND", floats(2, 3, 4), np.zeros((2, 5, 0), np.int64), batch_dims=1)

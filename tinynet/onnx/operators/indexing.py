@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.dtype import int64
 from tinynet.onnx.node import Node, Operator
 from tinynet.onnx.protobuf import Array
 from tinynet.ops import creation
@@ -33,9 +34,13 @@ def gather_elements(node: Node, x: Tensor, index: Tensor) -> Tensor:
 
 
 def gather_nd(node: Node, x: Tensor, index: Tensor) -> Tensor:
-    """Rows of `index` are places in `x`, behind `batch_dims` dims that both have."""
+    """Rows of `index` are places in `x`, behind `batch_dims` dims that both have.
+
+    An empty row is the place of all there is.
+    """
     batch = node.get("batch_dims", 0)
-    return x[(*_batch_grid(x, index, batch), *index.long().unbind(-1))]
+    y = x[(*_batch_grid(x, index, batch), *index.long().unbind(-1))]
+    return y if index.shape[-1] else y.expand(*index.shape[:-1], *x.shape[batch:])
 
 
 def _batch_grid(x: Tensor, index: Tensor, batch: int) -> list[Tensor]:
@@ -60,7 +65,7 @@ def scatter_nd(node: Node, x: Tensor, index: Tensor, updates: Tensor) -> Tensor:
     """As indices of elements of `x`, laid flat: so that all ways to combine are there."""
     depth = index.shape[-1]
     width = int(np.prod(x.shape[depth:]))
-    flat: Any = 0
+    flat: Any = creation.zeros(index.shape[:-1], dtype=int64, device=x.device)
     for dim, places in enumerate(index.long().unbind(-1)):
         flat = flat * x.shape[dim] + wrapped(places, x.shape[dim])
     steps = creation.arange(width, device=x.device)
