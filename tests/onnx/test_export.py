@@ -221,6 +221,11 @@ FIXED = {
     "statistics": lambda s, x: (x.mean(1), x.var(2), x.std(), x.amax(1), x.prod(2), (x > 0).any(1)),
     "integers": lambda s, x: ((x * 5).long() // 3, (x * 5).long() % 3, ~(x > 0)),
     "windows": lambda s, x: (x.unfold(2, 3, 1), x[0].diagonal()),
+    "windows of parts": lambda s, x: (
+        x[:, 1:].diagonal(0, 1, 2), x[::2, 0].diagonal(), x[:, :, :4].unfold(2, 2, 2),
+        (x[0] + 1).T[1:4].diagonal(), x[0, :, 1:].trace(), x.flip(2)[:, ::2].diagonal(0, 1, 2),
+        x[:1].expand(3, 4, 6)[:, 1:].diagonal(), x[1, 1:].as_strided((2, 3), (6, 2), 3),
+    ),
     "places": lambda s, x: x[tn.tensor([0, 1]), tn.tensor([1, 2])],
     "scatter": lambda s, x: x.scatter(1, tn.zeros(3, 1, 6).long(), x[:, 1:2]),
     "outputs": lambda s, x: (x, s.weight, x + 1, tn.ones(2)),

@@ -14,8 +14,9 @@ from tinynet.backends.base import Range
 from tinynet.dtype import BY_NAME
 from tinynet.onnx.building import Builder, Size
 from tinynet.onnx.elementwise import LARGEST, elementwise, number
-from tinynet.onnx.protobuf import ELEMENT_TYPES
+from tinynet.onnx.protobuf import ELEMENT_TYPES, Array
 from tinynet.onnx.tracing import Call
+from tinynet.shape import Shape
 
 Lowering = Callable[[Builder, Call, Call], Any]
 
@@ -243,23 +244,29 @@ def _dynamic_limits(b: Builder, range_: Any, other: Any) -> tuple[int, int | Siz
 
 
 def strided(b: Builder, call: Call, other: Call) -> str:
-    """By the places of its elements in the whole, laid out row by row."""
+    """By the places of its elements in what it views, laid out row by row."""
     x = call.args[0]
     places = []
     for trace, (_, shape, strides, offset) in ((b.first, call.args), (b.second, other.args)):
         array = trace.values[x].array
-        layout = np.empty_like(array, np.int64)
-        layout[...] = np.arange(array.size).reshape(array.shape)
-        memory = layout.ravel("K")
-        index: Any = np.full(shape, offset)
-        for dim, step in enumerate(strides):
-            after = (1,) * (len(shape) - dim - 1)
-            index = index + np.arange(shape[dim]).reshape(-1, *after) * step
-        places.append(memory[index])
+        own = _addresses(array.shape, trace.backend.strides(array))
+        asked = _addresses(shape, strides) + offset
+        start = own.min(initial=0)
+        table = np.zeros(own.max(initial=0) - start + 1, np.int64)
+        table[own - start] = np.arange(array.size).reshape(array.shape)
+        places.append(table[asked - start])
     if places[0].shape != places[1].shape or (places[0] != places[1]).any():
         b.refuse("views memory by strides that depend on a dynamic size")
     flat = b.node("Reshape", b.name_of(x), b.ints(-1))
     return str(b.node("Gather", flat, b.constant(places[0]), axis=0))
+
+
+def _addresses(shape: Shape, strides: Shape) -> Array:
+    """How far in memory each element of a view is from its first."""
+    places: Array = np.zeros(shape, np.int64)
+    for dim, (n, step) in enumerate(zip(shape, strides, strict=True)):
+        places = places + np.arange(n).reshape(-1, *(1,) * (len(shape) - dim - 1)) * step
+    return places
 
 
 def concatenate(b: Builder, call: Call, other: Call) -> str:
