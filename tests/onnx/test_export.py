@@ -360,6 +360,19 @@ def test_what_is_refused(why):
         export(Of(REFUSED[why]).eval(), tn.randn(3, 4, 6), dynamic_axes=BATCH)
 
 
+@pytest.mark.parametrize(
+    ("function", "why"),
+    [
+        (lambda s, x: x & 3, "the module needs the operator BitwiseAnd, which opset 17 does not"),
+        (lambda s, x: x.isnan(), r"checker refuses the graph: .*IsNaN.* type: tensor\(int64\)"),
+    ],
+    ids=["operator", "dtype"],
+)
+def test_what_an_opset_does_not_have(function, why):
+    with pytest.raises(UnsupportedOperatorError, match=f"onnx: export: .*{why}"):
+        export(Of(function).eval(), tn.tensor([1, 2, 7]), opset=17)
+
+
 def test_refusals_name_the_module():
     network = nn.Sequential(nn.Linear(3, 3), Of(lambda s, x: x.cumprod(1))).eval()
     with pytest.raises(UnsupportedOperatorError, match=r"export: 1 computes a running prod"):

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinynet.errors import UnsupportedOperatorError
-from tinynet.onnx.protobuf import Array
+from tinynet.onnx.protobuf import Array, import_onnx
 from tinynet.onnx.tracing import Call, Ref, Trace
 
 
@@ -73,6 +73,8 @@ class Builder:
 
     def node(self, op: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
         """Add a node; the name of what it gives, or a list of names."""
+        if not import_onnx().defs.has(op, self.opset):
+            self.refuse(f"needs the operator {op}, which opset {self.opset} does not have yet")
         stem = f"{self.path}/{op}" if self.path else op
         names = [self.unique(stem) for _ in range(outputs)]
         given = {name: value for name, value in attributes.items() if value is not None}

@@ -200,12 +200,19 @@ def _size(model: Any) -> int:
 
 
 def _check(onnx: Any, model: Any) -> None:
-    """By onnx's own checker, with shapes inferred through the whole graph.
+    """By onnx's own checker, with shapes and types inferred through the whole graph.
 
-    It cannot take more than a protobuf can; the comparison with the module is what is left then.
+    What it refuses has no counterpart: operators do not take all dtypes that ours do. It cannot
+    take more than a protobuf can; the comparison with the module is what is left then.
     """
-    if _size(model) < LARGEST:
+    if _size(model) >= LARGEST:
+        return
+    try:
         onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise UnsupportedOperatorError(
+            f"onnx: export: onnx's checker refuses the graph: {str(error).strip().splitlines()[0]}"
+        ) from error
 
 
 def _save(onnx: Any, model: Any, path: str | os.PathLike[str], external_data: bool) -> None:
