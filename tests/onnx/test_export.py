@@ -239,7 +239,8 @@ def test_functions(name):
 
 IMAGES = {
     "pools": lambda s, x: (F.max_pool2d(x, 3, 2, 1), F.avg_pool2d(x, 3, 2, 1)),
-    "adaptive": lambda s, x: F.adaptive_avg_pool2d(x, 3),
+    "adaptive": lambda s, x: (F.adaptive_avg_pool2d(x, 3), F.adaptive_max_pool2d(x, 4)),
+    "without indices": lambda s, x: F.max_pool2d(x, 3, return_indices=True)[0],
     "resized": lambda s, x: (
         F.interpolate(x, scale_factor=2.0),
         F.pixel_shuffle(x, 2),
@@ -345,6 +346,7 @@ def half_written(s, x):
 REFUSED = {
     "reads the values": lambda s, x: x * x.sum().item(),
     "draws random numbers": lambda s, x: F.dropout(x, 0.5),
+    "uses the indices of a max pool": lambda s, x: F.max_pool1d(x, 2, return_indices=True),
     "uses linear algebra": lambda s, x: tn.linalg.inv(x[:, :4, :4]),
     "a running prod": lambda s, x: x.cumprod(1),
     "does other things": lambda s, x: x if len(x) > 4 else x.relu(),
@@ -371,6 +373,11 @@ def test_what_is_refused(why):
 def test_what_an_opset_does_not_have(function, why):
     with pytest.raises(UnsupportedOperatorError, match=f"onnx: export: .*{why}"):
         export(Of(function).eval(), tn.tensor([1, 2, 7]), opset=17)
+
+
+def test_what_no_output_needs_may_be_anything():
+    module = Of(lambda s, x: (x.cumprod(1), x.relu())[1])
+    assert ops_of(check(module, tn.randn(3, 4, 6))) == ["Relu"]
 
 
 def test_refusals_name_the_module():

@@ -7,7 +7,7 @@ part of the input's shape, or as the -1 of a Reshape.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations_with_replacement
 from math import prod
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ import numpy as np
 
 from tinynet.errors import UnsupportedOperatorError
 from tinynet.onnx.protobuf import Array, import_onnx
-from tinynet.onnx.tracing import Call, Ref, Trace
+from tinynet.onnx.tracing import Call, Ref, Trace, refs_in
 
 
 class Symbol(NamedTuple):
@@ -63,6 +63,7 @@ class Builder:
         self.path = ""
         self.counts: dict[str, int] = {}
         self.cache: dict[Any, str] = {}
+        self.needed: set[int] = set()  # values that outputs depend on
 
     # names
     def unique(self, stem: str) -> str:
@@ -198,6 +199,15 @@ class Builder:
 
 def _same(a: Array, b: Array) -> bool:
     return a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+def needed_by(values: Iterable[int], calls: Sequence[Call]) -> set[int]:
+    """These values and all that calls make them from."""
+    needed = set(values)
+    for call in reversed(calls):
+        if not needed.isdisjoint(call.outs):
+            needed.update(refs_in(call.args))
+    return needed
 
 
 def check_alike(builder: Builder) -> None:

@@ -155,6 +155,8 @@ def convolve_input(b: Builder, call: Call, other: Call) -> str:
 
 def pool_max(b: Builder, call: Call, other: Call) -> list[str]:
     x, windows = call.args
+    if call.outs[1] in b.needed:
+        b.refuse("uses the indices of a max pool (return_indices), which ONNX counts otherwise")
     return [b.node("MaxPool", b.name_of(x), **_geometry(b, windows, other.args[1])), ""]
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinynet.onnx.building import Builder, NodeSpec, Size, check_alike
+from tinynet.onnx.building import Builder, NodeSpec, Size, check_alike, needed_by
 from tinynet.onnx.composites import WRITERS
 from tinynet.onnx.lowering import LOWERINGS, element_type
 from tinynet.onnx.protobuf import ELEMENT_TYPES, Array, import_onnx
@@ -86,9 +86,11 @@ def write_nodes(b: Builder, inputs: list[str], outputs: list[str], arrays: list[
     """All nodes, the last ones giving the outputs their names."""
     check_alike(b)
     table = {**LOWERINGS, **WRITERS}
+    outputs_at = [b.first.current[id(array)] for array in arrays]
+    b.needed = needed_by(outputs_at, b.first.calls)
     for call, other in zip(b.first.calls, b.second.calls):
         b.path = call.path
-        if all(b.is_fixed(ref) for ref in call.outs):
+        if b.needed.isdisjoint(call.outs) or all(b.is_fixed(ref) for ref in call.outs):
             continue
         if call.op not in table:
             b.refuse(
@@ -98,7 +100,7 @@ def write_nodes(b: Builder, inputs: list[str], outputs: list[str], arrays: list[
         names = made if isinstance(made, list) else [made]
         b.names.update({ref: name for ref, name in zip(call.outs, names) if name})
     b.path = ""
-    results = [b.name_of(b.first.current[id(array)]) for array in arrays]
+    results = [b.name_of(ref) for ref in outputs_at]
     vectors = {value.name for value in b.first.values if value.name and value.array.ndim == 1}
     b.nodes = simplify(b.nodes, results, b.initializers, vectors)
     made_by = {name for node in b.nodes for name in node.outputs}
