@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tinynet.errors import DataError
-from tinynet.files import replacing, to_write
+from tinynet.files import check_place, replacing, to_write
 
 
 @pytest.fixture
@@ -104,17 +104,26 @@ def test_what_is_no_file_is_never_replaced(tmp_path):
 
 
 def test_a_path_that_is_no_place_for_a_file(tmp_path):
+    def save(path):
+        with to_write("save", path):
+            write(path, "new")
+
     (tmp_path / "file").touch()
     for path, reason in (
         (tmp_path / "none" / "file", "No such file or directory"),
         (tmp_path, "there is something that is no file"),
         (tmp_path / "file" / "file", "Not a directory"),
+        (tmp_path / "a\0b", "there is a zero in it"),
     ):
-        with pytest.raises(DataError) as caught, to_write("save", path):
-            write(path, "new")
-        assert str(caught.value) == (
-            f"save: {str(path)!r}: {reason}, expected a file to write, in a folder that is there"
-        )
+        for is_early in (False, True):
+            with pytest.raises(DataError) as caught:
+                check_place("save", path) if is_early else save(path)
+            assert str(caught.value) == (
+                f"save: {str(path)!r}: {reason}, expected a file to write, in a folder that is "
+                "there"
+            )
+    check_place("save", tmp_path / "file")
+    check_place("save", tmp_path / "new")
     with pytest.raises(OSError, match="No space left"), to_write("save", tmp_path):
         raise OSError(28, "No space left on device")
 

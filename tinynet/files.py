@@ -35,9 +35,7 @@ def replacing(path: str | os.PathLike[str], *, durable: bool = True) -> Iterator
     >>> target.read_text()
     'hello'
     """
-    target = Path(os.path.realpath(path))  # a link stays one
-    if target.exists() and not target.is_file():  # never replace a device
-        raise FileExistsError(errno.EEXIST, "there is something that is no file", os.fspath(path))
+    target = _target(path)
     partial = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
     try:
         yield partial
@@ -63,11 +61,30 @@ def to_write(op: str, path: str | os.PathLike[str]) -> Iterator[None]:
     """Around what writes `path`: `DataError`, if that is no place for a file; `op` opens it."""
     try:
         yield
-    except PATH_ERRORS as error:
+    except (*PATH_ERRORS, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        if isinstance(error, ValueError):
+            if "\0" not in os.fsdecode(path):
+                raise
+            reason = "there is a zero in it"
         raise DataError(
-            f"{op}: {os.fspath(path)!r}: {error.strerror or error}, expected a file to write, in a "
-            "folder that is there"
+            f"{op}: {os.fspath(path)!r}: {reason}, expected a file to write, in a folder that is "
+            "there"
         ) from error
+
+
+def check_place(op: str, path: str | os.PathLike[str]) -> None:
+    """The `DataError` of `to_write`, before there is anything to write."""
+    with to_write(op, path):
+        os.stat(os.path.join(_target(path).parent, "."))  # whether it is a folder
+
+
+def _target(path: str | os.PathLike[str]) -> Path:
+    """The file that a path leads to, or would; raises if there is something else."""
+    target = Path(os.path.realpath(path))  # a link stays one
+    if target.exists() and not target.is_file():  # never replace a device
+        raise FileExistsError(errno.EEXIST, "there is something that is no file", os.fspath(path))
+    return target
 
 
 def remove_unfinished(folder: Path) -> None:
