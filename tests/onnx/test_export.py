@@ -289,6 +289,52 @@ def test_names_metadata_and_file(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
 
 
+class Scaled(nn.Module):
+    """`x * scale + shift`, by parameters of two names."""
+
+    def __init__(self, scale, shift):
+        super().__init__()
+        self.names = scale, shift
+        for name in self.names:
+            self.register_parameter(name, nn.Parameter(tn.randn(3)))
+
+    def forward(self, x):
+        scale, shift = (getattr(self, name) for name in self.names)
+        return x * scale + shift * 2 + tn.tensor([1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    "names", [("input", "output"), ("constant", "constant_1"), ("Mul", "Mul_1"), ("input_1", "Add")]
+)
+def test_parameters_of_any_name(names):
+    model = check(Scaled(*names), tn.randn(2, 3), others=(tn.randn(4, 3),), dynamic_axes={
+        "input_1" if "input" in names else "input": {0: "batch"}
+    })  # fmt: skip
+    assert {*names} <= {item.name for item in model.graph.initializer}
+
+
+def test_names_of_inputs_and_outputs():
+    network, x = nn.Linear(3, 2), tn.randn(4, 3)
+    for name in ("constant", "Gemm", "output", "Shape"):
+        model = check(network, x, input_names=[name], dynamic_axes={name: [0]})
+        assert model.graph.input[0].name == name
+    assert check(network, x, output_names=["Gemm"]).graph.output[0].name == "Gemm"
+    assert check(network, x, output_names=["input"]).graph.input[0].name == "input_1"
+
+
+@pytest.mark.parametrize("names", [["weight"], ["bias"], ["", ""], ["a", "a"]])
+def test_names_that_are_not_their_own(names):
+    for ins, outs in ((names, None), (None, names), (names, names)):
+        with pytest.raises(ArgumentError, match=r"export: .*put_names has .*, expected a name of"):
+            export(nn.Linear(3, 2).eval(), tn.randn(4, 3), input_names=ins, output_names=outs)
+
+
+@pytest.mark.parametrize("names", ["a", 3, [1], [None]])
+def test_names_that_are_none(names):
+    with pytest.raises(ArgumentTypeError, match=r"export: input_names (is|has) .*, expected"):
+        export(nn.Linear(3, 2).eval(), tn.randn(4, 3), input_names=names)
+
+
 def test_weights_beside_the_file(tmp_path):
     network, x, path = nn.Linear(3, 2).eval(), tn.randn(4, 3), tmp_path / "model.onnx"
     for _ in range(2):  # the second time over files that are there

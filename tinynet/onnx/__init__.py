@@ -5,8 +5,8 @@ model, `checking` refuses what is malformed, `graph` is the module it becomes, `
 nodes, and `fitting` says whose mistake it is where these fail; `exporting` writes one, from what
 `tracing` sees a module do on examples (`sizing`), by `lowering` and `elementwise` (primitives) and
 `composites` (modules) to nodes that `building` collects, `simplifying` tidies and `writing` makes a
-model of; `protobuf` is ONNX's own structures. The `onnx` package is needed: `pip install
-'tinynet[onnx]'`.
+model of, with names from `naming`; `protobuf` is ONNX's own structures. The `onnx` package is
+needed: `pip install 'tinynet[onnx]'`.
 """
 
 from tinynet.onnx.exporting import export

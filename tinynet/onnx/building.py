@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinynet.errors import UnsupportedOperatorError
+from tinynet.onnx.naming import Names
 from tinynet.onnx.protobuf import Array, import_onnx
 from tinynet.onnx.tracing import Call, Ref, Trace, refs_in
 
@@ -53,25 +54,21 @@ class NodeSpec(NamedTuple):
 class Builder:
     """What two traces of one module have in common, as nodes."""
 
-    def __init__(self, first: Trace, second: Trace, symbols: list[Symbol], opset: int) -> None:
+    def __init__(
+        self, first: Trace, second: Trace, symbols: list[Symbol], opset: int, taken: Names
+    ) -> None:
         self.first, self.second = first, second
         self.symbols = symbols
         self.opset = opset
+        self.unique = taken.unique
         self.nodes: list[NodeSpec] = []
         self.initializers: dict[str, Array] = {}
         self.names: dict[int, str] = {}
         self.path = ""
-        self.counts: dict[str, int] = {}
         self.cache: dict[Any, str] = {}
         self.needed: set[int] = set()  # values that outputs depend on
 
     # names
-    def unique(self, stem: str) -> str:
-        """`stem`, with a number behind it if it is taken."""
-        count = self.counts.get(stem, 0)
-        self.counts[stem] = count + 1
-        return f"{stem}_{count}" if count else stem
-
     def node(self, op: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
         """Add a node; the name of what it gives, or a list of names."""
         if not import_onnx().defs.has(op, self.opset):

@@ -26,6 +26,7 @@ from tinynet.nn.module import Module
 from tinynet.onnx.building import Builder, Symbol
 from tinynet.onnx.composites import COMPOSITES
 from tinynet.onnx.importing import load
+from tinynet.onnx.naming import Names
 from tinynet.onnx.protobuf import import_onnx
 from tinynet.onnx.sizing import DynamicAxes, Examples
 from tinynet.onnx.tracing import Trace
@@ -56,25 +57,30 @@ def export(
     dims and the names of their sizes, `{"x": {0: "batch"}}`, or only dims. What depends on such
     a size, in outputs too, is found by running on other sizes: outputs may be named, and need not.
 
-    Parameters and buffers are initializers with their names in the state dict. The module runs in
-    `eval()` mode, unless `training`. The model is checked by onnx's checker, and it computes what
-    the module does, or is refused. Without a `path` no file is written; with `external_data`, and
-    for 2 GB of weights, these go into a file beside it. Raises
+    Parameters and buffers are initializers with their names in the state dict. Inputs and outputs
+    are called `input` and `output`, or `input_0` and so on, with a number behind that if a
+    parameter is called so; names that are given must be of their own.
+
+    The module runs in `eval()` mode, unless `training`. The model is checked by onnx's checker, and
+    it computes what the module does, or is refused. Without a `path` no file is written; with
+    `external_data`, and for 2 GB of weights, these go into a file beside it. Raises
     `UnsupportedOperatorError` for what ONNX has no counterpart for: reading values, random numbers,
     sizes that decide what is done.
     """
     onnx = import_onnx()
     inputs = (args,) if isinstance(args, Tensor) else tuple(args)
     _check_arguments(module, inputs, opset)
-    names = _names("input", input_names, len(inputs))
+    taken = Names(name for name, _ in (*module.named_parameters(), *module.named_buffers()))
+    reserved = taken.reserve("input", input_names), taken.reserve("output", output_names)
+    names = taken.chosen("input", reserved[0], len(inputs))
     examples = Examples(inputs, names, dynamic_axes)
     with _in_mode(module, training) as ready:
         first = _trace(ready, examples.sized(examples.free), names)
         second = _trace_other(ready, examples, names) if examples.free else first
-        outputs = _names("output", output_names, len(first.outputs))
+        outputs = taken.chosen("output", reserved[1], len(first.outputs))
         _check_axes(dynamic_axes or {}, [*names, *outputs])
-        builder = Builder(first.trace, second.trace, _symbols(examples, first, second), opset)
-        builder.counts.update(dict.fromkeys([*names, *outputs], 1))
+        symbols = _symbols(examples, first, second)
+        builder = Builder(first.trace, second.trace, symbols, opset, taken)
         model = make_model(builder, names, outputs, first, second, metadata or {})
         _check(onnx, model)
         _compare(model, ready, [examples.sized(sizes) for sizes in examples.probes()])
@@ -91,15 +97,6 @@ def _check_arguments(module: Any, inputs: tuple[Any, ...], opset: int) -> None:
             raise ArgumentTypeError(f"export: expected tensors as args, got {type(x).__name__}")
     if opset not in OPSETS:
         raise ArgumentError(f"export: opset must be {OPSETS[0]} to {OPSETS[-1]}, got {opset}")
-
-
-def _names(what: str, given: Sequence[str] | None, count: int) -> list[str]:
-    """Names of the inputs or outputs; `input`, or `input_0` and so on, by default."""
-    if given is None:
-        return [what] if count == 1 else [f"{what}_{i}" for i in range(count)]
-    if len(given) != count or len(set(given)) != count:
-        raise ArgumentError(f"export: {what}_names are {[*given]}, expected {count} different ones")
-    return list(given)
 
 
 def _check_axes(dynamic_axes: DynamicAxes, names: list[str]) -> None:
