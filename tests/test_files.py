@@ -145,6 +145,7 @@ def writers():
         "History.plot": history.plot,
         "History.to_csv": history.to_csv,
         "Graph.save": tn.viz.graph(model(tn.ones(1, 1))).save,
+        "export": lambda path: tn.onnx.export(model.eval(), tn.ones(1, 1), path),
         "Vocabulary.save": tn.data.Vocabulary(["a"], unknown=None).save,
     }
 

@@ -1,6 +1,7 @@
 """Modules as ONNX files: onnxruntime computes what we do, at other sizes too."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,12 @@ import pytest
 
 import tinynet as tn
 from tinynet import nn
-from tinynet.errors import ArgumentError, ArgumentTypeError, UnsupportedOperatorError
+from tinynet.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DataError,
+    UnsupportedOperatorError,
+)
 from tinynet.nn import functional as F  # noqa: N812
 from tinynet.onnx import export, load
 
@@ -453,3 +459,36 @@ def test_arguments():
         export(pair, (x, tn.randn(5)), dynamic_axes={"input_0": {0: "n"}, "input_1": {0: "n"}})
     with pytest.raises(ArgumentTypeError, match="the module returns a str"):
         export(Of(lambda s, x: "y").eval(), x)
+    for nothing in (None, (), [None]):
+        message = re.escape(f"the module returns {nothing}, expected tensors")
+        with pytest.raises(ArgumentTypeError, match=message):
+            export(Of(lambda s, x: nothing).eval(), x)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"args": 3}, "expected tensors as args, got int"),
+        ({"args": np.ones((4, 3))}, "expected tensors as args, got ndarray"),
+        ({"opset": 20.0}, "opset must be an int, got 20.0"),
+        ({"metadata": {"a": 1}}, "metadata has 'a': 1, expected a dict of strings"),
+        ({"metadata": ["a"]}, "metadata is of type list, expected a dict of strings"),
+        ({"dynamic_axes": {"input": "n"}}, "dynamic_axes has 'n' for 'input', expected dims"),
+        ({"dynamic_axes": {"input": {0: 5}}}, "dynamic_axes calls a size of 'input' 5"),
+        ({"dynamic_axes": {"input": ["n"]}}, "a dim in dynamic_axes must be an int, got 'n'"),
+        ({"dynamic_axes": ["input"]}, r"dynamic_axes is \['input'\], expected a dict"),
+        ({"path": 3}, "expected a path as str or Path, got 3"),
+    ],
+)
+def test_arguments_of_other_types(options, message):
+    with pytest.raises(ArgumentTypeError, match=f"export: {message}"):
+        export(nn.Linear(3, 2).eval(), **{"args": tn.randn(4, 3), **options})
+
+
+@pytest.mark.parametrize("name", ["none/x.onnx", "", "a\0b"])
+def test_paths_that_are_no_place_for_a_file(tmp_path, name):
+    """It is said before anything runs."""
+    module = Of(lambda s, x: pytest.fail("it ran")).eval()
+    for external_data in (False, True):
+        with pytest.raises(DataError, match=r"export: .*, expected a file to write"):
+            export(module, tn.randn(4, 3), f"{tmp_path}/{name}", external_data=external_data)

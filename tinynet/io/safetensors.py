@@ -65,7 +65,10 @@ def write(
     """
     path = file_name(op, path)
     check_ending(op, path)
-    texts = {**_checked(op, metadata), **own}
+    texts = checked_metadata(op, metadata)
+    if KEY in texts:
+        raise ArgumentError(f"{op}: metadata has the key {KEY!r}, which is tinynet's own")
+    texts.update(own)
     # Wide elements first, so that everything lies at multiples of its own size.
     order = sorted(tensors, key=lambda name: -tensors[name].dtype.itemsize)
     starts, end = {}, 0
@@ -91,8 +94,8 @@ def write(
             file.write(_bytes_of(np.ascontiguousarray(array)))
 
 
-def _checked(op: str, metadata: Mapping[str, str] | None) -> dict[str, str]:
-    """A user's metadata."""
+def checked_metadata(op: str, metadata: Mapping[str, str] | None) -> dict[str, str]:
+    """A user's metadata, as a dict of its own."""
     if not isinstance(metadata, (Mapping, type(None))):
         kind = type(metadata).__name__
         raise ArgumentTypeError(f"{op}: metadata is of type {kind}, expected a dict of strings")
@@ -102,8 +105,6 @@ def _checked(op: str, metadata: Mapping[str, str] | None) -> dict[str, str]:
             raise ArgumentTypeError(
                 f"{op}: metadata has {key!r}: {text!r:.60}, expected a dict of strings"
             )
-    if KEY in texts:
-        raise ArgumentError(f"{op}: metadata has the key {KEY!r}, which is tinynet's own")
     return texts
 
 

@@ -21,7 +21,8 @@ from tinynet.errors import (
     ShapeError,
     UnsupportedOperatorError,
 )
-from tinynet.files import replacing
+from tinynet.files import check_place, replacing, to_write
+from tinynet.io.safetensors import checked_metadata, file_name
 from tinynet.nn.module import Module
 from tinynet.onnx.building import Builder, Symbol
 from tinynet.onnx.composites import COMPOSITES
@@ -31,6 +32,7 @@ from tinynet.onnx.protobuf import import_onnx
 from tinynet.onnx.sizing import DynamicAxes, Examples
 from tinynet.onnx.tracing import Trace
 from tinynet.onnx.writing import Run, make_model
+from tinynet.shape import as_integer
 from tinynet.tensor import Tensor
 
 OPSETS = range(17, 24)
@@ -63,13 +65,17 @@ def export(
 
     The module runs in `eval()` mode, unless `training`. The model is checked by onnx's checker, and
     it computes what the module does, or is refused. Without a `path` no file is written; with
-    `external_data`, and for 2 GB of weights, these go into a file beside it. Raises
-    `UnsupportedOperatorError` for what ONNX has no counterpart for: reading values, random numbers,
-    sizes that decide what is done.
+    `external_data`, and for 2 GB of weights, these go into a file beside it. Raises `DataError` for
+    a path that is no place for a file, `UnsupportedOperatorError` for what ONNX has no counterpart
+    for: reading values, random numbers, sizes that decide what is done.
     """
     onnx = import_onnx()
-    inputs = (args,) if isinstance(args, Tensor) else tuple(args)
+    inputs = tuple(args) if isinstance(args, (tuple, list)) else (args,)
     _check_arguments(module, inputs, opset)
+    properties = checked_metadata("export", metadata)
+    if path is not None:
+        path = file_name("export", path)
+        check_place("export", path)
     taken = Names(name for name, _ in (*module.named_parameters(), *module.named_buffers()))
     reserved = taken.reserve("input", input_names), taken.reserve("output", output_names)
     names = taken.chosen("input", reserved[0], len(inputs))
@@ -81,21 +87,22 @@ def export(
         _check_axes(dynamic_axes or {}, [*names, *outputs])
         symbols = _symbols(examples, first, second)
         builder = Builder(first.trace, second.trace, symbols, opset, taken)
-        model = make_model(builder, names, outputs, first, second, metadata or {})
+        model = make_model(builder, names, outputs, first, second, properties)
         _check(onnx, model)
         _compare(model, ready, [examples.sized(sizes) for sizes in examples.probes()])
     if path is not None:
-        _save(onnx, model, path, external_data)
+        with to_write("export", path):
+            _save(onnx, model, path, external_data)
     return model
 
 
-def _check_arguments(module: Any, inputs: tuple[Any, ...], opset: int) -> None:
+def _check_arguments(module: Any, inputs: tuple[Any, ...], opset: Any) -> None:
     if not isinstance(module, Module):
         raise ArgumentTypeError(f"export: expected a Module, got {type(module).__name__}")
     for x in inputs:
         if not isinstance(x, Tensor):
             raise ArgumentTypeError(f"export: expected tensors as args, got {type(x).__name__}")
-    if opset not in OPSETS:
+    if as_integer("export", "opset", opset) not in OPSETS:
         raise ArgumentError(f"export: opset must be {OPSETS[0]} to {OPSETS[-1]}, got {opset}")
 
 
@@ -131,7 +138,10 @@ def _trace(module: Module, inputs: tuple[Tensor, ...], names: list[str]) -> Run:
     trace = Trace(open_backend("cpu"), known, COMPOSITES)
     trace.paths = {id(part): path for path, part in module.named_modules()}
     with no_grad(), trace:
-        outputs = list(_tensors_in(module(*inputs)))
+        result = module(*inputs)
+        outputs = list(_tensors_in(result))
+        if not outputs:
+            raise ArgumentTypeError(f"export: the module returns {result!r}, expected tensors")
         for y in outputs:
             trace.read(y.array)
     return Run(trace, inputs, outputs)
@@ -212,7 +222,7 @@ def _check(onnx: Any, model: Any) -> None:
         ) from error
 
 
-def _save(onnx: Any, model: Any, path: str | os.PathLike[str], external_data: bool) -> None:
+def _save(onnx: Any, model: Any, path: str, external_data: bool) -> None:
     """In one file, or with the weights beside it: these first, then the file that names them."""
     target = Path(path)
     if not external_data and _size(model) < LARGEST:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from tinynet.errors import ArgumentError
+from tinynet.errors import ArgumentError, ArgumentTypeError
 from tinynet.ops import creation
+from tinynet.shape import as_integer
 from tinynet.tensor import Tensor
 
 DynamicAxes = Mapping[str, Mapping[int, str] | Sequence[int]]
@@ -22,7 +23,7 @@ class Examples:
         self, inputs: tuple[Tensor, ...], names: list[str], dynamic_axes: DynamicAxes | None
     ) -> None:
         self.inputs = dict(zip(names, (x.detach().cpu() for x in inputs), strict=True))
-        self.axes = [axis for axis in _axes(dynamic_axes or {}) if axis[0] in self.inputs]
+        self.axes = [axis for axis in _axes(dynamic_axes) if axis[0] in self.inputs]
         self.free: dict[str, int] = {}
         for name, dim, size in self.axes:
             shape = self.inputs[name].shape
@@ -65,10 +66,22 @@ class Examples:
         return [self.free, self.others(9), self.others(-1)] if self.free else [self.free]
 
 
-def _axes(dynamic_axes: DynamicAxes) -> list[tuple[str, int, str]]:
+def _axes(dynamic_axes: DynamicAxes | None) -> list[tuple[str, int, str]]:
     """Input, dim and name of each size that is free."""
+    if not isinstance(dynamic_axes, (Mapping, type(None))):
+        raise ArgumentTypeError(f"export: dynamic_axes is {dynamic_axes!r:.60}, expected a dict")
     found = []
-    for name, dims in dynamic_axes.items():
+    for name, dims in (dynamic_axes or {}).items():
+        if isinstance(dims, str) or not isinstance(dims, (Mapping, Sequence)):
+            raise ArgumentTypeError(
+                f"export: dynamic_axes has {dims!r:.60} for {name!r}, expected dims and the names "
+                "of their sizes, or a list of dims"
+            )
         pairs = dims.items() if isinstance(dims, Mapping) else [(d, f"{name}_{d}") for d in dims]
-        found += [(name, dim, size) for dim, size in pairs]
+        for dim, size in pairs:
+            if not isinstance(size, str):
+                raise ArgumentTypeError(
+                    f"export: dynamic_axes calls a size of {name!r} {size!r:.60}, expected a string"
+                )
+            found.append((name, as_integer("export", "a dim in dynamic_axes", dim), size))
     return found
