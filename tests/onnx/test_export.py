@@ -319,6 +319,13 @@ def test_parameters_of_any_name(names):
     assert {*names} <= {item.name for item in model.graph.initializer}
 
 
+def test_inputs_that_are_one_tensor():
+    x, others = tn.randn(4, 6), (tn.randn(4, 6), tn.randn(4, 6))
+    check(Of(lambda s, a, b: a - b * 2), x, x, others=others)
+    module = Of(lambda s, x: x - s.weight * 2)
+    check(module, module.weight.detach(), others=others[:1])
+
+
 def test_names_of_inputs_and_outputs():
     network, x = nn.Linear(3, 2), tn.randn(4, 3)
     for name in ("constant", "Gemm", "output", "Shape"):

@@ -22,7 +22,8 @@ class Examples:
     def __init__(
         self, inputs: tuple[Tensor, ...], names: list[str], dynamic_axes: DynamicAxes | None
     ) -> None:
-        self.inputs = dict(zip(names, (x.detach().cpu() for x in inputs), strict=True))
+        copies = [x.detach().cpu().clone() for x in inputs]  # a tensor given twice is two inputs
+        self.inputs = dict(zip(names, copies, strict=True))
         self.axes = [axis for axis in _axes(dynamic_axes) if axis[0] in self.inputs]
         self.free: dict[str, int] = {}
         for name, dim, size in self.axes:
