@@ -152,6 +152,13 @@ def test_recurrent(kind, options):
     assert kind.__name__ in ops_of(model)
 
 
+def test_modules_called_by_keyword():
+    network = nn.ModuleDict({"linear": nn.Linear(6, 5), "lstm": nn.LSTM(5, 4)})
+    module = Of(lambda s, x, h: s.inner["lstm"](hx=(h, h), input=s.inner["linear"](input=x)[None]))
+    module.inner = network
+    assert ops_of(check(module, tn.randn(3, 6), tn.randn(1, 3, 4)))[0] == "Gemm"
+
+
 # what modules do between layers
 def written(s, x):
     y = x.clone()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -278,7 +279,8 @@ class Trace:
             try:
                 composite = self.composites.get(type(module))
                 if composite is not None and module._hooks is None:
-                    made = composite(self, module, *args, **kwargs)
+                    given = signature(module.forward).bind(*args, **kwargs)
+                    made = composite(self, module, *given.args)
                     if made is not NotImplemented:
                         return made
                 return original(module, *args, **kwargs)
