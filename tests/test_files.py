@@ -1,5 +1,6 @@
 """Files that are written whole or not at all, whatever happens meanwhile."""
 
+import errno
 import os
 import random
 import signal
@@ -8,9 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tinynet.errors import DataError
+from tinynet.data.idx import read_idx
+from tinynet.errors import ArgumentError, DataError
 from tinynet.files import check_place, replacing, to_write
 
 
@@ -131,7 +134,9 @@ def test_a_path_that_is_no_place_for_a_file(tmp_path):
 def writers():
     """What writes files, by the name that its errors have."""
     import tinynet as tn
+    from tinynet.train import search
 
+    trial = search.Outcome(search.Trial(0, {"x": 1.0}, 0), 1.0, 1.0)
     history = tn.train.History()
     history.append({"loss": 1.0})
     with tn.profile() as seen:
@@ -143,6 +148,8 @@ def writers():
         "save_model": lambda path: tn.save_model(model, path),
         "profile": seen.save,
         "History.plot": history.plot,
+        "SearchResults.plot": search.SearchResults([trial]).plot,
+        "save_grid": lambda path: tn.viz.save_grid(path, np.ones((1, 2, 2))),
         "History.to_csv": history.to_csv,
         "Graph.save": tn.viz.graph(model(tn.ones(1, 1))).save,
         "export": lambda path: tn.onnx.export(model.eval(), tn.ones(1, 1), path),
@@ -160,6 +167,82 @@ def test_whatever_writes_says_which_path_is_no_place(tmp_path):
             with pytest.raises(DataError) as caught:
                 save(path)
             assert str(caught.value).startswith(f"{name.strip()}: {str(path)!r}: ")
+
+
+def test_a_name_may_be_as_long_as_the_system_allows(tmp_path):
+    for name in ("x" * 255, "é" * 127):
+        write(tmp_path / name, "new")
+        assert (tmp_path / name).read_text() == "new"
+    with pytest.raises(OSError, match="File name too long") as caught:
+        write(tmp_path / ("x" * 256), "new")
+    assert caught.value.filename == str(tmp_path / ("x" * 256))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("x" * 300, "File name too long"), ("a\0b", "there is a zero in it")]
+)
+def test_names_that_no_file_can_have(tmp_path, monkeypatch, name, reason):
+    pytest.importorskip("matplotlib")
+    import tinynet as tn
+    from tinynet.train import search
+
+    monkeypatch.chdir(tmp_path)
+    readers = {
+        "load": tn.load,
+        "read_csv": tn.data.read_csv,
+        "read_idx": read_idx,
+        "read_numpy": tn.data.read_numpy,
+        "read_text": tn.data.read_text,
+        "History.from_csv": tn.train.History.from_csv,
+        "search": search.SearchResults.from_csv,
+    }
+    for op, read in readers.items():
+        with pytest.raises(DataError) as caught:
+            read(name)
+        assert str(caught.value) == f"{op}: {name!r}: {reason}, expected a file to read"
+    for op, save in writers().items():
+        with pytest.raises(DataError, match=f"^{op.strip()}: .*: {reason}, expected a file to"):
+            save(f"{name}.svg")
+    with pytest.raises(DataError, match=f"^random_search: cannot write .*{reason}"):
+        search.random_search(abs, {"x": (0.0, 1.0)}, 1, path=name)
+    model = tn.nn.Linear(1, 1)
+    optimizer = tn.optim.SGD(model.parameters(), 0.1)
+    batches = [(tn.ones(1, 1), tn.ones(1, 1))]
+    with pytest.raises(DataError, match=f"^fit: cannot write .*{reason}"):
+        tn.train.fit(model, batches, tn.nn.functional.mse_loss, optimizer, checkpoint=name)
+    with pytest.raises(DataError, match=f"^ModelCheckpoint: cannot write .*{reason}"):
+        tn.train.fit(
+            model, batches, tn.nn.functional.mse_loss, optimizer,
+            callbacks=[tn.train.ModelCheckpoint(name, monitor=None)],
+        )  # fmt: skip
+
+
+def test_a_disk_that_cannot_be_written(path):
+    with pytest.raises(DataError, match="Read-only file system, expected"), to_write("save", path):
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+
+def test_pictures_of_no_known_format(tmp_path):
+    pytest.importorskip("matplotlib")
+    for op in ("History.plot", "SearchResults.plot", "save_grid"):
+        path = tmp_path / "x.nope"
+        with pytest.raises(ArgumentError) as caught:
+            writers()[op](path)
+        assert str(caught.value) == f"{op}: {str(path)!r}, expected an ending such as .png or .svg"
+        writers()[op](path.with_suffix(".png"))
+        assert os.listdir(tmp_path) == ["x.png"]
+
+
+@pytest.mark.parametrize("encoding", ["nope", "hex", "a\0b", 3])
+def test_an_encoding_that_is_none(path, encoding):
+    import tinynet as tn
+
+    path.write_text("a\n1\n")
+    for read in (tn.data.read_csv, tn.data.read_text):
+        with pytest.raises(
+            ArgumentError, match=f"{read.__name__}: encoding is .*, expected a name"
+        ):
+            read(path, encoding=encoding)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs links and modes of Unix")

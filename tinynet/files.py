@@ -1,23 +1,42 @@
-"""Files that are written whole or not at all: all of tinynet writes files in this way."""
+"""Paths, and files written whole or not at all: all of tinynet writes files in this way."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from tinynet.errors import DataError
+from tinynet.errors import ArgumentError, ArgumentTypeError, DataError
 
 DAY = 24 * 3600  # seconds
+SHOWN = 50  # characters of a file's name in that of its unfinished part: systems bound its length
 # What the system says where it is the path that is at fault, unlike for a full disk.
-PATH_ERRORS = (
-    FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError,
-)  # fmt: skip
+PATH_ERRORS = {
+    errno.EACCES, errno.EEXIST, errno.EINVAL, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG,
+    errno.ENOENT, errno.ENOTDIR, errno.EPERM, errno.EROFS,
+}  # fmt: skip
+
+
+def file_name(op: str, path: Any) -> str:
+    """A path as a string; `ArgumentTypeError` for what is none."""
+    name = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(name, str):
+        raise ArgumentTypeError(f"{op}: expected a path as str or Path, got {path!r:.60}")
+    return name
+
+
+def refuse_zeros(name: str) -> None:
+    """Raise as systems would, if Python let them see such a name: it raises a `ValueError`."""
+    if "\0" in name:
+        raise OSError(errno.EINVAL, "there is a zero in it", name)
 
 
 @contextlib.contextmanager
@@ -36,7 +55,8 @@ def replacing(path: str | os.PathLike[str], *, durable: bool = True) -> Iterator
     'hello'
     """
     target = _target(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    short = target.name[:SHOWN]
+    partial = target.with_name(f".{short}.{os.getpid()}.{secrets.token_hex(4)}.part")
     try:
         yield partial
         if durable:
@@ -59,17 +79,16 @@ def replacing(path: str | os.PathLike[str], *, durable: bool = True) -> Iterator
 @contextlib.contextmanager
 def to_write(op: str, path: str | os.PathLike[str]) -> Iterator[None]:
     """Around what writes `path`: `DataError`, if that is no place for a file; `op` opens it."""
+    name = file_name(op, path)
     try:
+        refuse_zeros(name)
         yield
-    except (*PATH_ERRORS, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        if isinstance(error, ValueError):
-            if "\0" not in os.fsdecode(path):
-                raise
-            reason = "there is a zero in it"
+    except OSError as error:
+        if error.errno not in PATH_ERRORS:
+            raise
         raise DataError(
-            f"{op}: {os.fspath(path)!r}: {reason}, expected a file to write, in a folder that is "
-            "there"
+            f"{op}: {name!r}: {error.strerror or error}, expected a file to write, in a folder "
+            "that is there"
         ) from error
 
 
@@ -79,12 +98,33 @@ def check_place(op: str, path: str | os.PathLike[str]) -> None:
         os.stat(os.path.join(_target(path).parent, "."))  # whether it is a folder
 
 
-def _target(path: str | os.PathLike[str]) -> Path:
-    """The file that a path leads to, or would; raises if there is something else."""
-    target = Path(os.path.realpath(path))  # a link stays one
-    if target.exists() and not target.is_file():  # never replace a device
-        raise FileExistsError(errno.EEXIST, "there is something that is no file", os.fspath(path))
-    return target
+@contextlib.contextmanager
+def to_read(op: str, path: str | os.PathLike[str]) -> Iterator[str]:
+    """Around what reads `path`, whose name it gives: `DataError` where the system refuses it."""
+    name = file_name(op, path)
+    try:
+        refuse_zeros(name)
+        yield name
+    except OSError as error:
+        raise DataError(
+            f"{op}: {name!r}: {error.strerror or error}, expected a file to read"
+        ) from error
+
+
+@contextlib.contextmanager
+def decoding(op: str, name: str, encoding: str) -> Iterator[None]:
+    """Around what reads the text of a file: `DataError` where it is none in that encoding."""
+    try:
+        io.TextIOWrapper(io.BytesIO(), encoding)
+    except (LookupError, TypeError, ValueError):
+        raise ArgumentError(
+            f"{op}: encoding is {encoding!r:.60}, expected a name that Python knows, such as "
+            "'utf-8'"
+        ) from None
+    try:
+        yield
+    except UnicodeError as error:
+        raise DataError(f"{op}: {name}: is no text in {encoding} ({error})") from None
 
 
 def remove_unfinished(folder: Path) -> None:
@@ -93,6 +133,16 @@ def remove_unfinished(folder: Path) -> None:
         for partial in folder.glob(".*.part"):
             if time.time() - partial.stat().st_mtime > DAY:
                 partial.unlink()
+
+
+def _target(path: str | os.PathLike[str]) -> Path:
+    """The file that a path leads to, or would; raises if it is something else, or can be none."""
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(os.stat(path).st_mode):  # never replace a device
+            raise FileExistsError(
+                errno.EEXIST, "there is something that is no file", os.fspath(path)
+            )
+    return Path(os.path.realpath(path))  # a link stays one
 
 
 def _sync_folder(folder: Path) -> None:

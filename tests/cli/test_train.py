@@ -20,7 +20,7 @@ QUICK = ("train", "mnist", "--model", "logistic", "--limit", "64", "--batch-size
 def quick(tinynet, monkeypatch):
     """The command, without its pictures, which take longer than such short runs."""
     monkeypatch.setattr("tinynet.cli.train.draw_predictions", lambda *rest: False)
-    monkeypatch.setattr("tinynet.cli.train.save", lambda figure, path: None)
+    monkeypatch.setattr("tinynet.cli.train.save_figure", lambda *rest: None)
     return tinynet
 
 

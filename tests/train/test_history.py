@@ -119,7 +119,7 @@ def test_files_that_are_no_history(tmp_path, content, message):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(DataError, match="No such file or directory, expected a table"):
+    with pytest.raises(DataError, match="No such file or directory, expected a file to read"):
         History.from_csv(tmp_path / "none.csv")
 
 

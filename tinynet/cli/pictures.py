@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinynet.errors import ArgumentError
-from tinynet.files import replacing
-from tinynet.viz.figures import make_figure
+from tinynet.viz.figures import make_figure, save_figure
 
 COLUMNS = 6
+DPI = 120
 INCHES = 1.5  # the width of an image
 BAND, GAP = 0.2, 0.1  # above an image for its title, and between columns: parts of its width
 LONGEST = 24  # characters of a title
@@ -48,7 +46,7 @@ def draw_grid(
         )
     axes.imshow(canvas, interpolation="nearest", extent=(0, columns * across, rows * down, 0))
     axes.set_axis_off()
-    save(figure, path)
+    save_figure("picture", figure, path, DPI)
 
 
 def draw_scatter(
@@ -63,16 +61,4 @@ def draw_scatter(
     axes.scatter(targets, outputs, s=6, alpha=0.6)
     axes.axline((float(targets.mean()),) * 2, slope=1, color="black", linewidth=0.8)
     axes.set(xlabel=f"{name}, true", ylabel=f"{name}, predicted")
-    save(figure, path)
-
-
-def save(figure: object, path: str | os.PathLike[str]) -> None:
-    """Write a figure whole or not at all; the path's ending chooses the format."""
-    ending = Path(path).suffix.lower().removeprefix(".")
-    canvas = figure.canvas  # type: ignore[attr-defined]
-    if ending not in canvas.get_supported_filetypes():
-        raise ArgumentError(
-            f"picture: {os.fspath(path)!r}, expected an ending such as .png or .svg"
-        )
-    with replacing(path, durable=False) as partial:
-        figure.savefig(partial, format=ending, dpi=120)  # type: ignore[attr-defined]
+    save_figure("picture", figure, path, DPI)

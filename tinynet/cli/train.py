@@ -15,7 +15,7 @@ import tinynet as tn
 from tinynet import nn
 from tinynet.cli.choices import choose, split_names
 from tinynet.cli.modelfiles import CODE_KEY, build, parse_shape
-from tinynet.cli.pictures import draw_grid, draw_scatter, save
+from tinynet.cli.pictures import DPI, draw_grid, draw_scatter
 from tinynet.cli.recipes import ImageRecipe, to_metadata
 from tinynet.cli.runs import Run
 from tinynet.cli.settings import (
@@ -30,7 +30,7 @@ from tinynet.cli.tasks import SETS, Reading, Task, load_task
 from tinynet.errors import ArgumentError
 from tinynet.models import IMAGE_MODELS, NAMES
 from tinynet.train import History, Trainer
-from tinynet.viz.figures import make_figure
+from tinynet.viz.figures import make_figure, save_figure
 
 EXAMPLES = """\
   tinynet train mnist                                LeNet, 3 epochs, into runs/mnist-lenet
@@ -202,7 +202,7 @@ def leave(
     results: dict[str, Any] = {"seconds": round(seconds, 3), "epochs": len(history)}
     if len(history):
         history.to_csv(run.history)
-        save(history.plot(), run.curves)
+        save_figure("picture", history.plot(), run.curves, DPI)
         results |= history.rows[-1]
     has_picture = draw_predictions(run, task, module)
     run.write(asdict(settings), results)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tinynet.backends.host import MOST_DIMS
 from tinynet.errors import DataError
+from tinynet.files import to_read
 
 DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: "i2", 0x0C: "i4", 0x0D: "f4", 0x0E: "f8"}
 LARGEST = 2**63  # bytes, of an array without its sizes of 0
@@ -31,10 +32,8 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
 
 def read_file(path: str | os.PathLike[str], op: str = "read_idx") -> bytes:
     """A file's content as it is on the disk; `op` opens the error."""
-    try:
+    with to_read(op, path):
         return Path(path).read_bytes()
-    except OSError as error:
-        raise DataError(f"{op}: {path}: {error.strerror}, expected a file to read") from error
 
 
 def unpack(content: bytes, path: str | os.PathLike[str], op: str = "read_idx") -> bytes:

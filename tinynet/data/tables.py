@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tinynet.data.dataset import TensorDataset
 from tinynet.dtype import BY_NAME, DType, float32
 from tinynet.errors import ArgumentError, DataError
+from tinynet.files import decoding, to_read
 from tinynet.ops.creation import from_numpy
 from tinynet.tensor import Tensor
 
@@ -138,22 +139,16 @@ class Table:
 
 
 def _read_table(path: str | os.PathLike[str], header: bool, delimiter: str, encoding: str) -> Table:
-    name = os.fspath(path)
     rows: list[list[str]] = []
     lines: list[int] = []
-    try:
-        with open(path, newline="", encoding=encoding) as file:
-            for line, row in _lines(csv.reader(file, delimiter=delimiter, strict=True), name):
-                rows.append([cell.strip() for cell in row])
-                lines.append(line)
-    except FileNotFoundError:
-        raise DataError(f"read_csv: {name}: there is no such file") from None
-    except OSError as error:
-        raise DataError(f"read_csv: {name}: cannot be read ({error.strerror})") from error
-    except UnicodeError as error:
-        raise DataError(f"read_csv: {name}: is no text in {encoding} ({error})") from None
-    except TypeError as error:  # of the csv module, for delimiters
-        raise ArgumentError(f"read_csv: delimiter {delimiter!r}: {error}") from None
+    with to_read("read_csv", path) as name, decoding("read_csv", name, encoding):
+        try:
+            with open(name, newline="", encoding=encoding) as file:
+                for line, row in _lines(csv.reader(file, delimiter=delimiter, strict=True), name):
+                    rows.append([cell.strip() for cell in row])
+                    lines.append(line)
+        except TypeError as error:  # of the csv module, for delimiters
+            raise ArgumentError(f"read_csv: delimiter {delimiter!r}: {error}") from None
     names = tuple(rows.pop(0)) if header and rows else ()
     lines = lines[1:] if header else lines
     if not rows:
@@ -229,18 +224,15 @@ def read_numpy(
     Nothing that is pickled is read, since that could run any program. Raises `DataError` for
     damaged files and for what is no array of a dtype of tinynet's.
     """
-    name = os.fspath(path)
-    try:
-        with open(path, "rb") as file:
+    with to_read("read_numpy", path) as name, open(name, "rb") as file:
+        try:
             found = np.load(file, allow_pickle=False)
             if isinstance(found, np.ndarray):
                 return _as_tensor(name, found).to(device)
             with found:
                 return {key: _as_tensor(f"{name}: {key}", found[key]).to(device) for key in found}
-    except FileNotFoundError:
-        raise DataError(f"read_numpy: {name}: there is no such file") from None
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise DataError(f"read_numpy: {name}: is no whole file of NumPy's ({error})") from error
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise DataError(f"read_numpy: {name}: is no whole file of NumPy's ({error})") from error
 
 
 def _as_tensor(name: str, array: NDArray[np.generic]) -> Tensor:

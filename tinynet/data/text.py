@@ -21,7 +21,7 @@ from tinynet.data.dataset import TensorDataset
 from tinynet.data.sampler import check_count
 from tinynet.dtype import float32, int64
 from tinynet.errors import ArgumentError, DataError, DTypeError, PartError
-from tinynet.files import replacing, to_write
+from tinynet.files import decoding, replacing, to_read, to_write
 from tinynet.ops.creation import tensor, zeros
 from tinynet.ops.joining import stack
 from tinynet.tensor import Tensor
@@ -33,18 +33,8 @@ WORDS = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
 
 def read_text(path: str | os.PathLike[str] = SONNETS, encoding: str = "utf-8") -> str:
     """The text of a file, by default ten sonnets of Shakespeare's; lines end with a line feed."""
-    try:
-        text = Path(path).read_text(encoding)
-    except FileNotFoundError:
-        raise DataError(f"read_text: {os.fspath(path)}: there is no such file") from None
-    except OSError as error:
-        raise DataError(
-            f"read_text: {os.fspath(path)}: cannot be read ({error.strerror})"
-        ) from error
-    except UnicodeError as error:
-        raise DataError(
-            f"read_text: {os.fspath(path)}: is no text in {encoding} ({error})"
-        ) from None
+    with to_read("read_text", path) as name, decoding("read_text", name, encoding):
+        text = Path(name).read_text(encoding)
     return text.removeprefix("\ufeff")
 
 
@@ -183,7 +173,7 @@ class Vocabulary:
             tokens, unknown, padding = (found[name] for name in ("tokens", "unknown", "padding"))
             if not all(isinstance(token, str) for token in tokens):
                 raise TypeError
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             raise DataError(
                 f"Vocabulary.load: {os.fspath(path)}: is no whole file of Vocabulary.save's"
             ) from None

@@ -17,12 +17,12 @@ from typing import Any
 
 from tinynet import settings
 from tinynet.errors import ArgumentError, ArgumentTypeError, DataError
-from tinynet.files import replacing, to_write
+from tinynet.files import file_name, replacing, to_write
 from tinynet.io import pytorch
 from tinynet.io.classes import register
 from tinynet.io.models import load_model, save_model
 from tinynet.io.nested import Decoder, Encoder, as_json, decoding
-from tinynet.io.safetensors import KEY, METADATA, Reader, file_name, opened, write
+from tinynet.io.safetensors import KEY, METADATA, Reader, opened, write
 from tinynet.tensor import Tensor
 
 __all__ = ["load", "load_metadata", "load_model", "register", "save", "save_model"]

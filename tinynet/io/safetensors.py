@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from tinynet import dtype as dtypes
 from tinynet.backends.host import numpy_dtype
 from tinynet.dtype import DType
-from tinynet.errors import ArgumentError, ArgumentTypeError, DataError, TinynetError
-from tinynet.files import replacing, to_write
+from tinynet.errors import ArgumentError, ArgumentTypeError, DataError
+from tinynet.files import file_name, replacing, to_read, to_write
 from tinynet.ops.creation import from_numpy
 from tinynet.tensor import Tensor
 
@@ -108,14 +108,6 @@ def checked_metadata(op: str, metadata: Mapping[str, str] | None) -> dict[str, s
     return texts
 
 
-def file_name(op: str, path: Any) -> str:
-    """A path as a string."""
-    name = os.fspath(path) if isinstance(path, os.PathLike) else path
-    if not isinstance(name, str):
-        raise ArgumentTypeError(f"{op}: expected a path as str or Path, got {path!r:.60}")
-    return name
-
-
 def check_ending(op: str, path: str) -> None:
     """Raise `ArgumentError` for a name that promises another format than ours."""
     ending = os.path.splitext(path)[1]
@@ -129,15 +121,8 @@ def check_ending(op: str, path: str) -> None:
 @contextmanager
 def opened(op: str, path: str | os.PathLike[str]) -> Iterator[tuple[BufferedReader, str]]:
     """The file and its name, to read; `DataError` where the system does not give it."""
-    name = file_name(op, path)
-    try:
-        with open(name, "rb") as file:
-            yield file, name
-    except (OSError, ValueError) as error:  # ValueError: a zero in the name
-        if isinstance(error, TinynetError):
-            raise
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{op}: {name!r}: {reason}, expected a file to read") from error
+    with to_read(op, path) as name, open(name, "rb") as file:
+        yield file, name
 
 
 def _bytes_of(array: NDArray[Any]) -> memoryview:

@@ -21,8 +21,8 @@ from tinynet.errors import (
     ShapeError,
     UnsupportedOperatorError,
 )
-from tinynet.files import check_place, replacing, to_write
-from tinynet.io.safetensors import checked_metadata, file_name
+from tinynet.files import check_place, file_name, replacing, to_write
+from tinynet.io.safetensors import checked_metadata
 from tinynet.nn.module import Module
 from tinynet.onnx.building import Builder, Symbol
 from tinynet.onnx.composites import COMPOSITES

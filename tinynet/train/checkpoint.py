@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tinynet.errors import DataError
+from tinynet.files import refuse_zeros
 from tinynet.io import load, save
 
 FORMAT = 1  # of the state of a trainer
@@ -48,6 +49,7 @@ def read_checkpoint(op: str, path: str | os.PathLike[str], device: str | None) -
 def saving(op: str, path: str | os.PathLike[str]) -> Iterator[None]:
     """Errors of the system while `path` is written become a `DataError` that says so."""
     try:
+        refuse_zeros(os.fspath(path))
         yield
     except (OSError, DataError) as error:
         cause = error.__cause__ if isinstance(error, DataError) else error

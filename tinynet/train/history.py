@@ -17,9 +17,9 @@ from tinynet.errors import (
     PartError,
     StateError,
 )
-from tinynet.files import replacing, to_write
+from tinynet.files import replacing, to_read, to_write
 from tinynet.train.curves import VALIDATION, history_html
-from tinynet.viz.figures import make_figure
+from tinynet.viz.figures import make_figure, save_figure
 
 EPOCH = "epoch"
 MODES = {"min": min, "max": max}
@@ -112,9 +112,10 @@ class History:
         return next(i for x, i in numbers if x == value)
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
-        """A matplotlib figure, written to `path` if there is one.
+        """A matplotlib figure, written to `path` if there is one; its ending says as what.
 
-        A quantity's training and validation curves share axes.
+        A quantity's training and validation curves share axes. Raises `ArgumentError` for an
+        ending such as .txt.
         """
         quantities = list(dict.fromkeys(name.removeprefix(VALIDATION) for name in self.names))
         if not quantities:
@@ -136,8 +137,7 @@ class History:
             if VALIDATION + quantity in self:
                 axes.legend()
         if path is not None:
-            with to_write("History.plot", path):
-                figure.savefig(path)
+            save_figure("History.plot", figure, path)
         return figure
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
@@ -155,11 +155,8 @@ class History:
     def from_csv(cls, path: str | os.PathLike[str]) -> History:
         """What `to_csv` wrote, exactly. Raises `DataError` for other files."""
         try:
-            text = Path(path).read_bytes().decode()  # line ends as they are
-        except OSError as error:
-            raise DataError(
-                f"History.from_csv: {path}: {error.strerror}, expected a table"
-            ) from error
+            with to_read("History.from_csv", path):
+                text = Path(path).read_bytes().decode()  # line ends as they are
         except UnicodeDecodeError as error:
             raise DataError(f"History.from_csv: {path}: {error}, expected UTF-8 text") from error
         lines = list(csv.reader(io.StringIO(text, newline="")))

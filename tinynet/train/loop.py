@@ -212,7 +212,7 @@ class Trainer:
         path = Path(self.checkpoint)
         check_ending("fit", os.fspath(path))
         check_folder("fit", path.parent)
-        if path.exists():
+        if os.path.exists(path):  # that of a Path raises for names that are too long
             self.load_state_dict(read_checkpoint("fit", path, self.device))
         else:
             self.save()

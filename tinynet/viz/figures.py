@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from tinynet.errors import ArgumentError, MissingDependencyError, ShapeError
+from tinynet.files import file_name, replacing, to_write
 from tinynet.optim.lr_scheduler import LRScheduler
 from tinynet.tensor import Tensor
 from tinynet.viz.images import stretch, tile
@@ -117,9 +118,24 @@ def save_grid(
     """Write a figure of many images, (n, height, width) or (n, 1 or 3, height, width), to `path`.
 
     Each is scaled by itself as `stretch` does, they are put together as `tile` does. The path's
-    ending chooses the format: .png, .svg, .pdf.
+    ending chooses the format: .png, .svg, .pdf. Raises `ArgumentError` for other endings.
     """
-    draw_images({title: tile(stretch(images, is_signed), columns)}).savefig(path)
+    figure = draw_images({title: tile(stretch(images, is_signed), columns)})
+    save_figure("save_grid", figure, path)
+
+
+def save_figure(
+    op: str, figure: Any, path: str | os.PathLike[str], dpi: float | str = "figure"
+) -> None:
+    """Write a figure whole or not at all; the path's ending chooses the format.
+
+    Raises `ArgumentError` for an ending that matplotlib has no format for.
+    """
+    ending = os.path.splitext(file_name(op, path))[1].lower().removeprefix(".")
+    if ending not in figure.canvas.get_supported_filetypes():
+        raise ArgumentError(f"{op}: {os.fspath(path)!r}, expected an ending such as .png or .svg")
+    with to_write(op, path), replacing(path, durable=False) as partial:
+        figure.savefig(partial, format=ending, dpi=dpi)
 
 
 def make_figure(op: str, rows: int, columns: int) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tinynet.errors import DataError
+from tinynet.files import file_name, refuse_zeros
 from tinynet.train.search.space import Kind
 from tinynet.train.search.table import columns, read_rows, to_cells, whole_lines, write_line
 from tinynet.train.search.trial import Outcome, Trial
@@ -25,7 +26,7 @@ class Journal:
         self, op: str, path: str | os.PathLike[str] | None, space: Mapping[str, Kind]
     ) -> None:
         self.op = op
-        self.path = None if path is None else os.fspath(path)
+        self.path = None if path is None else file_name(op, path)
         self.space = space
         self.outcomes: dict[tuple[int, int], Outcome] = {}
         self.is_new = True  # no search has written here before
@@ -35,6 +36,7 @@ class Journal:
     def _open(self, path: str) -> None:
         """Read what is there; a new file gets its line of names, an old one loses half a line."""
         try:
+            refuse_zeros(path)
             if os.path.exists(path):
                 if not os.path.isfile(path):  # reading a device may never end
                     raise FileExistsError(errno.EEXIST, "there is something that is no file", path)

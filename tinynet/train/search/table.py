@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tinynet.errors import ArgumentError, DataError, SearchError
-from tinynet.files import replacing, to_write
+from tinynet.files import replacing, to_read, to_write
 from tinynet.train.search.plotting import plot_results
 from tinynet.train.search.space import Kind, check_space, label, read_value, shown
 from tinynet.train.search.trial import FAILED, KILLED, OK, Outcome, Trial
+from tinynet.viz.figures import save_figure
 
 BEFORE = ("trial", "round", "budget")  # columns to the left of the parameters
 AFTER = ("score", "seconds", "seed", "status", "error")
@@ -86,12 +87,11 @@ class SearchResults:
 
         What was searched on a log scale is drawn on one. Later rounds and larger budgets are
         darker, a star marks the best, ticks at the bottom the trials that failed. With `log` the
-        scores are on a log scale, too.
+        scores are on a log scale, too. Raises `ArgumentError` for an ending such as .txt.
         """
         figure = plot_results(self, log)
         if path is not None:
-            with to_write("SearchResults.plot", path):
-                figure.savefig(path)
+            save_figure("SearchResults.plot", figure, path)
         return figure
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
@@ -181,11 +181,8 @@ def to_cells(row: Outcome, names: Sequence[str], space: Mapping[str, Kind] | Non
 
 def whole_lines(path: str) -> bytes:
     """A file's content up to its last line break: what follows is of a write that was cut off."""
-    try:
-        with open(path, "rb") as file:
-            content = file.read()
-    except OSError as error:
-        raise DataError(f"search: cannot read {path!r} ({error.strerror})") from error
+    with to_read("search", path), open(path, "rb") as file:
+        content = file.read()
     return content[: content.rfind(b"\n") + 1]
 
 
