@@ -1,13 +1,15 @@
 """Tables from files: what is read, and what is said of files that do not fit."""
 
+import contextlib
 import gzip
+import zipfile
 
 import numpy as np
 import pytest
 
 import tinynet as tn
 from tinynet.data import read_csv, read_numpy
-from tinynet.errors import ArgumentError, DataError
+from tinynet.errors import ArgumentError, ArgumentTypeError, DataError, DeviceError
 
 IRIS = "length,width,kind\n5.1,3.5,setosa\n7.0,3.2,versicolor\n6.3,3.3,virginica\n"
 
@@ -95,6 +97,14 @@ def test_missing_cells(missing, expected):
         ("a,b\n1,2\n3,4,5\n", {}, "line 3: 3 cells, expected 2"),
         ("a,b\n1,2\n3,x y\n", {}, "line 3, column 'b': 'x y' is no finite number; if these are w"),
         ("a,b\n1,inf\n", {}, "line 2, column 'b': 'inf' is no finite number"),
+        ("a\n1_000\n", {}, "line 2, column 'a': '1_000' is no finite number"),
+        ("a\n1e39\n", {}, "line 2, column 'a': '1e39' does not fit tinynet.float32"),
+        ("a\n1e999999999\n", {"dtype": tn.float64}, "is no finite number"),
+        ("a\n7\n300\n", {"dtype": tn.uint8}, "line 3, column 'a': '300' does not fit"),
+        ("a\n-1\n", {"dtype": tn.uint8}, "'-1' does not fit tinynet.uint8"),
+        ("a\n1.5\n", {"dtype": tn.int32}, "'1.5' does not fit tinynet.int32"),
+        ("a,b\n1,2\n", {"dtype": tn.bool, "target": "b"}, "'2' does not fit tinynet.bool"),
+        ("a\n9223372036854775808\n", {"dtype": tn.int64}, "does not fit tinynet.int64"),
         ("a,b\n1,nan\n", {}, "line 2, column 'b': 'nan' is missing; missing='drop'"),
         ("a,b\n1,\n", {"missing": "drop"}, "a cell is missing in every row"),
         ("a,b\n1,2\n", {"target": "c"}, "no column 'c', expected one of 'a', 'b'"),
@@ -113,8 +123,48 @@ def test_files_that_do_not_fit(write, text, options, message):
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "cells"),
+    [
+        (tn.int64, [9007199254740993, -(2**63), 2**63 - 1]),
+        (tn.uint64, [2**64 - 1, 0]),
+        (tn.float64, [0.1, 1e308, 12]),
+        (tn.float32, [3.4028235e38, 1e-50]),
+        (tn.bool, [1, 0]),
+    ],
+)
+def test_numbers_come_as_they_are(dtype, cells):
+    table = read_csv_of("\n".join(map(str, ["a", *cells])), dtype=dtype)
+    assert table.inputs.dtype is dtype
+    assert table.inputs.flatten().tolist() == np.array(cells, dtype.name).tolist()
+
+
+def test_decimals_of_whole_numbers_are_integers():
+    table = read_csv_of("a,b\n3.0,red\n?,blue\n", dtype=tn.int16, categorical=["b"], missing=-7.0)
+    assert (table.inputs.tolist(), table.inputs.dtype) == ([[3, 0, 1], [-7, 1, 0]], tn.int16)
+
+
+@pytest.mark.parametrize(
+    ("missing", "dtype", "message"),
+    [
+        (None, tn.float32, "missing is None, expected 'raise', 'drop' or a number"),
+        ([1], tn.float32, r"missing is \[1\], expected"),
+        (True, tn.float32, "missing is True, expected"),
+        (0.5, tn.int64, "missing is 0.5, which does not fit tinynet.int64"),
+        (float("nan"), tn.int64, "missing is nan, which does not fit tinynet.int64"),
+        (1e39, tn.float32, r"missing is 1e\+39, which does not fit tinynet.float32"),
+    ],
+)
+def test_what_cannot_stand_for_missing_cells(write, missing, dtype, message):
+    with pytest.raises(ArgumentError, match=message):
+        read_csv(write("a\n1\n"), missing=missing, dtype=dtype)
+    assert np.isnan(read_csv_of("a,b\n1,\n", missing=float("nan")).inputs.numpy()[0, 1])
+
+
 def test_arguments_that_do_not_fit(write):
     path = write("a,b\n1,2\n")
+    with pytest.raises(ArgumentTypeError, match=r"read_csv: expected a dtype such as tinynet"):
+        read_csv(path, dtype="float32")
     with pytest.raises(ArgumentError, match="missing is 'keep', expected 'raise'"):
         read_csv(path, missing="keep")
     with pytest.raises(ArgumentError, match="the target 'a' is among the columns"):
@@ -175,3 +225,39 @@ def test_damaged_npz(tmp_path):
     path.write_bytes(whole[:200] + bytes([whole[200] ^ 1]) + whole[201:])
     with pytest.raises(DataError, match="is no whole file"):
         read_numpy(path)
+
+
+def test_every_damage_to_numpys_files_is_noticed_or_harmless(tmp_path):
+    random = np.random.default_rng(0)
+    for save, name in ((np.save, "x.npy"), (np.savez, "x.npz"), (np.savez_compressed, "y.npz")):
+        save(tmp_path / name, np.arange(30.0))
+        whole = np.fromfile(tmp_path / name, np.uint8)
+        for _ in range(300):
+            damaged = whole.copy()
+            damaged[random.integers(0, len(whole), 3)] = random.integers(0, 256, 3)
+            damaged.tofile(tmp_path / name)
+            with contextlib.suppress(DataError):
+                read_numpy(tmp_path / name)
+
+
+def test_files_of_others(tmp_path):
+    path = tmp_path / "x.npz"
+    for name, content in (("model/data.pkl", b"\x80\x02}."), ("x.npy", b"no array")):
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr(name, content)
+        with pytest.raises(DataError, match="is no array, expected what NumPy wrote"):
+            read_numpy(path)
+    np.savez(path, a=np.ones(3))
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\1\2") + 8] |= 1  # says that it is encrypted
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="is no whole file of NumPy's"):
+        read_numpy(path)
+    path = tmp_path / "x.npy"
+    np.save(path, np.ones(3))
+    path.write_bytes(path.read_bytes().replace(b"(3,)", b"(((("))
+    with pytest.raises(DataError, match="is no whole file of NumPy's"):
+        read_numpy(path)
+    np.save(path, np.ones(3))
+    with pytest.raises(DeviceError):
+        read_numpy(path, "nowhere")

@@ -3,22 +3,33 @@
 import csv
 import math
 import os
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from numbers import Real
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinynet.backends.host import numpy_dtype
 from tinynet.data.dataset import TensorDataset
-from tinynet.dtype import BY_NAME, DType, float32
+from tinynet.dtype import BY_NAME, DType, bool_, float32, integer_limits
 from tinynet.errors import ArgumentError, DataError
 from tinynet.files import decoding, to_read
-from tinynet.ops.creation import from_numpy
+from tinynet.ops.creation import check_dtype, from_numpy
 from tinynet.tensor import Tensor
 
 MISSING = frozenset(["", "?", "na", "n/a", "nan", "null", "none"])  # in small letters
 Column = str | int
+# What NumPy, zipfile, zlib and Python's parser raise for damaged files and for those of others.
+NUMPY_ERRORS = (
+    OSError, EOFError, ValueError, LookupError, AttributeError, MemoryError, OverflowError,
+    RuntimeError, SyntaxError, TypeError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 class TableDataset(TensorDataset):
@@ -65,7 +76,8 @@ def read_csv(
 
     Cells that are empty, or say NA, NaN, null, None or ?, are missing: `missing` is "raise", "drop"
     (leaves the row out), or a number to take instead. Raises `DataError` with line and column for
-    whatever else does not fit.
+    whatever else does not fit: words, more digits or decimals than an integer `dtype` has, numbers
+    beyond the range of a floating one.
 
     >>> import pathlib, tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp(), "flowers.csv")
@@ -78,11 +90,9 @@ def read_csv(
     >>> table.targets.tolist()
     [1, 0, 1]
     """
-    if missing not in ("raise", "drop") and isinstance(missing, str):
-        raise ArgumentError(
-            f"read_csv: missing is {missing!r}, expected 'raise', 'drop' or a number"
-        )
-    table = _read_table(path, header, delimiter, encoding)
+    check_dtype("read_csv", dtype)
+    _check_missing(missing, dtype)
+    table = read_table(path, header, delimiter, encoding)
     goal = None if target is None else table.place(target)
     chosen = [table.place(column) for column in columns] if columns is not None else [
         i for i in range(len(table.names)) if i != goal
@@ -94,22 +104,24 @@ def read_csv(
     classes = {table.place(column) for column in categorical}
     used = [*chosen, *([] if goal is None else [goal])]
     rows = _complete(table, used, missing)
-    parts: list[NDArray[np.float64]] = []
+    parts: list[NDArray[Any]] = []
     names: list[str] = []
     for i in chosen:
-        values, words = _convert(table, rows, i, i in classes, missing)
-        if words is None:
-            parts.append(values[:, None])
-            names.append(table.names[i])
-        else:
-            parts.append(values[:, None] == np.arange(len(words)))
+        if i in classes:
+            numbers, words = _classes(table, rows, i)
+            parts.append((numbers[:, None] == np.arange(len(words))).astype(numpy_dtype(dtype)))
             names += [f"{table.names[i]}={word}" for word in words]
-    inputs = from_numpy(np.concatenate(parts, 1).astype(np.float64)).to(dtype).to(device)
+        else:
+            parts.append(_numbers(table, rows, i, missing, dtype)[:, None])
+            names.append(table.names[i])
+    inputs = from_numpy(np.concatenate(parts, 1)).to(device)
     if goal is None:
         return TableDataset(inputs, tuple(names))
-    values, words = _convert(table, rows, goal, goal in classes, missing)
-    targets = from_numpy(values).to(dtype) if words is None else from_numpy(values.astype("i8"))
-    return TableDataset(inputs, tuple(names), targets.to(device), words)
+    if goal in classes:
+        numbers, words = _classes(table, rows, goal)
+        return TableDataset(inputs, tuple(names), from_numpy(numbers).to(device), words)
+    targets = from_numpy(_numbers(table, rows, goal, missing, dtype)).to(device)
+    return TableDataset(inputs, tuple(names), targets)
 
 
 @dataclass(frozen=True)
@@ -120,6 +132,10 @@ class Table:
     names: tuple[str, ...]
     rows: list[list[str]]
     lines: list[int]
+
+    def place_of(self, row: int, column: int) -> str:
+        """Where a cell is, for errors."""
+        return f"{self.path}, line {self.lines[row]}, column {self.names[column]!r}"
 
     def place(self, column: Column) -> int:
         """The number of a column that is called by name or number."""
@@ -138,7 +154,11 @@ class Table:
         return found[0]
 
 
-def _read_table(path: str | os.PathLike[str], header: bool, delimiter: str, encoding: str) -> Table:
+def read_table(
+    path: str | os.PathLike[str], header: bool = True, delimiter: str = ",",
+    encoding: str = "utf-8-sig",
+) -> Table:  # fmt: skip
+    """The cells of a text file, as `read_csv` says; lines without any are left out."""
     rows: list[list[str]] = []
     lines: list[int] = []
     with to_read("read_csv", path) as name, decoding("read_csv", name, encoding):
@@ -180,11 +200,11 @@ def _complete(table: Table, used: Sequence[int], missing: str | float) -> list[i
     """The rows to take; raises for a missing cell if so asked."""
     rows = []
     for i, row in enumerate(table.rows):
-        gaps = [j for j in used if row[j].lower() in MISSING]
+        gaps = [j for j in used if is_missing(row[j])]
         if gaps and missing == "raise":
             raise DataError(
-                f"read_csv: {table.path}, line {table.lines[i]}, column {table.names[gaps[0]]!r}: "
-                f"{row[gaps[0]]!r} is missing; missing='drop' leaves it out, numbers fill in"
+                f"read_csv: {table.place_of(i, gaps[0])}: {row[gaps[0]]!r} is missing; "
+                "missing='drop' leaves it out, numbers fill in"
             )
         if not gaps or missing != "drop":
             rows.append(i)
@@ -193,27 +213,79 @@ def _complete(table: Table, used: Sequence[int], missing: str | float) -> list[i
     return rows
 
 
-def _convert(
-    table: Table, rows: Sequence[int], column: int, is_categorical: bool, missing: str | float
-) -> tuple[NDArray[np.float64], tuple[str, ...] | None]:
-    """A column's values, or the numbers of its classes and the classes."""
+def _classes(
+    table: Table, rows: Sequence[int], column: int
+) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """The numbers of a column's classes, and their names."""
     cells = [table.rows[i][column] for i in rows]
-    if is_categorical:
-        words, numbers = np.unique(cells, return_inverse=True)
-        return numbers.astype(np.float64), tuple(words.tolist())
-    values = np.empty(len(cells))
-    for k, cell in enumerate(cells):
-        try:
-            values[k] = missing if cell.lower() in MISSING else float(cell)
-        except ValueError:
-            values[k] = math.nan
-        if not math.isfinite(values[k]) and cell.lower() not in MISSING:
+    words, numbers = np.unique(cells, return_inverse=True)
+    return numbers.astype(np.int64), tuple(words.tolist())
+
+
+def _numbers(
+    table: Table, rows: Sequence[int], column: int, missing: Any, dtype: DType
+) -> NDArray[Any]:
+    """A column's values; raises for a cell that is no number, or none that `dtype` holds."""
+    cells = [table.rows[i][column] for i in rows]
+    kind = float if dtype.is_floating_point else Decimal  # which loses no digit
+    values = [missing if is_missing(cell) else parse_number(cell, kind) for cell in cells]
+    if None in values:
+        k = values.index(None)
+        raise DataError(
+            f"read_csv: {table.place_of(rows[k], column)}: {cells[k]!r:.60} is no finite number; "
+            "if these are words, name the column in categorical="
+        )
+    for k in np.flatnonzero(_are_misfits(values, dtype)).tolist():
+        if not is_missing(cells[k]):
             raise DataError(
-                f"read_csv: {table.path}, line {table.lines[rows[k]]}, column "
-                f"{table.names[column]!r}: {cell!r:.60} is no finite number; if these are words, "
-                "name the column in categorical="
+                f"read_csv: {table.place_of(rows[k], column)}: {cells[k]!r:.60} does not fit "
+                f"{dtype}"
             )
-    return values, None
+    wide = np.float64 if dtype.is_floating_point else numpy_dtype(dtype)
+    return np.array(values, wide).astype(numpy_dtype(dtype))
+
+
+def is_missing(cell: str) -> bool:
+    """Whether a cell is empty, or a word that says so."""
+    return cell.lower() in MISSING
+
+
+def parse_number(cell: str, kind: type[float] | type[Decimal] = float) -> float | Decimal | None:
+    """The finite number that a cell is; None for all else, and for 1_000, a number in Python only.
+
+    >>> parse_number("1.50"), parse_number("1_000"), parse_number("inf")
+    (1.5, None, None)
+    """
+    try:
+        number = kind(cell)
+        is_finite = math.isfinite(number)
+    except (ValueError, InvalidOperation):
+        return None
+    return number if is_finite and "_" not in cell else None
+
+
+def _are_misfits(values: Sequence[Any], dtype: DType) -> NDArray[np.bool_]:
+    """Where numbers are none that `dtype` holds; floating ones may round them."""
+    if dtype.is_floating_point:
+        with np.errstate(over="ignore"):
+            found = np.array(values, np.float64).astype(numpy_dtype(dtype))
+        fits: NDArray[np.bool_] = np.isfinite(found)
+        return ~fits
+    low, high = (0, 1) if dtype is bool_ else integer_limits(dtype)
+    return np.array([not (low <= value <= high and value == int(value)) for value in values])
+
+
+def _check_missing(missing: Any, dtype: DType) -> None:
+    """Raise for what cannot stand in the place of missing cells."""
+    if isinstance(missing, str) and missing in ("raise", "drop"):
+        return
+    if not isinstance(missing, Real) or isinstance(missing, bool):
+        raise ArgumentError(
+            f"read_csv: missing is {missing!r:.60}, expected 'raise', 'drop' or a number"
+        )
+    may_be_any = dtype.is_floating_point and not math.isfinite(missing)
+    if not may_be_any and _are_misfits([missing], dtype)[0]:
+        raise ArgumentError(f"read_csv: missing is {missing!r}, which does not fit {dtype}")
 
 
 def read_numpy(
@@ -227,16 +299,20 @@ def read_numpy(
     with to_read("read_numpy", path) as name, open(name, "rb") as file:
         try:
             found = np.load(file, allow_pickle=False)
-            if isinstance(found, np.ndarray):
-                return _as_tensor(name, found).to(device)
-            with found:
-                return {key: _as_tensor(f"{name}: {key}", found[key]).to(device) for key in found}
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            if not isinstance(found, np.ndarray):
+                with found as archive:
+                    found = {key: archive[key] for key in archive}
+        except NUMPY_ERRORS as error:
             raise DataError(f"read_numpy: {name}: is no whole file of NumPy's ({error})") from error
+    if isinstance(found, dict):
+        return {key: _as_tensor(f"{name}: {key}", x).to(device) for key, x in found.items()}
+    return _as_tensor(name, found).to(device)
 
 
-def _as_tensor(name: str, array: NDArray[np.generic]) -> Tensor:
+def _as_tensor(name: str, array: Any) -> Tensor:
+    if not isinstance(array, np.ndarray):  # the content of another file in a zip
+        raise DataError(f"read_numpy: {name}: is no array, expected what NumPy wrote")
     native = array.astype(array.dtype.newbyteorder("="), copy=False)
     if native.dtype.name not in BY_NAME:
         raise DataError(f"read_numpy: {name}: {array.dtype} is no dtype of tinynet's")
-    return from_numpy(np.array(native, order="C"))
+    return from_numpy(np.asarray(native, order="C"))

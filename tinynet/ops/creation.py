@@ -122,7 +122,7 @@ def tensor(
     tensor([[1., 2.],
             [3., 4.]])
     """
-    _check_dtype("tensor", dtype)
+    check_dtype("tensor", dtype)
     if isinstance(data, Variable):
         copied = to(data.detach(), dtype=dtype, device=device, copy=True)  # type: ignore[attr-defined]
         return copied.requires_grad_() if requires_grad else copied
@@ -163,7 +163,8 @@ def from_dlpack(ext_tensor: Any) -> Tensor:
     return from_numpy(np.from_dlpack(ext_tensor))
 
 
-def _check_dtype(op: str, dtype: Any) -> None:
+def check_dtype(op: str, dtype: Any) -> None:
+    """Raise `ArgumentTypeError` for what is no dtype, a name for instance."""
     if dtype is not None and not isinstance(dtype, DType):
         raise ArgumentTypeError(f"{op}: expected a dtype such as tinynet.float32, got {dtype!r}")
 
@@ -183,7 +184,7 @@ def _filled(
     op: str, shape: Shape, value: Scalar, dtype: DType | None, device: str | None,
     requires_grad: bool,
 ) -> Tensor:  # fmt: skip
-    _check_dtype(op, dtype)
+    check_dtype(op, dtype)
     kind = dtype or DEFAULT
     backend = open_backend(device)
     array = backend.full(shapes.check_sizes(op, shape), fitted_scalar(op, value, kind), kind)
@@ -268,7 +269,7 @@ def arange(
     device: str | None = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """`start`, `start + step`, ... up to but without `end`; int64 if all three are integers."""
-    _check_dtype("arange", dtype)
+    check_dtype("arange", dtype)
     if end is None:
         start, end = None, start
     if end is None:
@@ -298,7 +299,7 @@ def linspace(
     count = shapes.as_integer("linspace", "steps", steps)
     if count < 0:
         raise ArgumentError(f"linspace: steps cannot be negative, got {steps}")
-    _check_dtype("linspace", dtype)
+    check_dtype("linspace", dtype)
     start, end = (_as_number("linspace", x, dtype) for x in (start, end))
     step = (end - start) / max(count - 1, 1)
     kind = dtype or DEFAULT
@@ -317,7 +318,7 @@ def logspace(
     from tinynet.dtype import float64
     from tinynet.ops.arithmetic import pow
 
-    _check_dtype("logspace", dtype)
+    check_dtype("logspace", dtype)
     start, end = (_as_number("logspace", x, dtype) for x in (start, end))
     made = pow(base, linspace(start, end, steps, dtype=float64, device=device)).to(dtype or DEFAULT)
     return made.requires_grad_() if requires_grad else made
