@@ -113,6 +113,18 @@ def test_dlpack_to_numpy_shares_memory():
     assert x.__dlpack_device__() == (1, 0)  # the CPU
 
 
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+@pytest.mark.parametrize("make", [tn.from_numpy, tn.as_tensor, tn.tensor])
+def test_subclasses_of_arrays_are_arrays_like_others(make):
+    matrix = np.matrix([[1.0, 2.0], [3.0, 4.0]])
+    masked = np.ma.array([1.0, 2.0], mask=[False, True])
+    assert make(matrix).sum(1).tolist() == [3.0, 7.0]
+    assert make(masked).sum().item() == 3.0
+    assert type(make(matrix).numpy()) is type(make(masked).numpy()) is np.ndarray
+    make(matrix)[0, 0] = 9.0
+    assert matrix[0, 0] == (1.0 if make is tn.tensor else 9.0)
+
+
 def test_dlpack_from_numpy_shares_memory():
     array = np.zeros((2, 3))
     x = tn.from_dlpack(array)

@@ -144,14 +144,15 @@ asarray = as_tensor
 
 
 def from_numpy(ndarray: Any) -> Tensor:
-    """A tensor on the CPU that shares a NumPy array's memory."""
+    """A tensor on the CPU that shares a NumPy array's memory; of a masked array, the data."""
     if not isinstance(ndarray, np.ndarray):
         raise ArgumentTypeError(f"from_numpy: expected an ndarray, got {type(ndarray).__name__}")
     dtype = BY_NAME.get(ndarray.dtype.name)
     if dtype is None or not ndarray.dtype.isnative:
         raise DTypeError(f"from_numpy: no tensor dtype for {ndarray.dtype}")
     backend = open_backend("cpu")
-    return wrap(backend.from_numpy(ndarray), dtype, backend)
+    plain = np.asarray(ndarray)  # a matrix has other rules, and a mask would stay
+    return wrap(backend.from_numpy(plain), dtype, backend)
 
 
 def from_dlpack(ext_tensor: Any) -> Tensor:
