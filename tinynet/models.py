@@ -15,6 +15,7 @@ Sequential(
 from __future__ import annotations
 
 import difflib
+import functools
 import itertools
 from collections.abc import Callable
 from math import prod
@@ -34,9 +35,20 @@ def make_model(name: str, shape: Shape, outputs: int) -> nn.Module:
     `name` is one of `NAMES`, or hidden sizes joined by `-`: "512-256" has two hidden layers.
     Raises `ArgumentError` for other names, `ShapeError` for inputs that a network cannot take.
     """
+    make = find_model(name)
+    if name in IMAGE_MODELS and (len(shape) != 3 or min(shape[1:]) < IMAGE_MODELS[name]):
+        raise ShapeError(
+            f"model: {name!r} got inputs of shape {shape}, expected images (channels, height, "
+            f"width) of at least {IMAGE_MODELS[name]} x {IMAGE_MODELS[name]} pixels"
+        )
+    return make(shape, outputs)
+
+
+def find_model(name: str) -> Callable[[Shape, int], nn.Module]:
+    """What `make_model` calls with shape and outputs. Raises `ArgumentError` for other names."""
     sizes = name.split("-")
     if all(size.isdecimal() and int(size) > 0 for size in sizes):
-        return perceptron(shape, outputs, tuple(map(int, sizes)))
+        return functools.partial(perceptron, hidden=tuple(map(int, sizes)))
     if name not in MODELS:
         near = difflib.get_close_matches(name, MODELS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -44,12 +56,7 @@ def make_model(name: str, shape: Shape, outputs: int) -> nn.Module:
             f"model: no model {name!r}, expected one of {', '.join(NAMES)}, or hidden sizes such "
             f"as 512-256{hint}"
         )
-    if name in IMAGE_MODELS and (len(shape) != 3 or min(shape[1:]) < IMAGE_MODELS[name]):
-        raise ShapeError(
-            f"model: {name!r} got inputs of shape {shape}, expected images (channels, height, "
-            f"width) of at least {IMAGE_MODELS[name]} x {IMAGE_MODELS[name]} pixels"
-        )
-    return MODELS[name](shape, outputs)
+    return MODELS[name]
 
 
 def logistic(shape: Shape, outputs: int) -> nn.Module:

@@ -200,6 +200,7 @@ def test_a_model_of_ones_own(tinynet):
          "nielsen, lenet, mnist_cnn, resnet20, or hidden sizes such as 512-256; did you mean "
          "'lenet'?"),
         (("mnist", "--model", "net.py:Net"), "model: net.py: there is no such file"),
+        (("mnist", "--model", "99999999999"), "for shape (99999999999, 784) of tinynet.float32 do"),
         (("mnist", "--model", "json:Net"), "model: json has no class or function 'Net'"),
         (("mnist", "--model", "nowhere:Net"), "model: nowhere:Net: No module named 'nowhere'"),
         (("mnist", "--model", "json:loads"), "expected a class or function without parameters"),

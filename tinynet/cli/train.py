@@ -28,7 +28,7 @@ from tinynet.cli.settings import (
 )
 from tinynet.cli.tasks import SETS, Reading, Task, load_task
 from tinynet.errors import ArgumentError
-from tinynet.models import IMAGE_MODELS, NAMES
+from tinynet.models import IMAGE_MODELS, NAMES, find_model
 from tinynet.train import History, Trainer
 from tinynet.viz.figures import make_figure, save_figure
 
@@ -44,7 +44,6 @@ EXAMPLES = """\
 """
 SHOWN = 30  # images in the grid of predictions
 BATCH = 1000  # samples at a time where nothing is learnt
-SOME_IMAGE = 3, 32, 32  # a shape that every model takes
 FREE = ("device", "epochs")  # settings that a run that goes on may change
 
 
@@ -155,7 +154,7 @@ def check_settings(settings: Settings) -> None:
     for name in split_names(settings.augment):
         choose("--augment", name, AUGMENTATIONS)
     if settings.model and ":" not in settings.model:
-        build(settings.model, SOME_IMAGE, 1)
+        find_model(settings.model)
     if settings.clip_norm is not None and not settings.clip_norm > 0:  # NaN is not, either
         raise ArgumentError(f"--clip-norm: {settings.clip_norm}, expected a number above 0")
 
