@@ -123,7 +123,10 @@ def test_numbers_may_be_classes(tmp_path):
     [
         (Reading(), "expected --target COLUMN"),
         (Reading(target="size"), "no column 'size', expected one of 'petal', 'color'"),
-        (Reading(target="kind", kind="numbers"), "'lily' is no finite number"),
+        (
+            Reading(target="kind", kind="numbers"),
+            "line 2, column 'kind': 'lily' is no finite number, expected numbers, or --kind cl",
+        ),
         (Reading(target="kind", kind="words"), "--kind: 'words', expected one of auto, classes"),
     ],
 )
@@ -132,18 +135,48 @@ def test_wrong_readings(flowers, reading, message):
         load_task(str(flowers), reading, None)
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00"])
-def test_what_is_no_table(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "has no rows, expected at least one"),
+        (b"a,y\n", "has no rows"),
+        (b"\xff\xfe\x00", "is no text in utf-8"),
+        (b"a,b,a,y\n1,2,3,4\n", "2 columns 'a', expected different names"),
+        (b"a,a=1,y\nred,2,3\n", "the column 'a=1' has the name of an input that is made of"),
+        (b"a,y\n1,2\n\ninf,3\n", "line 4, column 'a': 'inf' is no finite number, expected one"),
+        (b"a,y\n1,2\n1_000,3\n", "line 3, column 'a': '1_000' is no finite number"),
+        (b"a,y\n1,2\n2,inf\n", "line 3, column 'y': 'inf' is no finite number"),
+    ],
+)
+def test_what_is_no_table(tmp_path, content, message):
     path = tmp_path / "x.csv"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"x\.csv: is"):
+    with pytest.raises(DataError, match=f"{message}") as caught:
         load_task(str(path), Reading(target="y"), None)
+    assert str(path) in str(caught.value)
+
+
+def test_empty_lines_are_no_rows(flowers):
+    before = load_task(str(flowers), Reading(target="kind"), None)
+    flowers.write_text("\n" + flowers.read_text().replace("\n", "\n\n"))
+    after = load_task(str(flowers), Reading(target="kind"), None)
+    assert after.recipe.columns == before.recipe.columns
+    assert len(after.train) == len(before.train)
+
+
+def test_words_may_look_like_infinity(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("a,y\n" + "inf,1\nfinite,2\n" * 5)
+    recipe = load_task(str(path), Reading(target="y"), None).recipe
+    assert recipe.columns == ("a=finite", "a=inf")
 
 
 def test_tables_from_end_to_end(tinynet, fails, flowers):
     """A line is learnt, and told of rows without the target."""
     options = ("--target", "price", "--model", "logistic", "--epochs", "60", "--lr", "0.05")
-    assert tinynet("train", flowers, *options, "--batch-size", "8", "-q").status == 0
+    status, out, _ = tinynet("train", flowers, *options, "--batch-size", "8", "-q")
+    assert status == 0
+    assert "\nColumns of words: color, kind\n" in out
     recipe = read_recipe("runs/flowers-logistic/model.safetensors")
     assert isinstance(recipe, TableRecipe)
     new = flowers.with_name("new.csv")
@@ -158,5 +191,12 @@ def test_tables_from_end_to_end(tinynet, fails, flowers):
     assert "'color=blue', expected one that the model learnt from" in fails(
         "predict", "runs/flowers-logistic", new
     )
+    for row, message in (
+        ("rose,?,red", "line 3, column 'petal': '?' is missing, expected a value\n"),
+        ("rose,big,red", "column 'petal': 'big' is no finite number, expected numbers, as in tr"),
+        ("rose,5,", "column 'color': '' is missing"),
+    ):
+        new.write_text(f"kind,petal,color\nrose,5,red\n{row}\n")
+        assert message in fails("predict", "runs/flowers-logistic", new)
     message = fails("predict", "runs/flowers-logistic", new, "--grid", "x.png")
     assert "--grid: the model takes tables" in message

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import math
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import tinynet as tn
 from tinynet.cli.recipes import TableRecipe
 from tinynet.cli.tasks import Arrays, Reading, Task, as_dataset, hold_out, limited, refuse
-from tinynet.data.tables import MISSING, TableDataset
+from tinynet.data.tables import Table, TableDataset, is_missing, parse_number, read_table
 from tinynet.errors import ArgumentError, DataError
 
 
@@ -25,10 +25,14 @@ def load_table(path: Path, reading: Reading, device: str | None) -> Task:
     if not reading.target:
         raise ArgumentError(f"train: {path}: a table, expected --target COLUMN, what is to be told")
     refuse(str(path), reading, "size")
-    words = [name for name in find_words(path) if name != reading.target]
-    has_classes = reading.kind == "classes" or (
-        reading.kind == "auto" and reading.target in find_words(path)
-    )
+    cells = read_table(path)
+    place = cells.place(reading.target)
+    found = find_words(cells)
+    words = [name for name in found if name != reading.target]
+    _check_names(cells, words)
+    has_classes = reading.kind == "classes" or (reading.kind == "auto" and reading.target in found)
+    if not has_classes:
+        _require_numbers("train", cells, place, "expected numbers, or --kind classes")
     categorical = [*words, *([reading.target] if has_classes else [])]
     table = tn.data.read_csv(path, reading.target, categorical=categorical, missing="drop")
     assert table.targets is not None
@@ -48,6 +52,16 @@ def load_table(path: Path, reading: Reading, device: str | None) -> Task:
 def read_rows(path: Path, recipe: TableRecipe) -> NDArray[np.float32]:
     """The rows of a file as a model's inputs, (n, columns); it needs no column of the target's."""
     raw = list(dict.fromkeys(_column_of(name, recipe) for name in recipe.columns))
+    cells = read_table(path)
+    for name in raw:
+        j = cells.place(name)
+        for i, row in enumerate(cells.rows):
+            if is_missing(row[j]):
+                raise DataError(
+                    f"predict: {cells.place_of(i, j)}: {row[j]!r} is missing, expected a value"
+                )
+        if name not in recipe.categorical:
+            _require_numbers("predict", cells, j, "expected numbers, as in training")
     table = tn.data.read_csv(path, columns=raw, categorical=recipe.categorical)
     return _scaled(_aligned(path, table, recipe), recipe)
 
@@ -55,30 +69,58 @@ def read_rows(path: Path, recipe: TableRecipe) -> NDArray[np.float32]:
 def _column_of(name: str, recipe: TableRecipe) -> str:
     """The column of the file from which an input comes."""
     heads = [head for head in recipe.categorical if name.startswith(f"{head}=")]
-    return max(heads, key=len) if heads else name
+    return heads[0] if heads else name
 
 
-def find_words(path: Path) -> list[str]:
-    """The columns, by name, with a cell that is neither a number nor missing."""
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.reader(file))
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise DataError(f"train: {path}: is no table that can be read ({error})") from error
-    if not rows:
-        raise DataError(f"train: {path}: is empty, expected a line of names, and rows")
-    columns = zip(*rows[1:], strict=False)
-    return [name.strip() for name, cells in zip(rows[0], columns) if any(map(_is_word, cells))]
+def find_words(table: Table) -> list[str]:
+    """The columns, by name, with a cell that is neither a number nor missing.
+
+    Raises `DataError` for a column of numbers of which one is infinite, or written as 1_000.
+    """
+    found = []
+    for j, name in enumerate(table.names):
+        words = [row[j] for row in table.rows if _is_word(row[j])]
+        if not words:
+            continue
+        if all(map(_is_number_in_python, words)):
+            _require_numbers("train", table, j, "expected one as the others are")
+        found.append(name)
+    return found
 
 
 def _is_word(cell: str) -> bool:
-    text = cell.strip()
-    if text.lower() in MISSING:
-        return False
+    return not is_missing(cell) and parse_number(cell) is None
+
+
+def _is_number_in_python(cell: str) -> bool:
     try:
-        return not math.isfinite(float(text))
+        float(cell)
     except ValueError:
-        return True
+        return False
+    return True
+
+
+def _require_numbers(op: str, table: Table, column: int, expected: str) -> None:
+    """Raise for the first cell of a column that is a word."""
+    for i, row in enumerate(table.rows):
+        if _is_word(row[column]):
+            raise DataError(
+                f"{op}: {table.place_of(i, column)}: {row[column]!r:.60} is no finite number, "
+                f"{expected}"
+            )
+
+
+def _check_names(table: Table, words: Iterable[str]) -> None:
+    """Raise for names with which `tinynet predict` could not tell which column is meant."""
+    for name, n in Counter(table.names).items():
+        if n > 1:
+            raise DataError(f"train: {table.path}: {n} columns {name!r}, expected different names")
+        for word in words:
+            if name.startswith(f"{word}="):
+                raise DataError(
+                    f"train: {table.path}: the column {name!r} has the name of an input that is "
+                    f"made of the words in {word!r}, expected another name"
+                )
 
 
 def _aligned(path: Path, table: TableDataset, recipe: TableRecipe) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ from tinynet import nn
 from tinynet.cli.choices import choose, split_names
 from tinynet.cli.modelfiles import CODE_KEY, build, parse_shape
 from tinynet.cli.pictures import DPI, draw_grid, draw_scatter
-from tinynet.cli.recipes import ImageRecipe, to_metadata
+from tinynet.cli.recipes import ImageRecipe, TableRecipe, to_metadata
 from tinynet.cli.runs import Run
 from tinynet.cli.settings import (
     AUGMENTATIONS,
@@ -134,6 +134,8 @@ def train(settings: Settings, out: Path | None, is_fresh: bool, is_quiet: bool) 
         f"{len(task.train):,} samples to train on, {len(task.test):,} to test on; {name} with "
         f"{nn.count_parameters(module):,} parameters on {settings.device}"
     )
+    if isinstance(task.recipe, TableRecipe) and task.recipe.categorical:
+        print(f"Columns of words: {', '.join(task.recipe.categorical)}")
     trainer = Trainer(module, checkpoint=run.checkpoint, **trainer_parts)
     history = trainer.fit(settings.epochs)
     if trainer.interrupts.came and trainer.epoch < settings.epochs:
