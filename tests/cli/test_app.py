@@ -1,5 +1,6 @@
 """The command as a whole: help, errors and exit statuses, terminals and pipes."""
 
+import json
 import os
 import re
 import shlex
@@ -120,6 +121,20 @@ def test_streams_that_are_closed(line, status):
     ran = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60)
     assert (ran.returncode, ran.stdout) == (status, "")
     assert ran.stderr.count("\n") == ("trian >" in line)
+
+
+def test_labels_and_names_that_a_stream_cannot_show(tinynet, tmp_path):
+    path = tmp_path / "f\u00e9.csv"
+    path.write_text("x,y\n" + "1,r\u00f4se\n2,\u767e\u5408\n" * 5, encoding="utf-8")
+    assert tinynet("train", path, "--target", "y", "--epochs", "0", "--out", "run").status == 0
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
+    ran = in_process_of_its_own("predict", "run", str(path), env=environment)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert r"f\xe9.csv:1" in ran.stdout
+    ran = in_process_of_its_own("predict", "run", str(path), "--json", env=environment)
+    found = json.loads(ran.stdout)
+    assert found[0]["file"] == f"{path}:1"
+    assert {each["label"] for each in found[0]["top"]} <= {"r\u00f4se", "\u767e\u5408"}
 
 
 def test_shell_completion():

@@ -168,7 +168,7 @@ def test_on_opencl(tinynet):
     assert is_drawn("runs/mnist-logistic/predictions.png")
 
 
-def test_a_model_of_ones_own(tinynet):
+def test_a_model_of_ones_own(tinynet, fails):
     Path("net.py").write_text(
         "from tinynet import nn\n\n\n"
         "class Net(nn.Module):\n"
@@ -185,6 +185,9 @@ def test_a_model_of_ones_own(tinynet):
     assert "Next: tinynet predict runs/mnist-Net FILE... --code net.py:Net" in out
     message = tinynet("summary", "runs/mnist-Net").err
     assert "runs/mnist-Net has a class of its own, expected --code net.py:Net" in message
+    for code in ("net.py", "nope.py", "Net"):
+        message = fails("predict", "runs/mnist-Net", "x.png", "--code", code)
+        assert f"model: {code!r}, expected a class or function: net.py:Net or package." in message
     summary = tinynet("summary", "runs/mnist-Net", "--code", "net.py:Net")
     assert summary.status == 0
     assert "Parameters: 7,850" in summary.out
@@ -201,6 +204,9 @@ def test_a_model_of_ones_own(tinynet):
          "'lenet'?"),
         (("mnist", "--model", "net.py:Net"), "model: net.py: there is no such file"),
         (("mnist", "--model", "99999999999"), "for shape (99999999999, 784) of tinynet.float32 do"),
+        (("mnist", "--model", ":Net"), "model: ':Net', expected a class or function: net.py:Net"),
+        (("mnist", "--model", "net.py:"), "model: 'net.py:', expected a class or function"),
+        (("mnist", "--model", ".net:Net"), "model: '.net:Net', expected a class or function"),
         (("mnist", "--model", "json:Net"), "model: json has no class or function 'Net'"),
         (("mnist", "--model", "nowhere:Net"), "model: nowhere:Net: No module named 'nowhere'"),
         (("mnist", "--model", "json:loads"), "expected a class or function without parameters"),

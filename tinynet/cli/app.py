@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import os
 import sys
 import traceback
@@ -46,7 +47,7 @@ class Failures:
 def run(arguments: list[str] | None = None) -> int:
     """Run a command; its exit status. Programming errors keep their traceback."""
     Failures.is_debugging = False
-    _open_closed()
+    _prepare_streams()
     command = get_command(make_app(is_plain=not sys.stdout.isatty()))
     try:
         with _short_warnings():
@@ -97,11 +98,17 @@ def _globals(
         print(context.get_help())
 
 
-def _open_closed() -> None:
-    """Let what is written to a closed stream, as of `tinynet devices >&-`, go nowhere."""
+def _prepare_streams() -> None:
+    """Let what is written to a closed stream, as of `tinynet devices >&-`, go nowhere.
+
+    Characters that a stream's encoding lacks, of a file's name or a label, become escapes.
+    """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):  # what programs put in its place may have none
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _fail(error: Exception, text: str, status: int) -> int:

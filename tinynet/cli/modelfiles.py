@@ -120,7 +120,12 @@ def parse_shape(text: str, option: str = "--shape") -> tuple[int, ...]:
 def load_class(text: str) -> Callable[..., Any]:
     """The class or function that "file.py:Name" or "package.module:Name" names; runs that code."""
     place, _, name = text.rpartition(":")
-    if place.endswith(".py"):
+    is_file = place.endswith(".py")
+    if not name or not (is_file or all(part.isidentifier() for part in place.split("."))):
+        raise ArgumentError(
+            f"model: {text!r}, expected a class or function: net.py:Net or package.module:Net"
+        )
+    if is_file:
         if not Path(place).is_file():
             raise DataError(f"model: {place}: there is no such file")
         spec = importlib.util.spec_from_file_location(Path(place).stem, place)

@@ -144,7 +144,8 @@ def rank(
 def show(found: list[Prediction], as_json: bool, as_csv: bool) -> None:
     """Print a table, JSON, or CSV."""
     if as_json:
-        print(json.dumps([x.as_dict() for x in found], indent=1, ensure_ascii=False))
+        is_unicode = (sys.stdout.encoding or "utf-8").lower().startswith("utf")
+        print(json.dumps([x.as_dict() for x in found], indent=1, ensure_ascii=not is_unicode))
         return
     is_number = bool(found) and found[0].value is not None
     if is_number:
