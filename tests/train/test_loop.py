@@ -2,6 +2,7 @@
 
 import re
 import signal
+import typing
 
 import numpy as np
 import pytest
@@ -180,6 +181,24 @@ def test_predict(device):
         assert tn.allclose(train.predict(model, data, batch_size=4), expected, atol=1e-6)
 
 
+class Both(typing.NamedTuple):
+    twice: tn.Tensor
+    half: tn.Tensor
+
+
+@pytest.mark.parametrize("jit", [True, False])
+def test_predict_of_named_outputs(jit):
+    class Named(nn.Linear):
+        def forward(self, x):
+            return Both(x * 2, x / 2)
+
+    x = tn.randn(5, 3)
+    outputs = train.predict(Named(3, 1), x, batch_size=2, jit=jit)
+    assert type(outputs) is Both
+    assert tn.equal(outputs.twice, x * 2)
+    assert tn.equal(outputs.half, x / 2)
+
+
 def test_to_device_keeps_what_is_there():
     x = tn.ones(2)
     assert to_device(x, "cpu") is x
@@ -264,7 +283,7 @@ def test_model_that_reads_values():
     "options",
     [{"accumulate": 0}, {"checkpoint_every": 0}, {"schedule_every": "day"},
      {"metrics": [mse, mse]}, {"epochs": 1.5}, {"epochs": -1}, {"clip_norm": -1.0},
-     {"clip_norm": float("nan")}, {"clip_norm": "1"}, {"clip_value": 0}],
+     {"clip_norm": float("nan")}, {"clip_norm": "1"}, {"clip_value": 0}, {"checkpoint_every": 2}],
 )  # fmt: skip
 def test_options_that_are_none(options):
     with pytest.raises(ArgumentError, match=r"^fit: "):
@@ -284,6 +303,18 @@ def test_parts_of_other_types():
         train.predict(model, dataset)
     with pytest.raises(ArgumentTypeError, match=r"^fit: loader is a int, expected an iterable"):
         fit(model, 3)
+    with pytest.raises(ArgumentTypeError, match=r"^fit: callbacks is a EarlyStopping, expected"):
+        fit(model, make_batches(), callbacks=train.EarlyStopping())
+    with pytest.raises(ArgumentTypeError, match=r"^fit: metrics is a int, expected a list"):
+        fit(model, make_batches(), metrics=3)
+    for loss in (None, "mse"):
+        with pytest.raises(ArgumentTypeError, match=r"^fit: loss is a .*, expected a function"):
+            fit(model, make_batches(), loss=loss)
+    with pytest.raises(ArgumentTypeError, match=r"^evaluate: loss is a int, expected a function"):
+        train.evaluate(model, make_batches(), 3)
+    for use in (train.evaluate, train.predict):
+        with pytest.raises(ArgumentTypeError, match="model is a int, expected a Module"):
+            use(3, tn.ones(2, 3))
     with pytest.raises(ArgumentTypeError, match=r"^fit: a callback is a builtin_function"):
         fit(model, make_batches(), callbacks=[print])
     with pytest.raises(ArgumentTypeError, match=r"^fit: schedule is a str, expected one of optim"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -54,6 +54,9 @@ class Evaluation:
     def __init__(
         self, op: str, model: Module, loss: Loss | None, metrics: Sequence[Metric], jit: bool
     ) -> None:
+        check_model(op, model)
+        if loss is not None:
+            check_loss(op, loss)
         self.op = op
         self.model = model
         self.loss = loss
@@ -85,12 +88,14 @@ def predict(model: Module, data: Any, *, batch_size: int = 256, jit: bool = True
     """What a model makes of all of `data`, in evaluation mode: its outputs, joined along dim 0.
 
     `data` is a tensor or array, of which `batch_size` rows go in at a time, or an iterable of
-    batches, whose targets are ignored. Outputs may be tuples, lists or dicts of tensors.
+    batches, whose targets are ignored. Outputs may be tuples (named ones too), lists or dicts of
+    tensors.
 
     >>> import tinynet as tn
     >>> predict(tn.nn.Linear(2, 3), tn.ones(5, 2)).shape
     (5, 3)
     """
+    check_model("predict", model)
     device = device_of(model)
     step = record(_output, warm_up=False) if jit else _output
     if isinstance(data, (Tensor, np.ndarray)):
@@ -125,7 +130,8 @@ def _joined(outputs: list[Any]) -> Any:
     if isinstance(first, dict):
         return {name: _joined([output[name] for output in outputs]) for name in first}
     if isinstance(first, (tuple, list)):
-        return type(first)([_joined(list(parts)) for parts in zip(*outputs, strict=True)])
+        parts = [_joined(list(each)) for each in zip(*outputs, strict=True)]
+        return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
     raise ArgumentTypeError(
         f"predict: the model returned {type(first).__name__}, expected tensors, or tuples, lists "
         "or dicts of them"
@@ -151,10 +157,27 @@ def modes_kept(model: Module) -> Iterator[None]:
             module.training = training
 
 
+def check_model(op: str, model: Any) -> None:
+    """Raise `ArgumentTypeError` for what is no module."""
+    if not isinstance(model, Module):
+        raise ArgumentTypeError(f"{op}: model is a {type(model).__name__}, expected a Module")
+
+
+def check_loss(op: str, loss: Any) -> None:
+    """Raise `ArgumentTypeError` for what cannot be called."""
+    if not callable(loss):
+        raise ArgumentTypeError(
+            f"{op}: loss is a {type(loss).__name__}, expected a function of output and targets"
+        )
+
+
 def as_metrics(op: str, metrics: Sequence[Any]) -> list[Metric]:
     """Metrics, also of plain functions. Raises `ArgumentError` for names that come twice."""
     if isinstance(metrics, Metric) or callable(metrics):
         metrics = [metrics]
+    if not isinstance(metrics, Iterable):
+        kind = type(metrics).__name__
+        raise ArgumentTypeError(f"{op}: metrics is a {kind}, expected a list of metrics")
     found = [x if isinstance(x, Metric) else FunctionMetric(x) for x in metrics]
     names = [metric.name for metric in found]
     for name in names:

@@ -6,7 +6,7 @@ import itertools
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,14 @@ from tinynet.train.batches import check_loader, count_samples, device_of, split_
 from tinynet.train.callbacks import Callback
 from tinynet.train.checkpoint import check_folder, read_checkpoint, write_checkpoint
 from tinynet.train.curves import VALIDATION
-from tinynet.train.evaluation import Evaluation, Loss, as_metrics, modes_kept
+from tinynet.train.evaluation import (
+    Evaluation,
+    Loss,
+    as_metrics,
+    check_loss,
+    check_model,
+    modes_kept,
+)
 from tinynet.train.history import History
 from tinynet.train.interrupts import Interrupts
 from tinynet.train.losses import RunningLoss
@@ -115,7 +122,7 @@ class Trainer:
         self.schedule = schedule
         self.schedule_every = schedule_every
         self.accumulate = accumulate
-        self.callbacks = list(callbacks)
+        self.callbacks = _as_callbacks(callbacks)
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
         self.check_arguments()
@@ -142,19 +149,14 @@ class Trainer:
 
     def check_arguments(self) -> None:
         """Raise for arguments that are none."""
-        if not isinstance(self.model, Module):
-            kind = type(self.model).__name__
-            raise ArgumentTypeError(f"fit: model is a {kind}, expected a Module")
+        check_model("fit", self.model)
+        check_loss("fit", self.loss)
         if not isinstance(self.optimizer, Optimizer):
             kind = type(self.optimizer).__name__
             raise ArgumentTypeError(f"fit: optimizer is a {kind}, expected an Optimizer")
         check_loader("fit", "loader", self.loader)
         if self.validation is not None:
             check_loader("fit", "validation", self.validation)
-        for callback in self.callbacks:
-            if not isinstance(callback, Callback):
-                kind = type(callback).__name__
-                raise ArgumentTypeError(f"fit: a callback is a {kind}, expected a Callback")
         if self.schedule is not None and not hasattr(self.schedule, "step"):
             kind = type(self.schedule).__name__
             raise ArgumentTypeError(
@@ -165,6 +167,8 @@ class Trainer:
         every = self.checkpoint_every
         if every is not None and (not isinstance(every, int) or every < 1):
             raise ArgumentError(f"fit: checkpoint_every is {every!r}, expected 1 or more, or None")
+        if every is not None and self.checkpoint is None:
+            raise ArgumentError(f"fit: checkpoint_every is {every}, but there is no checkpoint")
         if self.schedule_every not in ("epoch", "step"):
             raise ArgumentError(
                 f"fit: schedule_every is {self.schedule_every!r}, expected 'epoch' or 'step'"
@@ -403,6 +407,19 @@ class Trainer:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` returned. Raises `StateError` where parts are others."""
         restore(self, state)
+
+
+def _as_callbacks(callbacks: Any) -> list[Callback]:
+    """A list of callbacks. Raises `ArgumentTypeError` for what is none."""
+    if not isinstance(callbacks, Iterable):
+        kind = type(callbacks).__name__
+        raise ArgumentTypeError(f"fit: callbacks is a {kind}, expected a list of Callbacks")
+    found = list(callbacks)
+    for callback in found:
+        if not isinstance(callback, Callback):
+            kind = type(callback).__name__
+            raise ArgumentTypeError(f"fit: a callback is a {kind}, expected a Callback")
+    return found
 
 
 @contextmanager
