@@ -45,6 +45,47 @@ def test_early_stopping_leaves_the_last_weights():
     assert model.weight.tolist() == [[2.0] * 3]
 
 
+@pytest.mark.parametrize("has_checkpoint", [False, True])
+def test_a_stopped_run_goes_on_if_asked_again(tmp_path, has_checkpoint):
+    def make():
+        model = make_model()
+        stopping = train.EarlyStopping("value", patience=2)
+        return train.Trainer(
+            model, make_batches(), tn.nn.functional.mse_loss, tn.optim.SGD(model.parameters(), 0.1),
+            callbacks=[Losses(*map(float, range(9))), stopping],
+            checkpoint=tmp_path / "run" if has_checkpoint else None,
+        )  # fmt: skip
+
+    trainer = make()
+    assert len(trainer.fit(9)) == 3
+    assert trainer.stop_reason.startswith("EarlyStopping: value was best, 0, in epoch 1")
+    state = trainer.state_dict()
+    resumed = make()
+    if not has_checkpoint:
+        resumed.load_state_dict(state)
+    assert len(resumed.fit(9)) == 3
+    assert resumed.stop_reason == trainer.stop_reason
+    assert len(trainer.fit(9)) == 5  # patient anew
+    assert len(trainer.fit(6)) == 6
+    assert trainer.stop_reason is None
+
+
+def test_stopping_in_an_epoch_and_going_on():
+    class Stop(train.Callback):
+        def on_step_end(self, trainer):
+            if trainer.step == 2:
+                trainer.stop("enough")
+
+    model = make_model()
+    optimizer = tn.optim.SGD(model.parameters(), 0.1)
+    loss = tn.nn.functional.mse_loss
+    trainer = train.Trainer(model, make_batches(), loss, optimizer, callbacks=[Stop()])
+    assert len(trainer.fit(2)) == 0
+    assert (trainer.step, trainer.stop_reason) == (2, "enough")
+    assert len(trainer.fit(2)) == 2
+    assert (trainer.step, trainer.stop_reason) == (6, None)
+
+
 def test_monitor_that_is_no_column():
     with pytest.raises(PartError, match="monitor 'validation_loss' is none of the columns"):
         fit(make_model(), make_batches(), callbacks=[train.EarlyStopping()])

@@ -110,7 +110,8 @@ class EarlyStopping(_Monitor):
 
     Better is less (`mode="max"`: more) than the best so far by more than `min_delta`. With
     `restore_best` the model has the best epoch's parameters and buffers in the end, however the
-    run ended (Prechelt 1998, doi:10.1007/3-540-49430-8_3).
+    run ended (Prechelt 1998, doi:10.1007/3-540-49430-8_3). A Trainer whose `fit` is called again
+    waits for `patience` more epochs.
     """
 
     def __init__(
@@ -128,6 +129,12 @@ class EarlyStopping(_Monitor):
         super().forget()
         self.waited = 0
         self.weights: dict[str, Any] | None = None
+
+    def on_fit_start(self, trainer: Trainer) -> None:
+        """Forget the run before; be patient anew with one that goes on after it was stopped."""
+        super().on_fit_start(trainer)
+        if trainer.stop_reason is None and self.waited >= self.patience:
+            self.waited = 0
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Compare with the best epoch."""

@@ -93,6 +93,9 @@ class Trainer:
       not been stopped, if the program makes the same parts again. Random numbers but tinynet's own
       are not in it. Loaders without `state_dict` are read again from the epoch's start.
 
+    A run that was stopped (`stop`, `EarlyStopping`) goes on if `fit` is called again; one that goes
+    on from the checkpoint of such a run does nothing more, and `stop_reason` says why.
+
     Ctrl-C ends the run after the present step, with a checkpoint; the history has the finished
     epochs. A second one stops at once. Optimisers whose `step` needs a closure (LBFGS) are not for
     this loop.
@@ -134,6 +137,7 @@ class Trainer:
         self.logs: dict[str, float] = {}
         self.history = History()
         self.stop_reason: str | None = None
+        self.has_run = False  # whether what is here comes from training, not from a state
         self.running = RunningLoss(self.device)
         self.interrupts = Interrupts()
         self.progress = Progress(progress)
@@ -196,7 +200,11 @@ class Trainer:
         with ExitStack() as stack:
             stack.enter_context(modes_kept(self.model))
             stack.enter_context(_deterministic())
+            is_called_again = self.has_run
             self.begin()
+            self.has_run = True
+            if is_called_again:
+                self.stop_reason = None
             stack.enter_context(self.interrupts)
             stack.callback(self.progress.close)
             for callback in self.callbacks:
@@ -407,6 +415,7 @@ class Trainer:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` returned. Raises `StateError` where parts are others."""
         restore(self, state)
+        self.has_run = False
 
 
 def _as_callbacks(callbacks: Any) -> list[Callback]:
