@@ -216,12 +216,29 @@ def test_random_split_repeats_from_a_seed():
 
 
 @pytest.mark.parametrize(
-    ("lengths", "total"), [([4, 5], 9), ([11, -1], 10), ([0.5, 0.4], 0), ([], 0)]
+    ("lengths", "total"),
+    [([4, 5], 9), ([0.5, 0.4], 0.9), ([0.5, 0.6], 1.1), ([1, 0.9], 1.9), ([3.5, 6.5], 10), ([], 0)],
 )
 def test_random_split_of_lengths_that_do_not_fit(lengths, total):
     with pytest.raises(ArgumentError) as caught:
         random_split(Squares(10), lengths)
     assert str(caught.value) == (
-        f"random_split: lengths {lengths} sum to {total}, expected 10, the data set's length,"
-        " or fractions that sum to 1"
+        f"random_split: lengths {lengths} sum to {total}, expected whole numbers that sum to 10,"
+        " the data set's length, or fractions that sum to 1"
     )
+
+
+@pytest.mark.parametrize(
+    ("lengths", "kind", "message"),
+    [
+        ([11, -1], ArgumentError, "a length is -1, expected 0 or more"),
+        ([float("nan"), 0.5], ArgumentError, "a length is nan, expected 0 or more"),
+        ([float("inf"), 0.5], ArgumentError, "a length is inf, expected 0 or more"),
+        (["a", 9], ArgumentTypeError, "a length is 'a', expected a number"),
+        (10, ArgumentTypeError, "lengths are 10, expected a list"),
+        ("55", ArgumentTypeError, "lengths are '55', expected a list"),
+    ],
+)
+def test_random_split_of_lengths_that_are_none(lengths, kind, message):
+    with pytest.raises(kind, match=f"^random_split: {message}"):
+        random_split(Squares(10), lengths)

@@ -4,6 +4,7 @@ import bisect
 import itertools
 import math
 from collections.abc import Iterable, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -173,12 +174,7 @@ def random_split(
     What rounding fractions down leaves over goes to the first subsets, one sample each.
     """
     n = len(dataset)
-    counts = _count_fractions(lengths, n) if _are_fractions(lengths) else [*map(int, lengths)]
-    if sum(counts) != n or min(counts, default=0) < 0:
-        raise ArgumentError(
-            f"random_split: lengths {list(lengths)} sum to {sum(counts)}, expected {n},"
-            " the data set's length, or fractions that sum to 1"
-        )
+    counts = _as_counts(lengths, n)
     order = randperm(n, generator=generator).tolist()
     stops = [sum(counts[: i + 1]) for i in range(len(counts))]
     return [Subset(dataset, order[stop - n : stop]) for n, stop in zip(counts, stops)]
@@ -248,8 +244,26 @@ def _rows(x: Tensor, index: Tensor) -> Tensor:
         raise
 
 
-def _are_fractions(lengths: Sequence[float]) -> bool:
-    return math.isclose(sum(lengths), 1) and all(0 <= length <= 1 for length in lengths)
+def _as_counts(lengths: Any, n: int) -> list[int]:
+    """How many samples each subset gets."""
+    if isinstance(lengths, str) or not isinstance(lengths, Iterable):
+        raise ArgumentTypeError(f"random_split: lengths are {lengths!r:.60}, expected a list")
+    numbers: list[Any] = [*lengths]
+    others = [x for x in numbers if not isinstance(x, Real)]
+    if others:
+        raise ArgumentTypeError(f"random_split: a length is {others[0]!r:.60}, expected a number")
+    for number in numbers:
+        if not 0 <= number < math.inf:
+            raise ArgumentError(f"random_split: a length is {number}, expected 0 or more")
+    total = sum(numbers)
+    if math.isclose(total, 1):
+        return _count_fractions(numbers, n)
+    if total != n or any(number != int(number) for number in numbers):
+        raise ArgumentError(
+            f"random_split: lengths {numbers} sum to {total:.6g}, expected whole numbers that sum"
+            f" to {n}, the data set's length, or fractions that sum to 1"
+        )
+    return [*map(int, numbers)]
 
 
 def _count_fractions(fractions: Sequence[float], n: int) -> list[int]:
