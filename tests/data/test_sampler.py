@@ -261,6 +261,23 @@ def test_counts_that_are_none(count):
     assert str(caught.value) == (f"BatchSampler: batch_size is {count!r}, expected a positive int")
 
 
+def test_a_generator_that_is_none():
+    dataset = tn.data.TensorDataset(tn.arange(4))
+    for name, make in {
+        "RandomSampler": lambda **options: RandomSampler(dataset, **options),
+        "SubsetRandomSampler": lambda **options: SubsetRandomSampler([1], **options),
+        "WeightedRandomSampler": lambda **options: WeightedRandomSampler([1.0], 1, **options),
+        "StratifiedSampler": lambda **options: StratifiedSampler([0, 1], 2, **options),
+        "DataLoader": lambda **options: tn.data.DataLoader(dataset, shuffle=True, **options),
+        "train_test_split": lambda **options: tn.data.train_test_split(dataset, **options),
+        "KFold": lambda **options: tn.data.KFold(2, shuffle=True, **options),
+        "SimulatedAnnealing": lambda **options: tn.train.SimulatedAnnealing([], 1.0, **options),
+    }.items():
+        with pytest.raises(ArgumentTypeError) as caught:
+            make(generator=3)
+        assert str(caught.value) == f"{name}: generator must be a Generator, got 3"
+
+
 def test_random_order_of_nothing():
     with pytest.raises(ArgumentError) as caught:
         RandomSampler([])

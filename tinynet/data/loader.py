@@ -16,7 +16,7 @@ from tinynet.data.sampler import (
     check_count,
 )
 from tinynet.errors import ArgumentError, ArgumentTypeError, StateError
-from tinynet.ops.random import Generator, default_generator, randint
+from tinynet.ops.random import Generator, check_generator, default_generator, randint
 
 PARTS = ("epoch", "generators", "sampler_state")  # of a state, beside what must be equal
 
@@ -70,6 +70,7 @@ class DataLoader:
             raise ArgumentError("DataLoader: the data set is empty, expected at least one sample")
         if not isinstance(prefetch, int) or isinstance(prefetch, bool) or prefetch < 0:
             raise ArgumentError(f"DataLoader: prefetch is {prefetch!r}, expected an int from 0 on")
+        check_generator("DataLoader", generator)
         self.dataset = dataset
         self.shuffle = shuffle
         self.collate_fn = collate_fn

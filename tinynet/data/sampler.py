@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tinynet.data.dataset import as_indices
 from tinynet.dtype import float64
 from tinynet.errors import ArgumentError, ArgumentTypeError, ShapeError
-from tinynet.ops.random import Generator, default_generator, rand, randint
+from tinynet.ops.random import Generator, check_generator, default_generator, rand, randint
 from tinynet.tensor import Tensor
 
 Indices = NDArray[np.int64]
@@ -89,6 +89,7 @@ class RandomSampler(Sampler):
         generator: Generator | None = None,
     ) -> None:
         check_count("RandomSampler", "num_samples", num_samples, optional=True)
+        check_generator("RandomSampler", generator)
         if not len(data_source):
             raise ArgumentError("RandomSampler: the data set is empty, expected a sample at least")
         self.data_source = data_source
@@ -114,6 +115,7 @@ class SubsetRandomSampler(Sampler):
     def __init__(
         self, indices: Sequence[int] | NDArray[Any] | Tensor, generator: Generator | None = None
     ) -> None:
+        check_generator("SubsetRandomSampler", generator)
         self.indices = as_indices("SubsetRandomSampler", indices)
         self.generator = generator
 
@@ -144,6 +146,7 @@ class WeightedRandomSampler(Sampler):
         generator: Generator | None = None,
     ) -> None:
         check_count("WeightedRandomSampler", "num_samples", num_samples)
+        check_generator("WeightedRandomSampler", generator)
         self.weights = _as_weights(weights)
         self.num_samples = num_samples
         self.replacement = replacement
@@ -197,6 +200,7 @@ class StratifiedSampler(Sampler):
         generator: Generator | None = None,
     ) -> None:
         check_count("StratifiedSampler", "batch_size", batch_size)
+        check_generator("StratifiedSampler", generator)
         self.labels = as_classes("StratifiedSampler", labels)
         self.batch_size = batch_size
         self.generator = generator

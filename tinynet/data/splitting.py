@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tinynet.data.dataset import Dataset, Subset
 from tinynet.data.sampler import Indices, as_classes, permutation, shares
 from tinynet.errors import ArgumentError, ArgumentTypeError, ShapeError
-from tinynet.ops.random import Generator
+from tinynet.ops.random import Generator, check_generator
 from tinynet.tensor import Tensor
 
 Size = float | int | None
@@ -44,6 +44,7 @@ def train_test_split(
     >>> y_train.sum().item(), y_test.sum().item()
     (3, 1)
     """
+    check_generator("train_test_split", generator)
     n = _common_length(arrays)
     n_train, n_test = _count_parts(n, test_size, train_size)
     if stratify is not None:
@@ -77,6 +78,7 @@ class KFold:
         name = type(self).__name__
         if not isinstance(n_splits, int) or isinstance(n_splits, bool) or n_splits < 2:
             raise ArgumentError(f"{name}: n_splits is {n_splits!r}, expected an int from 2 on")
+        check_generator(name, generator)
         if generator is not None and not shuffle:
             raise ArgumentError(f"{name}: a generator without shuffle, expected shuffle=True")
         self.n_splits = n_splits

@@ -117,12 +117,15 @@ def set_rng_state(state: tuple[int, int]) -> None:
     default_generator.set_state(state)
 
 
-def _source(op: str, generator: Generator | None) -> Generator:
-    if generator is None:
-        return default_generator
-    if not isinstance(generator, Generator):
+def check_generator(op: str, generator: Any) -> None:
+    """Raise `ArgumentTypeError` for what is neither a generator nor None, the default one."""
+    if generator is not None and not isinstance(generator, Generator):
         raise ArgumentTypeError(f"{op}: generator must be a Generator, got {generator!r:.60}")
-    return generator
+
+
+def _source(op: str, generator: Generator | None) -> Generator:
+    check_generator(op, generator)
+    return default_generator if generator is None else generator
 
 
 def _uniform(

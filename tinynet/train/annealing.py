@@ -10,7 +10,7 @@ from typing import Any
 from tinynet.autograd.mode import no_grad
 from tinynet.errors import ArgumentError, ArgumentTypeError, RecordingError
 from tinynet.numbers import is_recording
-from tinynet.ops.random import Generator, default_generator, randn
+from tinynet.ops.random import Generator, check_generator, default_generator, randn
 from tinynet.optim.optimizer import Optimizer, check_at_least_zero
 from tinynet.tensor import Tensor
 
@@ -123,6 +123,7 @@ class SimulatedAnnealing(Optimizer):
         generator: Generator | None = None,
     ) -> None:
         check_at_least_zero("SimulatedAnnealing", step_size=step_size)
+        check_generator("SimulatedAnnealing", generator)
         if not callable(temperature):
             check_at_least_zero("SimulatedAnnealing", temperature=temperature)
         self.temperature = temperature
