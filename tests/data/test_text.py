@@ -16,6 +16,19 @@ def test_words_of_any_language():
     ]  # fmt: skip
     assert split_words("Er sagte: Öl!", lower=False, punctuation=False) == ["Er", "sagte", "Öl"]
     assert split_words(" \n") == []
+    assert split_words("_x _ a_b", punctuation=False) == ["_x", "a_b"]
+
+
+def test_marks_and_joiners_belong_to_their_letters():
+    for word in (
+        "\u0939\u093f\u0928\u094d\u0926\u0940",  # Hindi
+        "cafe\u0301",
+        "\u0e20\u0e32\u0e29\u0e32\u0e44\u0e17\u0e22",  # Thai
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",  # Persian
+        "e\u0301'a",
+    ):
+        assert split_words(f"{word}, x") == [word, ",", "x"]
+        assert split_words(f"{word}, x", punctuation=False) == [word, "x"]
 
 
 def test_a_text_there_and_back():

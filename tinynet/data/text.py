@@ -13,6 +13,7 @@ tensor([1, 0, 5])
 import json
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ from tinynet.tensor import Tensor
 
 UNKNOWN = "<unknown>"
 SONNETS = Path(__file__).parent / "sample" / "sonnets.txt"
-WORDS = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
+JOINERS = "\u200c\u200d"  # in words of Persian, Hindi and others, without a width
 
 
 def read_text(path: str | os.PathLike[str] = SONNETS, encoding: str = "utf-8") -> str:
@@ -41,13 +42,17 @@ def read_text(path: str | os.PathLike[str] = SONNETS, encoding: str = "utf-8") -
 def split_words(text: str, *, lower: bool = True, punctuation: bool = True) -> list[str]:
     """Words and, one by one, punctuation marks; words are letters and digits of any language.
 
-    An apostrophe between letters belongs to its word.
+    An apostrophe between letters belongs to its word, and so do accents and vowel signs that are
+    characters of their own (combining marks), underscores, and joiners.
 
     >>> split_words("Don't stop -- it's 9 o'clock.", punctuation=False)
     ["don't", 'stop', "it's", '9', "o'clock"]
     """
-    found = WORDS.findall(text.lower() if lower else text)
-    return found if punctuation else [word for word in found if word[0].isalnum()]
+    text = text.lower() if lower else text
+    marks = re.escape("".join(x for x in set(text) if unicodedata.category(x)[0] == "M") + JOINERS)
+    word = rf"\w[\w{marks}]*"
+    found = re.findall(rf"{word}(?:['\u2019]{word})*|[^\w\s][{marks}]*", text)
+    return found if punctuation else [word for word in found if any(map(str.isalnum, word))]
 
 
 class Vocabulary:
