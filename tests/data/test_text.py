@@ -7,7 +7,14 @@ import pytest
 
 import tinynet as tn
 from tinynet.data import Vocabulary, bag_of_words, make_windows, read_text, split_words
-from tinynet.errors import ArgumentError, DataError, DTypeError, PartError
+from tinynet.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DataError,
+    DTypeError,
+    PartError,
+    ShapeError,
+)
 
 
 def test_words_of_any_language():
@@ -144,6 +151,13 @@ def test_windows(stride):
         (lambda: bag_of_words([tn.tensor([1.0])], 5), DTypeError, "expected numbers of tokens"),
         (lambda: bag_of_words([], 5, "mean"), ArgumentError, "kind is 'mean'"),
         (lambda: make_windows(tn.arange(4), 4), ArgumentError, "expected .n,., more than 4"),
+        (lambda: Vocabulary.of("ab").decode(tn.tensor([[1]])), ShapeError, "got shape .1, 1."),
+        (lambda: Vocabulary.of("ab").decode(tn.tensor([1.0])), DTypeError, "got tinynet.fl"),
+        (lambda: Vocabulary.of("ab").decode([1.0]), ArgumentTypeError, "a number must be an int"),
+        (lambda: Vocabulary.of("ab").decode([[1]]), ArgumentTypeError, "a number must be an int"),
+        (lambda: Vocabulary.of("ab").decode(1), ArgumentTypeError, "got 1, expected the numbers"),
+        (lambda: bag_of_words([[1]], 5), ArgumentTypeError, "bag_of_words: a text "),
+        (lambda: make_windows([1, 2, 3], 2), ArgumentTypeError, "make_windows: tokens "),
         (lambda: make_windows(tn.arange(4), 0), ArgumentError, "length is 0"),
     ],
 )  # fmt: skip

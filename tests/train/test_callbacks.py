@@ -7,7 +7,7 @@ import pytest
 import tinynet as tn
 from tests.train.test_loop import fit, make_batches, make_model
 from tinynet import train
-from tinynet.errors import ArgumentError, PartError, StateError
+from tinynet.errors import ArgumentError, ArgumentTypeError, PartError, StateError
 from tinynet.train.progress import Progress
 
 
@@ -126,6 +126,11 @@ def test_kinds_of_files(tmp_path):
 def test_options_that_are_none(make):
     with pytest.raises(ArgumentError):
         make()
+
+
+def test_a_gain_that_is_no_number():
+    with pytest.raises(ArgumentTypeError, match="EarlyStopping: min_delta must be a number, got"):
+        train.EarlyStopping(min_delta="a")
 
 
 def test_order_of_calls():

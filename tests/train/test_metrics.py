@@ -325,6 +325,25 @@ def test_arguments_that_make_no_sense(make, message):
         make()
 
 
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: train.TopK("a"), "TopK: k must be an int, got 'a'"),
+        (lambda: train.TopK(1.5), "TopK: k must be an int, got 1.5"),
+        (lambda: train.ConfusionMatrix("a"), "ConfusionMatrix: n_classes must be an int, got 'a'"),
+        (lambda: train.F1(2.5), "F1: n_classes must be an int, got 2.5"),
+        (lambda: train.F1(2, threshold="a"), "F1: threshold must be a number, got 'a'"),
+        (lambda: train.BinaryAccuracy("a"), "BinaryAccuracy: threshold must be a number, got 'a'"),
+        (lambda: train.RSquared("a"), "RSquared: n_outputs must be an int, got 'a'"),
+        (lambda: train.ExponentialMean("a"), "ExponentialMean: beta must be a number, got 'a'"),
+    ],
+)
+def test_arguments_of_other_types(make, message):
+    with pytest.raises(ArgumentTypeError, match=f"^{message}"):
+        make()
+    assert train.TopK(np.int64(2)).name == "top_2_accuracy"
+
+
 def test_a_state_of_another_metric():
     metric, other = train.Accuracy(), train.MeanSquaredError()
     other.reset("cpu")

@@ -17,14 +17,24 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from tinynet.data.dataset import TensorDataset
 from tinynet.data.sampler import check_count
 from tinynet.dtype import float32, int64
-from tinynet.errors import ArgumentError, DataError, DTypeError, PartError
+from tinynet.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DataError,
+    DTypeError,
+    PartError,
+    ShapeError,
+)
 from tinynet.files import decoding, replacing, to_read, to_write
 from tinynet.ops.creation import tensor, zeros
 from tinynet.ops.joining import stack
+from tinynet.ops.operands import require_tensor
+from tinynet.shape import as_integer
 from tinynet.tensor import Tensor
 
 UNKNOWN = "<unknown>"
@@ -153,10 +163,21 @@ class Vocabulary:
 
     def decode(self, numbers: Tensor | Iterable[int]) -> list[str]:
         """The tokens of numbers, (n,); `"".join(...)` makes a text of characters."""
-        found = numbers.tolist() if isinstance(numbers, Tensor) else numbers
+        found: Any = numbers
+        if isinstance(numbers, Tensor):
+            if numbers.dtype.rank != 1:
+                raise DTypeError(f"Vocabulary.decode: got {numbers.dtype}, expected integers")
+            if numbers.ndim != 1:
+                raise ShapeError(f"Vocabulary.decode: got shape {numbers.shape}, expected (n,)")
+            found = numbers.tolist()
+        if not isinstance(found, Iterable):
+            raise ArgumentTypeError(
+                f"Vocabulary.decode: got {numbers!r:.60}, expected the numbers of tokens"
+            )
         return [self._token(number) for number in found]
 
-    def _token(self, number: int) -> str:
+    def _token(self, given: int) -> str:
+        number = as_integer("Vocabulary.decode", "a number", given)
         if not 0 <= number < len(self):
             raise PartError(f"Vocabulary: no token has number {number}, there are {len(self)}")
         return self.tokens[number]
@@ -205,6 +226,7 @@ def bag_of_words(
         return zeros(0, size, device=device)
     rows = []
     for text in texts:
+        require_tensor("bag_of_words", text, "a text")
         if text.dtype.rank != 1:
             raise DTypeError(f"bag_of_words: a text has {text.dtype}, expected numbers of tokens")
         for number in (text.min().item(), text.max().item()) if text.numel() else ():
@@ -233,6 +255,7 @@ def make_windows(tokens: Tensor, length: int, stride: int | None = None) -> Tens
     >>> [pair.tolist() for pair in make_windows(tn.arange(8), 3)[:]]
     [[[0, 1, 2], [3, 4, 5]], [[1, 2, 3], [4, 5, 6]]]
     """
+    require_tensor("make_windows", tokens, "tokens")
     check_count("make_windows", "length", length)
     check_count("make_windows", "stride", stride, optional=True)
     if tokens.ndim != 1 or len(tokens) <= length:

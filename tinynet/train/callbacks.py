@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinynet.errors import ArgumentError, PartError, StateError
 from tinynet.io import save, save_model
+from tinynet.ops.operands import as_number
 from tinynet.tensor import Tensor
 from tinynet.train.checkpoint import check_folder, saving
 
@@ -60,6 +61,7 @@ class _Monitor(Callback):
         name = type(self).__name__
         if mode not in ("min", "max"):
             raise ArgumentError(f"{name}: mode is {mode!r:.60}, expected 'min' or 'max'")
+        min_delta = as_number(name, "min_delta", min_delta)
         if not min_delta >= 0:
             raise ArgumentError(f"{name}: min_delta is {min_delta}, expected 0 or more")
         self.monitor = monitor

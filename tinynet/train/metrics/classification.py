@@ -5,6 +5,8 @@ from __future__ import annotations
 from tinynet.dtype import bool_, int64
 from tinynet.errors import ArgumentError, DTypeError, ShapeError
 from tinynet.ops.creation import arange, zeros
+from tinynet.ops.operands import as_number
+from tinynet.shape import as_integer
 from tinynet.tensor import Tensor
 from tinynet.train.metrics.base import Metric
 from tinynet.train.metrics.sums import State
@@ -103,6 +105,7 @@ class TopK(Accuracy):
     """
 
     def __init__(self, k: int, name: str | None = None, *, ignore_index: int = -100) -> None:
+        k = as_integer("TopK", "k", k)
         if k < 1:
             raise ArgumentError(f"TopK: k must be at least 1, got {k}")
         super().__init__(f"top_{k}_accuracy" if name is None else name, ignore_index=ignore_index)
@@ -139,7 +142,7 @@ class BinaryAccuracy(_Share):
 
     def __init__(self, threshold: float = 0.5, name: str = "accuracy") -> None:
         super().__init__(name)
-        self.threshold = threshold
+        self.threshold = as_number("BinaryAccuracy", "threshold", threshold)
 
     def add(self, output: Tensor, target: Tensor) -> None:
         """Count a batch."""

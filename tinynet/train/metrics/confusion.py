@@ -12,6 +12,8 @@ from tinynet.dtype import int64
 from tinynet.errors import ArgumentError, ShapeError
 from tinynet.ops.arithmetic import where
 from tinynet.ops.creation import zeros
+from tinynet.ops.operands import as_number
+from tinynet.shape import as_integer
 from tinynet.tensor import Tensor
 from tinynet.train.metrics.base import Metric
 from tinynet.train.metrics.sums import State
@@ -51,10 +53,11 @@ class ConfusionMatrix(Metric):
         ignore_index: int = -100,
     ) -> None:
         super().__init__(name)
+        n_classes = as_integer(self._op, "n_classes", n_classes)
         if n_classes < 2:
             raise ArgumentError(f"{self._op}: n_classes must be at least 2, got {n_classes}")
         self.n_classes = n_classes
-        self.threshold = threshold
+        self.threshold = as_number(self._op, "threshold", threshold)
         self.ignore_index = ignore_index
 
     def make_state(self, device: str | None) -> State:

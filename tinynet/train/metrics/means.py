@@ -8,6 +8,7 @@ from typing import Any
 from tinynet.autograd.mode import no_grad
 from tinynet.errors import ArgumentError, ArgumentTypeError, ShapeError
 from tinynet.ops.creation import zeros
+from tinynet.ops.operands import as_number
 from tinynet.tensor import Tensor
 from tinynet.train.metrics.base import Metric
 from tinynet.train.metrics.sums import State, add_to_sum, make_sum, read_sum, widest_float
@@ -77,6 +78,7 @@ class ExponentialMean(Metric):
 
     def __init__(self, beta: float = 0.98, name: str = "exponential_mean") -> None:
         super().__init__(name)
+        beta = as_number("ExponentialMean", "beta", beta)
         if not 0 <= beta < 1:
             raise ArgumentError(f"ExponentialMean: beta must be in [0, 1), got {beta}")
         self.beta = beta

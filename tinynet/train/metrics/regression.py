@@ -10,6 +10,7 @@ from tinynet.dtype import int64
 from tinynet.errors import ArgumentError
 from tinynet.ops.arithmetic import where
 from tinynet.ops.creation import zeros
+from tinynet.shape import as_integer
 from tinynet.tensor import Tensor
 from tinynet.train.metrics.base import Metric
 from tinynet.train.metrics.sums import State, add_to_sum, make_sum, read_sum, widest_float
@@ -97,6 +98,7 @@ class RSquared(Metric):
 
     def __init__(self, n_outputs: int = 1, name: str = "r_squared") -> None:
         super().__init__(name)
+        n_outputs = as_integer("RSquared", "n_outputs", n_outputs)
         if n_outputs < 1:
             raise ArgumentError(f"RSquared: n_outputs must be at least 1, got {n_outputs}")
         self.n_outputs = n_outputs
