@@ -128,7 +128,9 @@ def result_dtype(
 def wrap_scalar(value: Scalar, dtype: DType) -> Scalar:
     """`value` as an element of `dtype` would hold it: integers wrap around."""
     if isinstance(value, Number):
-        return value if dtype.rank == 2 else wrap_scalar(value.fixed(), dtype)
+        value = value.at_hand() if dtype.rank == 2 else value.fixed()
+    if isinstance(value, Number):
+        return value
     if dtype.rank == 2:
         return float(value) if isinstance(value, int) and abs(value) > 2**53 else value
     if dtype.rank == 0:

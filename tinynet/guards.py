@@ -5,6 +5,7 @@ What that is finds `reaching`. Plain values are compared, others by identity.
 
 from __future__ import annotations
 
+import collections
 import types
 import weakref
 from collections.abc import Collection, Iterator
@@ -46,6 +47,14 @@ class Content:
     def settle(self) -> None:
         """The function has run."""
         self.is_log = not self.is_used and len(self.container) > len(self.ids)
+
+    def make_plain(self) -> None:
+        """Put plain values where numbers of a recording are."""
+        items: Any = self.container
+        places = [*items.items()] if isinstance(items, dict) else [*enumerate(items)]
+        for place, value in places:
+            if type(value) is Number and isinstance(items, (dict, list, collections.deque)):
+                items[place] = value.value
 
     def holds(self) -> bool:
         """Whether each element is the one that was there, or a plain value that equals it."""
@@ -190,9 +199,9 @@ class Guards:
                     self.changes = None
             else:
                 self.changed = name
-        self.write([])  # plain values for numbers
         if not self.contents_hold() or not self.hooks_hold():
             self.changed = self.failed
+        self.make_plain()
 
     def differences(self) -> Iterator[Place]:
         """The places whose values are others now, and what they are."""
@@ -212,19 +221,18 @@ class Guards:
             for name, now in part.differences():
                 yield part, name, now
 
+    def make_plain(self) -> None:
+        """Put plain values where the function left numbers of the recording."""
+        for target, name, now in [*self.differences()]:
+            if type(now) is Number and not isinstance(target, types.MappingProxyType):
+                _put(target, name, now.value)
+        for content in self.contents:
+            content.make_plain()
+
     def write(self, values: list[Any]) -> None:
-        """Leave what the function leaves; `values` of numbers, those of this call if there are
-        none.
-        """
+        """Leave what the function leaves, with these values of the script's."""
         for target, name, value in self.effects:
-            if type(value) is Number:
-                value = values[value.slot] if values else value.value
-            if isinstance(target, dict):
-                target[name] = value
-            elif isinstance(target, types.CellType):
-                target.cell_contents = value
-            else:
-                target.set(name, value)
+            _put(target, name, values[value.slot] if type(value) is Number else value)
 
     def holds(self) -> bool:
         """Whether everything is as it was, and a replay leaves behind what the function does."""
@@ -284,6 +292,16 @@ class Guards:
         """Note what changed."""
         self.failed = name
         return False
+
+
+def _put(target: Any, name: str, value: Any) -> None:
+    """Leave a value in a place."""
+    if isinstance(target, dict):
+        target[name] = value
+    elif isinstance(target, types.CellType):
+        target.cell_contents = value
+    else:
+        target.set(name, value)
 
 
 def contents_of(cell: Any) -> Any:

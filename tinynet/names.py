@@ -12,7 +12,6 @@ import sys
 import sysconfig
 import threading
 import types
-from itertools import zip_longest
 from typing import Any, NamedTuple
 
 OWN = frozenset(["tinynet", "numpy", "pyopencl", "builtins"])
@@ -98,16 +97,18 @@ def _names_in_instructions(code: types.CodeType) -> CodeNames:
     matches_classes = False
     constants: list[Any] = [0, 0]  # of the last two instructions
     instructions = [*dis.get_instructions(code)]
-    for instruction, following in zip_longest(instructions, instructions[1:]):
+    is_called = False
+    for i, instruction in enumerate(instructions):
         op, value = instruction.opname, instruction.argval
-        if op in VARIABLE_CODES or op.startswith(ATTRIBUTE_CODES):
-            is_put = following is not None and following.opname.startswith(ATTRIBUTE_CODES)
-            used.update([] if is_put and following.argval in PUTTING else [value])
+        following = instructions[i + 1 : i + 4]
+        is_called = _is_called(instruction, is_called, following)
+        if not is_called and _is_use(instruction, following):
+            used.add(value)
         if op in ("LOAD_GLOBAL", "LOAD_NAME"):
             spaces.add(value)
         elif op.startswith(ATTRIBUTE_CODES):
             attributes.add(value)
-            if op != "LOAD_METHOD" and "NULL|self" not in instruction.argrepr:  # from 3.12 on
+            if not is_called:
                 read.add(value)
         elif op == "IMPORT_NAME":  # after its level and what is imported from there
             imports.add("." * constants[0] + value)
@@ -128,6 +129,32 @@ def _names_in_instructions(code: types.CodeType) -> CodeNames:
         matches_classes or not DYNAMIC.isdisjoint(names),
         matches_classes or not TAKING_ALL.isdisjoint(names),
     )
+
+
+def _is_called(
+    instruction: dis.Instruction, is_called_before: bool, following: list[dis.Instruction]
+) -> bool:
+    """Whether an attribute, or a variable, is loaded to be called, as far as the code says so.
+
+    From Python 3.11 on, a function of an imported module is an attribute of what is marked.
+    """
+    is_marked = any(mark in instruction.argrepr for mark in ("NULL|self", "NULL + ", " + NULL"))
+    is_of_marked = is_called_before and instruction.opname == "LOAD_ATTR"
+    is_pushed = bool(following) and following[0].opname == "PUSH_NULL"  # 3.13
+    return is_marked or is_of_marked or is_pushed or instruction.opname == "LOAD_METHOD"
+
+
+def _is_use(instruction: dis.Instruction, following: list[dis.Instruction]) -> bool:
+    """Whether an instruction loads something that is used for more than to put something into it,
+    or into an element: `x.append(...)`, `x[key].append(...)`.
+    """
+    op = instruction.opname
+    if op not in VARIABLE_CODES and not op.startswith(ATTRIBUTE_CODES):
+        return False
+    if len(following) == 3 and following[1].opname == "BINARY_SUBSCR":
+        following = following[2:]
+    method = following[0] if following else instruction
+    return not method.opname.startswith(ATTRIBUTE_CODES) or method.argval not in PUTTING
 
 
 def _keywords_in(code: types.CodeType) -> list[Any]:

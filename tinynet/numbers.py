@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tinynet.script import Script
 
 REAL = (int, float)  # what arithmetic is noted for; other values may not change between calls
+READ = (int, float, np.float64)  # the types of values that are read anew
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
 # What is compared between calls; everything else is known by its identity.
 SIMPLE = (bool, int, float, str, bytes, tuple, type(None))
@@ -42,7 +43,7 @@ def is_same(now: Any, before: Any) -> bool:
     """
     if now is before:
         return True
-    if type(now) is not type(before):
+    if type(now) is not type(before) or type(now) is Number:
         return False
     if isinstance(before, MethodType):
         return now.__self__ is before.__self__ and now.__func__ is before.__func__
@@ -71,6 +72,12 @@ class Numbers(dict[str, Any]):
     >>> numbers["lr"]
     0.1
     """
+
+    def __init__(self, *items: Any, **named: Any) -> None:
+        super().__init__(*items, **named)
+        for key, value in dict.items(self):
+            if type(value) is Number:
+                dict.__setitem__(self, key, value.at_hand())
 
     def __getitem__(self, key: str) -> Any:
         script = current.script
@@ -105,8 +112,8 @@ class Numbers(dict[str, Any]):
         script = current.script
         if script is not None:
             value = script.write(self, key, value)
-        elif type(value) is Number:  # that a recording left behind
-            value = value.value
+        elif type(value) is Number:
+            value = value.at_hand()
         dict.__setitem__(self, key, value)
 
     def setdefault(self, key: str, default: Any = None) -> Any:
@@ -167,6 +174,9 @@ def _operator(function: Callable[[Any, Any], Any]) -> Callable[[Number, Any], An
     return method
 
 
+_power = _operator(operator.pow)
+
+
 def _reflected(function: Callable[[Any, Any], Any]) -> Callable[[Number, Any], Any]:
     def method(self: Number, other: Any) -> Any:
         if not isinstance(other, REAL):
@@ -188,28 +198,34 @@ def _comparison(function: Callable[[Any, Any], Any]) -> Callable[[Number, Any], 
 class Number:
     """A number read from `Numbers`, or made of such: `value` is what it is in this call.
 
-    `slot` is where a replay's script leaves it. One that is still there when the recording is over,
-    in a variable or an attribute, is like its plain value.
+    `slot` is where a replay's script leaves it, `recording` the script's, which the number does not
+    keep alive. One that is still there when that is over, in a list, is like its plain value.
     """
 
-    __slots__ = ("script", "slot", "value")
+    __slots__ = ("recording", "slot", "value")
 
-    def __init__(self, script: Script, slot: int, value: Any) -> None:
-        self.script = script
+    def __init__(self, recording: object, slot: int, value: Any) -> None:
+        self.recording = recording
         self.slot = slot
         self.value = value
 
     def after(self, function: Callable[..., Any], *operands: Any) -> Any:
         """The result of a function of numbers, noted while recording."""
         script = current.script
-        if any(type(x) is Number and x.script is script for x in operands):
-            return script.apply(function, *operands)  # type: ignore[union-attr]
+        if script is not None and any(map(script.owns, operands)):
+            return script.apply(function, *operands)
         return function(*[x.value if type(x) is Number else x for x in operands])
+
+    def at_hand(self) -> Any:
+        """Itself while it is being recorded, then the plain value."""
+        script = current.script
+        return self if script is not None and script.owns(self) else self.value
 
     def fixed(self) -> Any:
         """The plain value; while recording, on condition that it is the same in replays."""
-        if current.script is self.script:
-            self.script.demand(self)
+        script = current.script
+        if script is not None and script.owns(self):
+            script.demand(self)
         return self.value
 
     @property  # type: ignore[misc]
@@ -258,7 +274,7 @@ class Number:
         return hash(self.fixed())
 
     def __repr__(self) -> str:
-        return repr(self.value)
+        return repr(self.fixed())
 
     def __str__(self) -> str:
         return str(self.fixed())
@@ -270,6 +286,11 @@ class Number:
         if digits is None:
             return self.after(round, self)
         return self.after(round, self, digits)
+
+    def __pow__(self, other: Any, modulo: Any = None) -> Any:
+        if modulo is not None:
+            return pow(*map(_fixed, (self, other, modulo)))
+        return _power(self, other)
 
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other
@@ -307,7 +328,7 @@ class Number:
     __truediv__, __rtruediv__ = _operator(operator.truediv), _reflected(operator.truediv)
     __floordiv__, __rfloordiv__ = _operator(operator.floordiv), _reflected(operator.floordiv)
     __mod__, __rmod__ = _operator(operator.mod), _reflected(operator.mod)
-    __pow__, __rpow__ = _operator(operator.pow), _reflected(operator.pow)
+    __rpow__ = _reflected(operator.pow)
     __lshift__, __rlshift__ = _operator(operator.lshift), _reflected(operator.lshift)
     __rshift__, __rrshift__ = _operator(operator.rshift), _reflected(operator.rshift)
     __and__, __rand__ = _operator(operator.and_), _reflected(operator.and_)
@@ -338,4 +359,6 @@ def is_recording() -> bool:
 
 def as_float(value: Any) -> Any:
     """A float; of a number that is being recorded, itself."""
+    if type(value) is Number:
+        value = value.at_hand()
     return value if type(value) is Number else float(value)

@@ -81,11 +81,12 @@ PASSES = frozenset(["forward", "backward", "setup_context"])
 LOOKED_AT = (Tensor, types.FunctionType, types.MethodType, *GENERATORS)  # where modules have them
 STEP_HOOKS = ("step_pre", "step_post")
 UPDATE: Names = frozenset(["step", "update"])  # what optimisers have
+RATES = "_last_lr"  # of a schedule
 HANDLED: Names = frozenset(["param_groups", "state", "hooks", "__wrapped__"])  # looked at anyway
 GETTERS = (operator.attrgetter, operator.methodcaller)
 WRAPPERS = (
     collections.UserDict, collections.UserList, collections.ChainMap,
-    weakref.WeakKeyDictionary, weakref.WeakValueDictionary,
+    weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet,
 )  # fmt: skip
 INSIDE: Names = frozenset(["data", "maps"])  # what these have in them
 
@@ -117,9 +118,9 @@ class Search:
         self.texts = wanted.texts if wanted.is_dynamic else _NONE
         self.names = wanted.attributes | self.texts
         self.read = wanted.read | self.texts
-        self.asked, self.used = wanted.asked, wanted.used
+        self.asked, self.used = wanted.asked, wanted.used | INSIDE | self.texts
         self.is_dynamic, self.takes_all = wanted.is_dynamic, wanted.takes_all
-        self.watched: set[int] = set()  # the ids of containers whose contents are compared
+        self.watched: dict[int, list[Content]] = {}  # by the ids of their containers
         self.seen: set[Any] = set()
         self.budget = MOST
         self.met: set[str] = set()  # values that may be names of attributes
@@ -173,7 +174,7 @@ class Search:
         if isinstance(item, types.MethodType):
             self.visit(item.__func__, names)
             item = item.__self__
-        key = (id(item), names)
+        key = (id(item), names, name if isinstance(item, CONTAINERS) else "")
         if key in self.seen:
             return
         self.seen.add(key)
@@ -235,7 +236,7 @@ class Search:
                 self.guards.arrays.append((item, name, item.tobytes()))
         elif isinstance(item, functools.partial):
             for part in (item.func, *item.args, item.keywords):
-                self.visit(part, names, name)
+                self.visit(part, names)
         elif not isinstance(item, Numbers):
             if not isinstance(item, FIXED):
                 self.watch(item, name)
@@ -250,13 +251,19 @@ class Search:
 
     def watch(self, container: Any, name: str) -> None:
         """Compare what a container holds, without keeping its tensors alive."""
+        is_used = not name or name in self.used
+        for content in self.watched.get(id(container), ()):  # by another name
+            content.is_used |= is_used
         is_large = len(container) > MOST_PARTS or len(self.guards.contents) > MOST_CONTENTS
         if is_large or id(container) in self.watched:
             return
-        self.watched.add(id(container))
         is_dict = isinstance(container, dict)
-        for part in (container, dict.values(container)) if is_dict else (container,):
-            self.guards.contents.append(Content(part, name, self.is_loose, name in self.used))
+        found = [
+            Content(part, name, self.is_loose, is_used)
+            for part in ((container, dict.values(container)) if is_dict else (container,))
+        ]
+        self.guards.contents += found
+        self.watched[id(container)] = found
 
     def visit_function(self, function: types.FunctionType, names: Names) -> None:
         """Watch the variables and globals that a function's code uses, and its own attributes."""
@@ -297,8 +304,9 @@ class Search:
         for value in function.__defaults__ or ():
             self.visit(value, names)
         defaults: dict[str, Any] = function.__kwdefaults__ or {}
-        for name in defaults:
-            self.watch_place(defaults, name, names)
+        for name, value in defaults.items():
+            self.add_place(defaults, name, value)
+            self.visit(value, names)
 
     def watch_place(self, fields: Any, name: str, names: Names) -> None:
         """Watch a value that is there, and what can be reached from it."""
@@ -388,16 +396,16 @@ class Search:
                 self.add_place(attributes, name, MISSING)
 
     def visit_own(self, item: Any, fields: dict[str, Any], wanted: Names) -> None:
-        """Watch those attributes of an object of tinynet's that the code names, or that methods
-        which only look, and which it names, read: `get_last_lr` of a schedule.
+        """Watch those attributes that the code names of an optimiser, a schedule or a recorded
+        function; other objects of tinynet's count what runs by themselves.
         """
-        kind = type(item)
         if "__wrapped__" in fields:  # what users put there, not what it notes itself
-            wanted -= names_of(kind.__init__).stored
-        methods = [function_in(getattr(kind, name, None)) for name in sorted(wanted)]
-        named = [names_of(method) for method in methods if method is not None]
-        looked_at = [each.read for each in named if not each.stored]
-        for name in sorted(wanted.union(*looked_at) & fields.keys() - HANDLED):
+            wanted -= names_of(type(item).__init__).stored
+        elif RATES in fields:
+            wanted |= {RATES} if "get_last_lr" in wanted else _NONE
+        elif not _is_optimizer(fields):
+            return
+        for name in sorted(wanted & fields.keys() - HANDLED):
             self.watch_place(Attributes(item), name, names=_NONE)
 
     def visit_optimizer(self, item: Any, fields: dict[str, Any]) -> None:

@@ -66,14 +66,16 @@ class Recording:
             try:
                 interrupts.listen()
                 result = call()
+            except BaseException:
+                self.guards.make_plain()
+                raise
             finally:
                 interrupts.is_on = True
                 current.script = None
             draws.check()
         self.guards.settle()
-        if not is_same(_plain_leaves(arguments), given):
-            self.guards.changed = "an argument"
-        self.is_alive = not self.guards.changed
+        self.writes_arguments = not is_same(_plain_leaves(arguments), given)
+        self.is_alive = not self.guards.changed and not self.writes_arguments
         self.finish(capture, arguments, inputs, result)
 
     def finish(
@@ -207,6 +209,9 @@ class Recording:
             if x.needs_grad is not needs_grad:
                 self.failed = "whether a tensor requires grad"
                 return False
+        if self.writes_arguments:
+            self.failed = "an argument, which the function itself writes,"
+            return False
         if not self.guards.holds():
             self.failed = f"the value of {self.guards.failed!r}"
             return False

@@ -7,7 +7,12 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from tinynet.numbers import REAL, Number, Numbers, is_plain, is_same, keys_of
+import numpy as np
+
+from tinynet.numbers import READ, REAL, Number, Numbers, is_plain, is_same, keys_of
+from tinynet.structure import leaves_of, mapped
+
+NUMPY = (np.generic, np.ndarray)
 
 
 class Script:
@@ -20,6 +25,7 @@ class Script:
     """
 
     def __init__(self) -> None:
+        self.recording = object()  # what tells its numbers from others'
         self.values: list[Any] = []
         self.steps: list[tuple[Callable[..., Any] | None, int, Any, int]] = []
         self.reads: list[tuple[weakref.ref[Numbers], str, int, type]] = []
@@ -49,8 +55,8 @@ class Script:
         place = self.place(owner, key)
         if place in self.writes or (place in self.known and self.known[place].value is value):
             return self.seen(self.known[place], value)
-        if type(value) not in REAL and not _has_numbers(value):
-            if not hasattr(value, "shape"):  # tensors are watched by themselves
+        if type(value) not in READ and not _has_numbers(value):
+            if isinstance(value, NUMPY) or not hasattr(value, "shape"):  # tensors are watched so
                 self.expect(owner, dict.get, key)
             return value
         twin = self.known.get(("count", key, value)) if type(value) is int else None
@@ -58,7 +64,7 @@ class Script:
             self.twins.append((weakref.ref(owner), key, twin.slot))
             self.known[place] = twin
             return twin
-        number = self.known[place] = Number(self, self.slot(value), value)
+        number = self.known[place] = Number(self.recording, self.slot(value), value)
         self.reads.append((weakref.ref(owner), key, number.slot, type(value)))
         if type(value) is int:
             self.known["count", key, value] = number
@@ -66,14 +72,14 @@ class Script:
 
     def seen(self, number: Number, value: Any) -> Any:
         """What stands for `value`, which is in the slot of `number`: Numbers for numbers."""
-        if type(value) in REAL:
+        if type(value) in READ:
             return number
         if type(value) is not tuple:
             return value
         self.demand(self.apply(_types_of, number))
         return tuple(
             [
-                self.apply(operator.getitem, number, i) if type(x) in REAL else x
+                self.apply(operator.getitem, number, i) if type(x) in READ else x
                 for i, x in enumerate(value)
             ]
         )
@@ -85,9 +91,11 @@ class Script:
             items, value = value, ()
             for item in items:
                 value = self.apply(_append, value, item)
+        elif any(map(self.owns, leaves_of(value))) and not self.owns(value):
+            value = mapped(value, lambda x: x.fixed() if self.owns(x) else x)
         if not self.owns(value):
             plain = value.value if type(value) is Number else value
-            value = Number(self, self.slot(plain), plain)
+            value = Number(self.recording, self.slot(plain), plain)
         self.known[place] = value
         self.writes[place] = weakref.ref(owner), key, value.slot
         return value.value
@@ -112,14 +120,19 @@ class Script:
         key = (function, *slots)
         found = self.known.get(key)
         if found is None:
-            value = function(*[x.value for x in numbers])
-            found = self.known[key] = Number(self, self.slot(value), value)
+            try:
+                value = function(*[x.value for x in numbers])
+            except Exception:  # which a function may catch, to go on otherwise
+                for number in numbers:
+                    self.demand(number)
+                raise
+            found = self.known[key] = Number(self.recording, self.slot(value), value)
             self.steps.append((function, slots[0], slots[1] if slots[1:] else -1, found.slot))
         return found
 
     def owns(self, value: Any) -> bool:
         """Whether a value is a number of this script."""
-        return type(value) is Number and value.script is self
+        return type(value) is Number and value.recording is self.recording
 
     def constant(self, value: Any) -> Number:
         """A plain number, in a slot; also what an earlier recording left behind."""
@@ -127,7 +140,7 @@ class Script:
             value = value.value
         key = (type(value), repr(value))  # 0.0 is not -0.0
         if key not in self.known:
-            self.known[key] = Number(self, self.slot(value), value)
+            self.known[key] = Number(self.recording, self.slot(value), value)
         return self.known[key]
 
     def demand(self, number: Number) -> None:
@@ -144,10 +157,11 @@ class Script:
         self.twins = [twin for twin in self.twins if twin[0]() is not None]
         self.expected = {k: v for k, v in self.expected.items() if v[0]() is not None}
         self.writes = {k: v for k, v in self.writes.items() if v[0]() is not None}
-        stored = {slot for *_, slot in self.writes.values()}
+        used = {slot for *_, slot in self.writes.values()}
+        used.update(*[step[1:3] for step in self.steps if step[0] is not None])
         for slot, value in enumerate(self.values):
-            is_number = isinstance(value, REAL)
-            if slot not in stored and not is_number and not is_plain(value):  # such as a tensor
+            is_number = isinstance(value, REAL) or is_plain(value)
+            if slot not in used and not is_number:  # nothing else is kept alive, such as a tensor
                 self.values[slot] = None
 
     # when replayed
@@ -171,15 +185,25 @@ class Script:
             place = owner()
             if place is None or not is_same(question(place, *args), answer):
                 return self.fail(str(args[0]) if args else "state")
+        if not self.compute():
+            return False
+        if not self.writes:
+            self.remember()
+        return True
+
+    def compute(self) -> bool:
+        """Do all steps. False if a condition does not hold, or what raised no error now does."""
+        values = self.values
         for function, a, b, result in self.steps:
             if function is None:
                 found = values[a]
                 if found != b or (found == 0 and str(found) != str(b)):
                     return self.fail(self.place_of(a))
-            else:
+                continue
+            try:
                 values[result] = function(values[a]) if b < 0 else function(values[a], values[b])
-        if not self.writes:
-            self.remember()
+            except (ArithmeticError, TypeError, ValueError):  # the function may catch it
+                return self.fail(self.place_of(a))
         return True
 
     def is_unchanged(self) -> bool:
@@ -235,7 +259,7 @@ class Script:
 
 
 def _has_numbers(value: Any) -> bool:
-    return type(value) is tuple and value != () and all(type(x) in REAL for x in value)
+    return type(value) is tuple and value != () and all(type(x) in READ for x in value)
 
 
 def _types_of(values: tuple[Any, ...]) -> tuple[type, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinynet import settings
 from tinynet.autograd.graph import Variable
+from tinynet.numbers import Number
 from tinynet.ops.creation import as_tensor
 from tinynet.structure import is_dataclass, leaves_of, parts_of, rebuilt
 from tinynet.tensor import Tensor
@@ -26,6 +27,8 @@ def describe(item: Any, leaves: list[Tensor]) -> Any:
             type(item), item.shape, array.strides, item.dtype, item.backend, item.needs_grad,
         )  # fmt: skip
     kind: Any = type(item)
+    if kind is Number:  # that a recording left behind
+        return describe(item.value, leaves)
     if kind is np.ndarray:
         return describe(as_tensor(item, device=settings.DEVICE.get()), leaves)
     if kind is float or isinstance(item, NUMERIC):

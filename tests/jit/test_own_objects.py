@@ -1,13 +1,16 @@
 """What recorded functions read of tinynet's own objects, and what they make and throw away."""
 
+import collections
 import copy
 import dataclasses
 import functools
+import gc
 import json
 import math
 import pickle
 import types
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -261,6 +264,202 @@ def test_numpys_functions_of_rates_are_recorded_once(on_device):
         group["lr"] = 0.1 * i
         assert function(tn.ones(1)).item() == pytest.approx(math.exp(-0.1 * i))
     assert function.count == 1
+
+
+@pytest.mark.parametrize("leave", ["item", "tuple", "nested", "deque"])
+def test_rates_that_are_left_in_what_was_there(on_device, leave):
+    """Two equal rates in a row are no sign that it stays so."""
+
+    def make(jit):
+        group = optimizer_of(tn.ones(3, requires_grad=True)).param_groups[0]
+        held = types.SimpleNamespace(
+            item=[0.0], tuple=(0.0,), nested={"a": [0.0]}, deque=collections.deque([0.0], 1)
+        )
+
+        def function(x):
+            if leave == "item":
+                before, held.item[0] = held.item[0], group["lr"]
+            elif leave == "tuple":
+                (before,), held.tuple = held.tuple, (group["lr"],)
+            elif leave == "nested":
+                before, held.nested["a"][0] = held.nested["a"][0], group["lr"]
+            else:
+                before = held.deque[0]
+                held.deque.append(group["lr"])
+            return x * before
+
+        return jit(function), lambda i: group.update(lr=0.25 * (1 + i // 2))
+
+    assert_alike(make)
+
+
+def test_a_rate_that_is_left_keeps_nothing_alive(on_device):
+    log = []
+
+    def train():
+        model = nn.Linear(3, 1)
+        optimizer = tn.optim.SGD(model.parameters(), lr=0.1)
+
+        @tn.jit
+        def step(x):
+            optimizer.zero_grad()
+            model(x).sum().backward()
+            optimizer.step()
+            log.append(optimizer.param_groups[0]["lr"])
+
+        for _ in range(3):
+            step(tn.ones(3))
+        return weakref.ref(model.weight)
+
+    weight = train()
+    gc.collect()
+    assert weight() is None
+    assert json.dumps(log) == "[0.1, 0.1]"
+
+
+def test_rates_from_another_recording(on_device):
+    group, log = optimizer_of(tn.ones(3, requires_grad=True)).param_groups[0], []
+
+    @tn.jit
+    def leaving(x):
+        log.append(group["lr"] * 2)
+        raise KeyError("here")
+
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            leaving(tn.ones(1))
+    left = log[-1]
+    group["lr"] = 0.25
+    scaled = tn.jit(lambda x, s: x * s + x * (group["lr"] * 1000))
+    around = tn.jit(lambda x: x.clone().mul_(left) + x * group["lr"])
+    assert [scaled(tn.ones(1), left).item() for _ in range(4)] == [pytest.approx(250.2)] * 4
+    assert [around(tn.ones(1)).item() for _ in range(4)] == [pytest.approx(0.45)] * 4
+    numbers = tn.optim.SGD([{"params": [tn.ones(1, requires_grad=True)], "lr": left}]).param_groups
+    assert type(numbers[0]["lr"]) is float
+
+
+@pytest.mark.parametrize("kind", [float, np.float64, np.float32])
+def test_rates_of_numpys_types(on_device, kind):
+    def make(jit):
+        weight = tn.ones(3, requires_grad=True)
+        optimizer = optimizer_of(weight)
+
+        def function(x):
+            optimizer.zero_grad()
+            (weight * x).sum().backward()
+            optimizer.step()
+            return weight.detach().clone()
+
+        change = optimizer.param_groups[0].update
+        return jit(function), lambda i: change(lr=kind(0.1 * (i + 1)))
+
+    assert_alike(make)
+
+
+def test_the_text_of_a_rate(on_device):
+    def make(jit):
+        group = optimizer_of(tn.ones(3, requires_grad=True)).param_groups[0]
+        function = jit(lambda x: x * float(repr(group["lr"])) * float(f"{[group['lr']]}"[1:-1]))
+        return function, lambda i: group.update(lr=0.25 * (i + 1))
+
+    assert_alike(make)
+
+
+def test_errors_of_arithmetic_that_a_function_catches(on_device):
+    def make(jit):
+        group = optimizer_of(tn.ones(3, requires_grad=True)).param_groups[0]
+
+        def function(x):
+            try:
+                return x / (1 / (group["lr"] - 0.5))
+            except ZeroDivisionError:
+                return x
+
+        return jit(function), lambda i: group.update(lr=0.25 * (i % 3))
+
+    assert_alike(make)
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        lambda step, group: (step, [1, 2]),
+        lambda step, group: (step, slice(0, 2)),
+        lambda step, group: (step, (group["lr"], 2)),
+        lambda step, group: [group["lr"]],
+        lambda step, group: {"lr": group["lr"]},
+    ],
+)
+def test_what_optimizers_of_users_store(on_device, pair):
+    class Storing(tn.optim.Optimizer):
+        def update(self, parameter, grad, state, group):
+            state["step"] = state.get("step", 0) + 1
+            state["pair"] = pair(state["step"], group)
+            parameter.sub_(grad * group["lr"])
+
+    stored = []
+    for jit in (lambda function: function, tn.jit):
+        weight = tn.ones(3, requires_grad=True)
+        optimizer = Storing([weight], {"lr": 0.25})
+
+        @jit
+        def step(x, weight=weight, optimizer=optimizer):
+            optimizer.zero_grad()
+            (weight * x).sum().backward()
+            optimizer.step()
+
+        for i in range(5):
+            optimizer.param_groups[0]["lr"] = 0.25 * (1 + i)
+            step(tn.ones(3))
+        stored.append((dict(optimizer.state[weight]), weight.tolist()))
+    assert stored[0] == stored[1]
+
+
+# names that coincide
+def test_a_log_beside_functions_of_its_name(on_device):
+    log, history = [], {"lr": []}
+    held = types.SimpleNamespace(log=log, history=history)
+
+    @tn.jit
+    def step(x):
+        log.append(1)
+        held.log.append(1)
+        held.history["lr"].append(1)
+        return tn.log(x.exp()).sum() + x.exp().log().sum() + math.log(2)
+
+    for _ in range(6):
+        step(tn.ones(3))
+    assert step.count == 1
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda output, target: (output - target).square().mean(),
+        nn.functional.mse_loss,
+    ],
+)
+def test_training_with_a_loss_of_ones_own_is_recorded_once(on_device, loss):
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(4, 1)
+            self.samples, self.batches = 2, 1
+
+        def forward(self, x):
+            return sum(self.linear(x) for _ in range(self.samples)) / self.batches
+
+    data = tn.data.TensorDataset(tn.rand(64, 4), tn.rand(64, 1))
+    model = Model()
+    trainer = tn.train.Trainer(
+        model,
+        tn.data.DataLoader(data, batch_size=8),
+        loss,
+        tn.optim.SGD(model.parameters(), lr=0.1),
+        progress=False,
+    )
+    trainer.fit(2)
+    assert trainer.steps.recorded_update.count == 1
 
 
 # gradients that are there, or not

@@ -9,6 +9,7 @@ import pickle
 import random
 import signal
 import threading
+import types
 import warnings
 import weakref
 
@@ -866,7 +867,69 @@ class _WithAList:
         return x + sum(1 for _ in self.calls)
 
 
-@pytest.mark.parametrize("make", [_with_a_list, _with_a_set, _with_a_counter, _WithAList])
+def _with_a_default():
+    def function(x, calls=[]):  # noqa: B006
+        calls.append(1)
+        return x + len(calls)
+
+    return function
+
+
+def _with_a_default_by_name():
+    def function(x, *, calls=[]):  # noqa: B006
+        calls.append(1)
+        return x + len(calls)
+
+    return function
+
+
+def _with_a_partial_function():
+    def noted(x, calls):
+        calls.append(1)
+        return x + len(calls)
+
+    return functools.partial(noted, calls=[])
+
+
+def _with_two_names():
+    held = types.SimpleNamespace(log=[])
+    held.calls = held.log
+
+    def function(x):
+        held.log.append(1)
+        return x + len(held.calls)
+
+    return function
+
+
+def _with_a_list_of_users():
+    calls = collections.UserList()
+
+    def function(x):
+        calls.append(1)
+        return x + len(calls)
+
+    return function
+
+
+def _with_getattr():
+    held = types.SimpleNamespace(calls=[])
+
+    def function(x):
+        held.calls.append(1)
+        return x + len(getattr(held, "calls"))  # noqa: B009
+
+    return function
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        _with_a_list, _with_a_set, _with_a_counter, _WithAList, _with_a_default,
+        _with_a_default_by_name, _with_a_partial_function, _with_two_names, _with_a_list_of_users,
+        _with_getattr,
+    ],
+)  # fmt: skip
 def test_what_grows_and_is_looked_at_is_recorded_at_each_call(make):
     recorded, plain = tn.jit(make(), warm_up=False), make()
     for _ in range(6):

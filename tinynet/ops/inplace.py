@@ -195,6 +195,8 @@ def add_(input: Tensor, other: Any, *, alpha: Scalar = 1) -> Tensor:
 def lerp_(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """`lerp`, written into the tensor itself."""
     x = require_tensor("lerp_", input)
+    if type(weight) is Number:
+        weight = weight.at_hand()
     is_small = (type(weight) is float or type(weight) is Number) and -0.5 < weight < 0.5
     if needs_recording(x, (end, weight)) or not is_small or not _are_alike(x, end):
         return _general_lerp(x, end, weight)

@@ -89,7 +89,7 @@ def as_operand(op: str, value: Any, like: Tensor | None = None) -> Tensor | Scal
     if isinstance(value, Variable):
         return cast("Tensor", value)
     if type(value) is Number:
-        return cast(Scalar, value)
+        return cast(Scalar, value.at_hand())
     if isinstance(value, (bool, int, float)):
         return float(value) if type(value) not in (bool, int, float) else value
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
