@@ -67,6 +67,20 @@ def test_distances_of_other_dtypes():
     assert F.l1_loss(tn.tensor([3]), tn.tensor([5]), reduction="sum").item() == 2
 
 
+def test_means_in_half_precision(on_device):
+    x = tn.full((1000,), 10.0, dtype=tn.float16, requires_grad=True)
+    loss = F.mse_loss(x, tn.zeros_like(x))
+    loss.backward()
+    assert loss.dtype is tn.float16
+    assert loss.item() == 100
+    assert x.grad[0].item() == pytest.approx(0.02, rel=1e-3)
+    scores, target = tn.zeros(70000, 3, dtype=tn.float16), tn.zeros(70000, dtype=tn.int64)
+    for weight in (None, tn.ones(3, dtype=tn.float16)):
+        loss = F.cross_entropy(scores, target, weight)
+        assert loss.dtype is tn.float16
+        assert loss.item() == pytest.approx(math.log(3), rel=1e-3)
+
+
 def test_shapes_that_broadcast_warn():
     message = "mse_loss: target has shape (3,), input (3, 1): they broadcast, which is seldom"
     with pytest.warns(UserWarning, match=re.escape(message)):

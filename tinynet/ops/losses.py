@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinynet.autograd.graph import Node, result, wrap
 from tinynet.autograd.operation import Gradients, Op
-from tinynet.dtype import int64
+from tinynet.dtype import float32, int64
 from tinynet.errors import DimError
 from tinynet.numbers import is_recording
 from tinynet.ops.arithmetic import clamp
@@ -41,8 +41,13 @@ def squared_error(a: Tensor, b: Tensor, factor: float) -> Tensor:
     backend = a.backend
     gap = backend.elementwise("sub", a.array, b.array)
     squares = backend.elementwise("square", gap, out=gap)
+    is_half = a.dtype.itemsize == 2
+    if is_half:  # a mean of halves is one, their sum need not be
+        squares = backend.cast(squares, float32)
     total = backend.reduce("sum", squares, tuple(range(len(a.shape))), False)
     array = backend.elementwise("mul", total, factor)
+    if is_half:
+        array = backend.cast(array, a.dtype)
     return result(SquaredError, array, a.dtype, (a, b), (a, b), factor)
 
 
@@ -85,12 +90,17 @@ def negative_log_likelihood(
         picked = backend.elementwise("mul", picked, chosen)
     picked = backend.elementwise("where", is_counted, picked, 0.0)
     dims = tuple(range(len(target.shape)))
+    is_half_mean = reduction == "mean" and dtype.itemsize == 2
+    if is_half_mean:  # as in squared_error
+        picked, weights = backend.cast(picked, float32), backend.cast(weights, float32)
     array = picked if reduction == "none" else backend.reduce("sum", picked, dims, False)
     if reduction == "mean":
         scale = backend.elementwise("div", -1.0, backend.reduce("sum", weights, dims, False))
         array = backend.elementwise("mul", array, scale)
         factors = scale if weight is None else backend.elementwise("mul", weights, scale)
         factors = backend.elementwise("where", is_counted, factors, 0.0)  # 0, not 0 * infinity
+        if is_half_mean:
+            array, factors = backend.cast(array, dtype), backend.cast(factors, dtype)
     else:
         array, factors = backend.elementwise("neg", array), backend.elementwise("neg", weights)
     params = (places, wrap(factors, dtype, backend), x.shape)
