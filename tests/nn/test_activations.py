@@ -55,6 +55,20 @@ def test_gradients_at_extremes_are_numbers(module):
     assert module(tn.tensor(math.nan)).isnan().item()
 
 
+@pytest.mark.parametrize("dtype", [tn.float16, tn.bfloat16], ids=str)
+@pytest.mark.parametrize(
+    "module", [nn.Softplus(), nn.Mish(), nn.GELU("tanh"), nn.SiLU(), nn.ELU(inplace=True)], ids=repr
+)
+def test_half_precision_is_that_of_the_result(module, dtype, on_device):
+    x = tn.tensor([-400.0, -12.0, -1.0, 0.0, 11.0, 11.5, 15.0, 20.0, 300.0, 1000.0], dtype=dtype)
+    wide = x.float().requires_grad_()
+    half = x.requires_grad_()
+    for tensor in (wide, half):
+        module(tensor * 1).sum().backward()
+    assert module(half * 1).tolist() == module(wide * 1).to(dtype).tolist()
+    assert half.grad.tolist() == wide.grad.to(dtype).tolist()
+
+
 @pytest.mark.parametrize(
     ("module", "slopes"),
     [(nn.Hardswish(), [0, 1]), (nn.ELU(), [0, 1]), (nn.Softplus(), [0, 1]), (nn.ReLU6(), [0, 0])],

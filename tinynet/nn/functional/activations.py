@@ -301,7 +301,17 @@ def _dim_of(op: str, input: Tensor, dim: int | None) -> int:
 def _run(
     op: str, function: Callable[..., Any], inplace: bool, input: Tensor, *arguments: Any
 ) -> Tensor:
-    """`function(input, *arguments)` of a floating tensor."""
+    """`function(input, *arguments)` of a floating tensor; of half precision in float32."""
     require_floating(op, require_tensor(op, input))
+    if input.dtype.itemsize == 2:  # exp(20) and 50**3 are no halves, what comes of them may be
+        function = _rounded_once(function)
     result: Tensor = (in_place(function) if inplace else function)(input, *arguments)
     return result
+
+
+def _rounded_once(function: Callable[..., Any]) -> Callable[..., Any]:
+    def rounded(x: Tensor, *arguments: Any) -> Any:
+        return function(x.float(), *arguments).to(x.dtype)
+
+    rounded.__name__ = function.__name__
+    return rounded
