@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 import tinynet as tn
-from tests.ops.checks import check_gradient, check_values, draw, gradient_of, inf, nan, same
+from tests.ops.checks import (
+    array,
+    check_gradient,
+    check_values,
+    draw,
+    gradient_of,
+    inf,
+    nan,
+    same,
+)
 from tinynet.dtype import promote
 
 # operation: NumPy's, and a range without kinks and poles
@@ -188,6 +197,23 @@ def test_dtype_beside_numbers(op, dtype, number, expected):
     assert getattr(tn, op)(x, number).dtype is expected
     assert getattr(tn, op)(number, x).dtype is expected
     assert getattr(tn, op)(x, tn.tensor(number)).dtype is expected or number == 1.5
+
+
+@pytest.mark.parametrize("dtype", [tn.float16, tn.bfloat16], ids=str)
+@pytest.mark.parametrize("number", [65536, 1e-8, 0.1, 3e5])
+def test_halves_are_scaled_by_numbers_that_are_none(dtype, number):
+    x = tn.tensor([0.0, 1e-4, 0.1, 3.0], dtype=dtype)
+    wide = x.float()
+    for function in (tn.mul, tn.div):
+        expected = function(wide, number).to(dtype)
+        same(function(x, number), array(expected))
+        same(function(x, tn.tensor(float(number))), array(expected))  # of 0 dims: a number
+        same(getattr(x.clone(), f"{function.__name__}_")(number), array(expected))
+        same(function(number, x), array(function(number, wide).to(dtype)))
+        check = x.clone().requires_grad_()
+        function(check, number).sum().backward()
+        same(check.grad, array(function(tn.ones(4), number).to(dtype)))
+    same(tn.zeros(4, dtype=dtype).lerp_(x, number), array((wide * number).to(dtype)), rtol=1e-2)
 
 
 @ops(COMPARISONS)

@@ -14,9 +14,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tinynet import shape as shapes
 from tinynet.autograd.graph import CONSTANT, Node, Variable, result, wrap
 from tinynet.autograd.operation import Function, Gradients, Op
-from tinynet.dtype import DType, Scalar, bool_
+from tinynet.dtype import DType, Scalar, bool_, float32
 from tinynet.errors import DTypeError
-from tinynet.ops.operands import as_constant, as_floating, is_tensor, join_operands, require_tensor
+from tinynet.ops.operands import (
+    as_constant,
+    as_floating,
+    cast_to,
+    is_tensor,
+    join_operands,
+    require_tensor,
+)
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -45,6 +52,9 @@ class BinaryFunction(Protocol):
 
 
 ANY, NOT_BOOL, INTEGRAL, INTEGERS = "any", "not bool", "integers or bools", "integers"
+# Beside half precision, numbers stay float32 in these: 65536 and 1e-8 are no halves, what comes of
+# them may be (PyTorch does so too).
+SCALINGS = ("mul", "div")
 
 
 def make_op(name: str, rule: Rule | None, saves: str) -> type[Function]:
@@ -115,6 +125,8 @@ def binary(
     function = make_op(name, rule, saves)
     saves_inputs = bool(saves)
     least_rank = 3 if takes in (INTEGRAL, INTEGERS) else 2 if floating else 0 if takes == ANY else 1
+    # of floats that a number goes beside as it is; 9: of none
+    least_size = 9 if least_rank == 3 else 4 if name in SCALINGS else 2
 
     def op(input: Tensor | Scalar, other: Tensor | Scalar) -> Tensor:
         a: Any = input
@@ -129,11 +141,16 @@ def binary(
                 saved = (a, b) if saves_inputs else ()
                 return result(function, array, gives or dtype, (a, b), saved)
         elif type(b) is float or type(b) is int:
-            if isinstance(a, Variable) and a.dtype.rank == 2 and least_rank < 3:
+            if isinstance(a, Variable) and a.dtype.rank == 2 and a.dtype.itemsize >= least_size:
                 array = a.backend.elementwise(name, a.array, float(b))
                 saved = (a, b) if saves_inputs else ()
                 return result(function, array, gives or a.dtype, (a, CONSTANT), saved)
-        elif type(a) in (float, int) and is_tensor(b) and b.dtype.rank == 2 and least_rank < 3:
+        elif (
+            type(a) in (float, int)
+            and is_tensor(b)
+            and b.dtype.rank == 2
+            and b.dtype.itemsize >= least_size
+        ):
             array = b.backend.elementwise(name, float(a), b.array)
             saved = (a, b) if saves_inputs else ()
             return result(function, array, gives or b.dtype, (CONSTANT, b), saved)
@@ -155,7 +172,12 @@ def _with_unlike_operands(
     name = function.op
     if name.startswith("logical"):  # of a scalar only its truth counts, whatever integer holds it
         a, b = [x if isinstance(x, Variable) else bool(x) for x in (a, b)]
+    given = a, b
     (a, b), dtype = join_operands(name, a, b, floating=floating)
+    if name in SCALINGS and dtype.rank == 2 and dtype.itemsize == 2 and _has_number(given, dtype):
+        a, b = [cast_to(x, float32) if is_tensor(x) else x for x in given]
+        y = _with_unlike_operands(function, a, b, saves_inputs, floating, takes, gives)
+        return cast_to(y, dtype)
     check_dtype(name, takes, dtype)
     if not isinstance(a, Variable):
         a = as_constant(a, dtype, b)
@@ -166,6 +188,13 @@ def _with_unlike_operands(
     shapes.broadcast(name, a.shape, b.shape)
     array = a.backend.elementwise(name, a.array, b.array)
     return result(function, array, gives or dtype, (a, b), saved)
+
+
+def _has_number(operands: tuple[Any, ...], dtype: DType) -> bool:
+    """Whether there is a Python scalar, or a 0-d operand of another dtype, which counts as one."""
+    return any(
+        getattr(x, "shape", ()) == () and getattr(x, "dtype", None) is not dtype for x in operands
+    )
 
 
 def check_dtype(op: str, takes: str, dtype: DType) -> None:

@@ -88,6 +88,8 @@ def in_place_elementwise(function: Callable[..., Tensor], primitive: str) -> Wri
                 if y.shape != x.shape and shapes.broadcast(name, x.shape, y.shape) != x.shape:
                     return general(x, *operands)
                 arrays.append(y.array)
+            elif x.dtype.itemsize == 2 and primitive in elementwise.SCALINGS:
+                return general(x, *operands)
             elif type(y) is float or type(y) is int or type(y) is Number:
                 arrays.append(as_float(y))
             else:
@@ -172,14 +174,16 @@ scatter_reduce_ = in_place(indexing.scatter_reduce)
 
 
 def _are_alike(x: Tensor, *others: Any) -> bool:
-    """Whether all are tensors of one floating dtype, shape and device."""
+    """Whether all are tensors of one shape and device, and one floating dtype, but for halves."""
     dtype, backend = x.dtype, x.backend
+    if dtype.rank != 2 or dtype.itemsize == 2:
+        return False
     for y in others:
         if not isinstance(y, Variable) or y.dtype is not dtype or y.backend is not backend:
             return False
         if y.shape != x.shape:
             return False
-    return dtype.rank == 2
+    return True
 
 
 def add_(input: Tensor, other: Any, *, alpha: Scalar = 1) -> Tensor:

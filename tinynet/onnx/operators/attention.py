@@ -56,7 +56,8 @@ def _attend(
     node: Node, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """The means of values, and the scores as they are at the stage asked for."""
-    scale = math.sqrt(node.get("scale", 1 / math.sqrt(query.shape[-1])))
+    factor = math.sqrt(node.get("scale", 1 / math.sqrt(query.shape[-1])))
+    scale = query.new_full((), factor)  # ONNX rounds it to query's dtype
     stages = [(query * scale) @ (key * scale).mT]
     cap = node.get("softcap", 0.0)
     capped = (stages[0] / cap).tanh() * cap if cap else stages[0]
