@@ -150,12 +150,39 @@ def test_integers():
     wide = tn.randint(-(2**62), 2**62, (1000,))
     assert (wide < 0).any()
     assert (wide > 0).any()
+    assert (wide.abs() <= 2**62).all()
+    assert tn.randint(-128, 128, (9,), dtype=tn.int8).dtype is tn.int8
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda: tn.randint(-5, 300, (9,), dtype=tn.int8),
+         "randint: the numbers from -5 to 299 do not fit tinynet.int8"),
+        (lambda: tn.randint(-1, 2, (9,), dtype=tn.uint8),
+         "randint: the numbers from -1 to 1 do not fit tinynet.uint8"),
+        (lambda: tn.randint(2**64, (9,)),
+         f"randint: the numbers from 0 to {2**64 - 1} do not fit tinynet.int64"),
+        (lambda: tn.randint(-(2**63), 2, (9,)),
+         f"randint: {-(2**63)} to 2 are {2**63 + 2} numbers, expected at most 2**63"),
+        (lambda: tn.randperm(257, dtype=tn.uint8),
+         "randperm: the numbers from 0 to 256 do not fit tinynet.uint8"),
+        (lambda: tn.randperm(2050, dtype=tn.float16),
+         "randperm: the numbers from 0 to 2049 do not fit tinynet.float16"),
+    ],
+)  # fmt: skip
+def test_integers_that_a_dtype_does_not_hold(draw, message):
+    with pytest.raises(ArgumentError) as error:
+        draw()
+    assert str(error.value) == message
 
 
 def test_permutations():
     for n in (0, 1, 2, 100):
         assert sorted(tn.randperm(n).tolist()) == list(range(n))
     assert tn.randperm(3, dtype=tn.int32).dtype is tn.int32
+    for n, dtype in ((256, tn.uint8), (2049, tn.float16)):
+        assert sorted(tn.randperm(n, dtype=dtype).tolist()) == list(range(n))
     firsts = [tn.randperm(4)[0].item() for _ in range(400)]
     assert all(60 < firsts.count(i) < 140 for i in range(4))
 

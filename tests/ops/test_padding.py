@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import tinynet as tn
-from tests.ops.checks import check_gradient, check_values, same
-from tinynet.errors import ArgumentError, ArgumentTypeError, ShapeError
+from tests.ops.checks import check_gradient, check_values, inf, nan, same
+from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 
 pad = tn.nn.functional.pad
 MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
@@ -68,6 +68,17 @@ def test_dtypes():
     same(pad(tn.arange(3) > 0, (1, 0), value=True), np.array([True, False, True, True]))
     same(pad(tn.arange(3).reshape(1, 3), (1, 1), "reflect"), np.array([[1, 0, 1, 2, 1]]))
     assert pad(tn.ones(2, dtype=tn.float16), (1, 1)).dtype is tn.float16
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [(tn.int64, inf), (tn.int64, nan), (tn.int64, 1e40), (tn.int64, 1 << 63), (tn.int8, 300),
+     (tn.float16, 1e5)],
+)  # fmt: skip
+def test_values_that_do_not_fit(dtype, value):
+    with pytest.raises(DTypeError) as error:
+        pad(tn.zeros(1, dtype=dtype), (1, 1), value=value)
+    assert str(error.value) == f"pad: {value} does not fit {dtype}"
 
 
 def test_no_padding_is_a_copy():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tinynet import shape as shapes
 from tinynet.backends.base import Range
-from tinynet.dtype import Scalar, wrap_scalar
+from tinynet.dtype import Scalar, fitted_scalar
 from tinynet.errors import ArgumentError, ArgumentTypeError, ShapeError
 from tinynet.ops.joining import cat
 from tinynet.ops.movement import basic_index, expand_to, full_ranges, narrow_to, place
@@ -26,10 +26,10 @@ def pad(
 ) -> Tensor:
     """`pad` says how much before and behind the last dim, then the one before it, and so on.
 
-    "constant" fills with `value` (0 if None). Of the last 1 to 3 dims behind a batch and channels
-    (the batch may be missing) the other modes repeat what is there: "reflect" mirrors at the edge,
-    whose elements do not come twice, "replicate" repeats the edge, "circular" goes on at the
-    other end. Negative numbers take away.
+    "constant" fills with `value` (0 if None), which must fit the dtype. Of the last 1 to 3 dims
+    behind a batch and channels (the batch may be missing) the other modes repeat what is there:
+    "reflect" mirrors at the edge, whose elements do not come twice, "replicate" repeats the edge,
+    "circular" goes on at the other end. Negative numbers take away.
     """
     x = require_tensor("pad", input)
     if mode not in MODES:
@@ -67,7 +67,7 @@ def _padded_with(x: Tensor, kept: Shape, pairs: Pairs, value: Scalar) -> Tensor:
     cut = _cut(x, kept, pairs)
     ranges = tuple([(max(i, 0), 1, n) for n, (i, _) in zip(kept, pairs, strict=True)])
     shape = tuple([n + max(i, 0) + max(j, 0) for n, (i, j) in zip(kept, pairs, strict=True)])
-    number = wrap_scalar(as_number("pad", "value", value), x.dtype)
+    number = fitted_scalar("pad", as_number("pad", "value", value), x.dtype)
     return place(cut, ranges, shape, number)
 
 

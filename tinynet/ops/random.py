@@ -29,10 +29,12 @@ from tinynet.dtype import (
     DEFAULT,
     DType,
     bfloat16,
+    finfo,
     float16,
     float32,
     float64,
     int64,
+    integer_limits,
     uint32,
     uint64,
 )
@@ -45,6 +47,8 @@ from tinynet.shape import Shape
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
+
+MOST_INTEGERS = 2**63  # that one is drawn from
 
 
 class Generator:
@@ -192,7 +196,8 @@ def randint(
 ) -> Tensor:  # fmt: skip
     """Integers from `low` (0 if left out) to `high` - 1, each equally likely.
 
-    `randint(high, size)` or `randint(low, high, size)`.
+    `randint(high, size)` or `randint(low, high, size)`. Raises `ArgumentError` for a range that is
+    empty, or that `dtype` does not hold.
     """
     if size is None:  # randint(high, size)
         high, size = None, high
@@ -205,21 +210,47 @@ def randint(
     span = bounds[1] - bounds[0]
     if span <= 0:
         raise ArgumentError(f"randint: high must be above low, got {bounds[0]} and {bounds[1]}")
+    _check_range("randint", bounds[0], bounds[1] - 1, dtype)
+    if span > MOST_INTEGERS:
+        raise ArgumentError(
+            f"randint: {bounds[0]} to {bounds[1]} are {span} numbers, expected at most 2**63"
+        )
     bits = _source("randint", generator).bits(prod(shape), 64, device)
     # 63 bits modulo the span: the bias is below span / 2**63.
-    whole = cast_to(bits >> 1, int64) % span + bounds[0]
-    return reshape_to(cast_to(whole, dtype), shape)
+    whole = cast_to(bits >> 1, int64)
+    if span < MOST_INTEGERS:
+        whole = whole % span
+    return reshape_to(cast_to(whole + bounds[0], dtype), shape)
 
 
 def randperm(
     n: int, *, generator: Generator | None = None, dtype: DType = int64, device: str | None = None
 ) -> Tensor:
-    """The integers from 0 to n - 1 in random order: where 64 random bits each would be sorted."""
+    """The integers from 0 to n - 1 in random order: where 64 random bits each would be sorted.
+
+    Raises `ArgumentError` where `dtype` does not hold all of them.
+    """
     count = shapes.as_integer("randperm", "n", n)
     if count < 0:
         raise ArgumentError(f"randperm: n cannot be negative, got {n}")
+    _check_range("randperm", 0, count - 1, dtype)
     bits = _source("randperm", generator).bits(count, 64, device)
     return cast_to(bits.argsort(0), dtype)
+
+
+def _check_range(op: str, least: int, most: int, dtype: DType) -> None:
+    """Refuse integers that `dtype` does not hold; of a permutation floats must hold each."""
+    if not isinstance(dtype, DType):
+        raise ArgumentTypeError(f"{op}: expected a dtype such as tinynet.int32, got {dtype!r}")
+    low: float = 0
+    high: float = 1
+    if dtype.rank == 1:
+        low, high = integer_limits(dtype)
+    elif dtype.rank == 2:
+        high = 2 / finfo(dtype).eps if op == "randperm" else finfo(dtype).max
+        low = -high
+    if least < low or most > high:
+        raise ArgumentError(f"{op}: the numbers from {least} to {most} do not fit {dtype}")
 
 
 def rand_like(
