@@ -107,4 +107,6 @@ def _mask_with_heads(mask: Tensor, batch: Shape, keys: int) -> Tensor:
         mask = mask.expand(*mask.shape[:-1], keys)
     if len(batch) == 2:
         return mask
-    return _with_heads(mask, batch if max(mask.shape[:-2]) > 1 else (1, 1))
+    if max(mask.shape[:-2]) > 1:
+        return _with_heads(mask, batch)
+    return mask.reshape(1, 1, *mask.shape[-2:])
