@@ -9,10 +9,11 @@ from tinynet import shape as shapes
 from tinynet.autograd.graph import CONSTANT, Node, Variable, result
 from tinynet.autograd.operation import Gradients, Op
 from tinynet.dtype import Scalar, bool_
-from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
+from tinynet.errors import ArgumentError, ArgumentTypeError, DimError, DTypeError, ShapeError
 from tinynet.ops.arithmetic import add, mul
 from tinynet.ops.movement import permute_to, reshape_to
-from tinynet.ops.operands import as_operand, require_same_device, require_tensor
+from tinynet.ops.operands import as_operand, is_tensor, require_same_device, require_tensor
+from tinynet.shape import Shape
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -239,16 +240,17 @@ def trace(input: Tensor) -> Tensor:
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     """The sum of products over `dims`: the last n of `a` with the first n of `b`, or two lists."""
     x, y = _factors("tensordot", a, b)
+    if isinstance(dims, str) or not (is_tensor(dims) or isinstance(dims, (int, Sequence))):
+        raise ArgumentTypeError(f"tensordot: dims must be a number or two lists, got {dims!r}")
     if isinstance(dims, int):
         if not 0 <= dims <= min(x.ndim, y.ndim):
             raise ShapeError(f"tensordot: {dims} dims of {x.shape} and {y.shape}")
         pairs: Any = (range(x.ndim - dims, x.ndim), range(dims))
     else:
-        pairs = [[d] if isinstance(d, int) else d for d in dims]
+        pairs = [[d] if isinstance(d, int) else [*d] for d in dims]
         if len(pairs) != 2:
             raise ArgumentError(f"tensordot: dims must be a number or two lists, got {dims!r}")
-    a_dims = [shapes.as_dim("tensordot", dim, x.ndim) for dim in pairs[0]]
-    b_dims = [shapes.as_dim("tensordot", dim, y.ndim) for dim in pairs[1]]
+    a_dims, b_dims = _summed(pairs[0], x), _summed(pairs[1], y)
     if len(a_dims) != len(b_dims):
         raise ShapeError(f"tensordot: {len(a_dims)} and {len(b_dims)} dims in {dims}")
     for i, j in zip(a_dims, b_dims, strict=True):  # size 1 broadcasts, as in PyTorch
@@ -268,6 +270,13 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     left = x.permute(*a_kept, *a_dims).reshape(_count(x, a_kept), inner)
     right = y.permute(*b_dims, *b_kept).reshape(inner, _count(y, b_kept))
     return reshape_to(matmul(left, right), shape)
+
+
+def _summed(dims: Sequence[int], x: Tensor) -> Shape:
+    """The dims of a factor over which `tensordot` sums."""
+    if dims and not x.shape:
+        raise DimError("tensordot: a 0-d tensor has no dim to sum over")
+    return shapes.as_dims("tensordot", dims, x.ndim)
 
 
 def _count(x: Tensor, dims: Sequence[int]) -> int:

@@ -7,9 +7,9 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from tinynet import shape as shapes
-from tinynet.autograd.graph import Variable, wrap
+from tinynet.autograd.graph import wrap
 from tinynet.dtype import int64
-from tinynet.errors import ArgumentError, DimError, ShapeError
+from tinynet.errors import ArgumentError, DimError, DTypeError, ShapeError
 from tinynet.ops.joining import cat
 from tinynet.ops.movement import (
     as_index,
@@ -23,7 +23,7 @@ from tinynet.ops.movement import (
     reshape_to,
 )
 from tinynet.ops.movement import diagonal as diagonal_view
-from tinynet.ops.operands import require_tensor
+from tinynet.ops.operands import is_tensor, require_tensor
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -175,24 +175,36 @@ def repeat_interleave(
     if not x.shape:
         raise DimError("repeat_interleave: a 0-d tensor has no dim to repeat along")
     place_ = shapes.as_dim("repeat_interleave", dim, x.ndim)
-    if isinstance(repeats, Variable) and repeats.shape:
-        counts: list[int] = repeats.reshape(-1).tolist()
-    else:
-        counts = [shapes.as_integer("repeat_interleave", "repeats", repeats)]
-    counts = counts * x.shape[place_] if len(counts) == 1 else counts
-    if len(counts) != x.shape[place_]:
+    counts = _counts(repeats)
+    if len(counts) not in (1, x.shape[place_]):
         raise ShapeError(
             f"repeat_interleave: got {len(counts)} repeats for dim {dim} of shape {x.shape}, "
             f"expected 1 or {x.shape[place_]}"
         )
-    if any(n < 0 for n in counts):
-        raise ArgumentError(f"repeat_interleave: repeats cannot be negative, got {min(counts)}")
+    counts = counts * x.shape[place_] if len(counts) == 1 else counts
     places = [i for i, n in enumerate(counts) for _ in range(n)]
     if output_size is not None and output_size != len(places):
         raise ShapeError(
             f"repeat_interleave: output_size is {output_size}, the repeats give {len(places)}"
         )
     return x.index_select(place_, type(x)(places, dtype=int64, device=x.device))
+
+
+def _counts(repeats: Any) -> list[int]:
+    """How often each element is to be repeated, or all."""
+    op = "repeat_interleave"
+    counts: list[int]
+    if not is_tensor(repeats):
+        counts = [shapes.as_integer(op, "repeats", repeats)]
+    elif repeats.dtype.rank != 1:
+        raise DTypeError(f"{op}: repeats must be integers, got {repeats.dtype}")
+    elif repeats.ndim > 1:
+        raise ShapeError(f"{op}: repeats must have at most 1 dim, got shape {repeats.shape}")
+    else:
+        counts = repeats.reshape(-1).tolist()
+    if min(counts, default=0) < 0:
+        raise ArgumentError(f"{op}: repeats cannot be negative, got {min(counts)}")
+    return counts
 
 
 def roll(

@@ -130,7 +130,10 @@ def unpad_sequence(
     padded_sequences: Tensor, lengths: Tensor, batch_first: bool = False
 ) -> list[Tensor]:
     """The sequences that `pad_sequence` padded, by their lengths."""
-    padded = padded_sequences if batch_first else padded_sequences.transpose(0, 1)
+    padded = require_tensor("unpad_sequence", padded_sequences, "padded_sequences")
+    if padded.ndim < 2:
+        raise ShapeError(f"unpad_sequence: expected (time, batch, *), got shape {padded.shape}")
+    padded = padded if batch_first else padded.transpose(0, 1)
     counts = _as_list("unpad_sequence", lengths)
     if len(counts) != len(padded):
         raise ShapeError(f"unpad_sequence: {len(counts)} lengths for {len(padded)} sequences")
@@ -198,6 +201,10 @@ def pad_packed_sequence(
 ) -> tuple[Tensor, Tensor]:
     """The padded tensor that was packed, in its order, and the lengths (int64, on the CPU)."""
     op = "pad_packed_sequence"
+    if not isinstance(sequence, PackedSequence):
+        raise ArgumentTypeError(
+            f"{op}: sequence must be a PackedSequence, got {type(sequence).__name__}"
+        )
     data, (sizes, order) = sequence.data, sequence.layout
     time, batch = len(sizes), sizes[0]
     if total_length is not None:
@@ -217,6 +224,7 @@ def pad_packed_sequence(
 
 def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> PackedSequence:
     """Sequences (length, *) packed: `pad_sequence`, then `pack_padded_sequence`."""
+    sequences = [require_tensor("pack_sequence", x, "every item") for x in sequences]
     lengths = [len(x) for x in sequences]
     return pack_padded_sequence(pad_sequence(sequences), lengths, enforce_sorted=enforce_sorted)
 
@@ -229,6 +237,8 @@ def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
 
 def _as_list(op: str, lengths: Any) -> list[int]:
     """Lengths as whole numbers."""
+    if not isinstance(lengths, (Iterable, Tensor)):
+        raise ArgumentTypeError(f"{op}: lengths must be several, got {lengths!r:.60}")
     if isinstance(lengths, Tensor) and lengths.ndim != 1:
         raise ShapeError(f"{op}: lengths must be a vector of numbers, got shape {lengths.shape}")
     return [int(n) for n in (lengths.tolist() if isinstance(lengths, Tensor) else lengths)]
