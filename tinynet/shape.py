@@ -13,8 +13,11 @@ Shape = tuple[int, ...]
 _EVERY_DIM = [tuple(range(ndim)) for ndim in range(8)]
 
 
-def as_shape(op: str, *sizes: object, named: object = None) -> Shape:
-    """`f(2, 3)`, `f((2, 3))`, `f([2, 3])` and `f(size=(2, 3))` all mean the shape (2, 3)."""
+def as_shape(op: str, *sizes: object, named: object = None, name: str = "size") -> Shape:
+    """`f(2, 3)`, `f((2, 3))`, `f([2, 3])` and `f(size=(2, 3))` all mean the shape (2, 3).
+
+    `name`: what its numbers are.
+    """
     if named is not None:
         if sizes:
             raise ArgumentTypeError(f"{op}: sizes {sizes} and {named!r} are given, expected one")
@@ -22,12 +25,14 @@ def as_shape(op: str, *sizes: object, named: object = None) -> Shape:
     items: Iterable[object] = sizes
     if len(sizes) == 1 and isinstance(sizes[0], Sequence) and not isinstance(sizes[0], str):
         items = sizes[0]
-    return tuple(as_integer(op, "size", item) for item in items)
+    return tuple(as_integer(op, name, item) for item in items)
 
 
 def as_integer(op: str, name: str, value: object) -> int:
     """`value` as an int; floats and strings are errors, 0-d integer tensors and NumPy ints fine."""
     try:
+        if name == "dim" and isinstance(value, bool):  # most likely it was to be keepdim
+            raise TypeError
         return as_int(value)  # type: ignore[arg-type]
     except TypeError:
         raise ArgumentTypeError(

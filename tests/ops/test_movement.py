@@ -61,6 +61,8 @@ MOVES = [
     ((2, 3), lambda x: x.repeat_interleave(tn.tensor(2), 0, output_size=4),
      lambda x: np.repeat(x, 2, 0)),
     ((2, 5), lambda x: x.roll(2), lambda x: np.roll(x, 2)),
+    ((2, 5), lambda x: x.roll((2,)), lambda x: np.roll(x, 2)),
+    ((2, 5), lambda x: x.roll([2], ()), lambda x: np.roll(x, 2)),
     ((2, 5), lambda x: x.roll(-2, 1), lambda x: np.roll(x, -2, 1)),
     ((2, 5), lambda x: x.roll((1, 7), (0, 1)), lambda x: np.roll(x, (1, 7), (0, 1))),
     ((2, 5), lambda x: x.roll(5, 1), lambda x: x),
@@ -262,6 +264,7 @@ def test_hstack_and_vstack():
         (lambda x: x.chunk(4), [(0, 2), (2, 4), (4, 5)]),
         (lambda x: tn.tensor_split(x, 3), [(0, 2), (2, 4), (4, 5)]),
         (lambda x: tn.tensor_split(x, (1, -1)), [(0, 1), (1, 4), (4, 5)]),
+        (lambda x: tn.tensor_split(x, (4, 1)), [(0, 4), (4, 4), (1, 5)]),
     ],
     ids=itertools.count(),
 )

@@ -165,6 +165,9 @@ def test_median_of_all():
     check_values(tn.median, lambda x: np.sort(x, None)[5], (3, 4))
     assert tn.tensor([3, 1, 2, 4]).median().item() == 2
     assert tn.zeros(0).median().isnan()
+    assert tn.zeros(0, 2).median(keepdim=True).shape == (1, 1)
+    check_gradient(lambda x: x.median(dim=None, keepdim=True) * x, (3, 4))
+    assert tn.tensor([[3, 1], [2, 4]]).median(keepdim=True).tolist() == [[2]]
     assert tn.tensor([3.0, nan, 2.0]).median().isnan()
     assert tn.tensor([[1.0, nan], [2.0, 3.0]]).median(1).values[1] == 2
     values, indices = tn.tensor(5.0).median(0)

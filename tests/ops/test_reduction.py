@@ -107,6 +107,11 @@ def test_answers_about_nan_and_nothing():
     assert tn.tensor([nan]).any().item()
     assert not tn.zeros(0).any().item()
     assert tn.zeros(0).all().item()
+    x = np.array([[2, 0], [0, 3]])
+    for keepdim in (False, True):  # along no dims: each for itself
+        same(tn.tensor(x).any((), keepdim), x != 0)
+        same(tn.tensor(x > 0).all([], keepdim), x != 0)
+    same(tn.tensor(x, dtype=tn.uint8).any(()), (x != 0).astype(np.uint8))
 
 
 # dtypes

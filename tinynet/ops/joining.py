@@ -128,7 +128,7 @@ def split(
 def tensor_split(
     input: Tensor, indices_or_sections: int | Sequence[int] | Tensor, dim: int = 0
 ) -> tuple[Tensor, ...]:
-    """Parts of nearly equal size, or cut before given indices."""
+    """Parts of nearly equal size, or cut before given indices (of which a part begins at each)."""
     x = require_tensor("tensor_split", input)
     if not x.shape:
         raise ShapeError("tensor_split: a 0-d tensor has no dim to split")
@@ -141,8 +141,12 @@ def tensor_split(
             raise ArgumentError(f"tensor_split: {places} sections, expected 1 or more")
         small, extra = divmod(total, places)
         return split(x, [small + int(i < extra) for i in range(places)], place)
-    cuts = [0, *(min(max(i + total if i < 0 else i, 0), total) for i in places), total]
-    return split(x, [max(b - a, 0) for a, b in pairwise(cuts)], place)
+    indices = [shapes.as_integer("tensor_split", "an index", i) for i in places]
+    cuts = [0, *(min(max(i + total if i < 0 else i, 0), total) for i in indices), total]
+    sizes = [max(b - a, 0) for a, b in pairwise(cuts)]
+    if sum(sizes) == total:
+        return split(x, sizes, place)
+    return tuple([narrow_to(x, place, start, n) for start, n in zip(cuts, sizes, strict=False)])
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:

@@ -77,7 +77,7 @@ class Permute(Op):
 def permute(input: Tensor, *order: Any, dims: Sequence[int] | None = None) -> Tensor:
     """A view with dims in the order given."""
     x = require_tensor("permute", input)
-    goal = shapes.as_shape("permute", *order, named=dims)
+    goal = shapes.as_shape("permute", *order, named=dims, name="dim")
     return permute_to(x, shapes.permuted("permute", x.ndim, goal))
 
 

@@ -138,7 +138,8 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
 def flip(input: Tensor, *names: Any, dims: Sequence[int] | None = None) -> Tensor:
     """A copy with the elements along `dims` in reverse order."""
     x = require_tensor("flip", input)
-    reversed_dims = shapes.as_dims("flip", shapes.as_shape("flip", *names, named=dims), x.ndim)
+    order = shapes.as_shape("flip", *names, named=dims, name="dim")
+    reversed_dims = shapes.as_dims("flip", order, x.ndim)
     ranges = tuple(
         (n - 1, -1, n) if i in reversed_dims else (0, 1, n) for i, n in enumerate(x.shape)
     )
@@ -210,12 +211,17 @@ def _counts(repeats: Any) -> list[int]:
 def roll(
     input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None
 ) -> Tensor:
-    """Elements moved along `dims`, those pushed out coming in again at the other end."""
+    """Elements moved along `dims`, those pushed out coming in again at the other end.
+
+    Without dims, a single shift is that of the flattened tensor.
+    """
     x = require_tensor("roll", input)
-    if dims is None:
-        return roll(x.reshape(-1), shapes.as_integer("roll", "shifts", shifts), 0).reshape(x.shape)
-    steps, names = shapes.as_shape("roll", shifts), shapes.as_shape("roll", dims)
-    if len(steps) != len(names):
+    several = shifts if isinstance(shifts, Sequence) else (shifts,)
+    steps = [shapes.as_integer("roll", "shifts", n) for n in several]
+    names = () if dims is None else shapes.as_shape("roll", dims, name="dim")
+    if not names and len(steps) == 1:
+        return roll(x.reshape(-1), steps, 0).reshape(x.shape)
+    if len(steps) != len(names) or not steps:
         raise ShapeError(f"roll: {len(steps)} shifts but {len(names)} dims")
     for step, name in zip(steps, names, strict=True):
         dim = shapes.as_dim("roll", name, x.ndim)

@@ -41,9 +41,12 @@ class ValuesIndices(NamedTuple):
 
 def _dims(op: str, dim: Any, x: Tensor) -> Shape:
     """Normalised dims in ascending order; an empty sequence means all, as None does."""
-    is_empty = isinstance(dim, (tuple, list)) and not dim
-    dims = shapes.as_dims(op, None if is_empty else dim, x.ndim)
+    dims = shapes.as_dims(op, None if _is_empty(dim) else dim, x.ndim)
     return dims if len(dims) < 2 else tuple(sorted(dims))
+
+
+def _is_empty(dim: Any) -> bool:
+    return isinstance(dim, (tuple, list)) and not dim
 
 
 def spread(y: Tensor, shape: Shape, dims: Shape) -> Tensor:
@@ -264,20 +267,21 @@ def _arg_extreme(op: Any, input: Tensor, dim: int | None, keepdim: bool) -> Tens
 
 @numpy_names
 def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    """Whether any element is not zero."""
+    """Whether any element is not zero; of no dims (`()`), for each element whether it is not."""
     return _question("any", input, dim, keepdim)
 
 
 @numpy_names
 def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    """Whether no element is zero."""
+    """Whether no element is zero; of no dims (`()`), for each element whether it is not."""
     return _question("all", input, dim, keepdim)
 
 
 def _question(op: str, input: Tensor, dim: Dims, keepdim: bool) -> Tensor:
     x = require_tensor(op, input)
     truth = x if x.dtype is bool_ else x.detach() != 0
-    array = x.backend.reduce(op, truth.array, _dims(op, dim, x), keepdim)
+    dims = () if _is_empty(dim) else _dims(op, dim, x)
+    array = x.backend.reduce(op, truth.array, dims, keepdim)
     answer = wrap(array, bool_, x.backend)
     return cast_to(answer, uint8) if x.dtype is uint8 else answer  # uint8 was PyTorch's bool once
 

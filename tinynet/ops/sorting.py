@@ -67,10 +67,11 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """
     x = require_tensor("median", input)
     if dim is None:
+        shape = (1,) * x.ndim if keepdim else ()
         if not x.numel() and x.dtype.is_floating_point:
-            return x.new_full((), nan)
+            return x.new_full(shape, nan)
         with no_grad():
-            array = median(x.reshape(-1), 0).values.array
+            array = median(x.reshape(-1), 0).values.reshape(shape).array
         return result(Extreme, array, x.dtype, (x,), (x,), tuple(range(x.ndim)))
     place = shapes.as_dim("median", dim, x.ndim)
     if not x.shape:
