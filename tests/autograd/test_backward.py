@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinynet as tn
-from tinynet.errors import GradientError
+from tinynet.errors import ArgumentError, GradientError
 
 
 def leaf(*values):
@@ -125,6 +125,10 @@ def test_grad_of_unused_inputs():
         tn.autograd.grad(y, [x, unused], retain_graph=True)
     _, missing = tn.autograd.grad(y, [x, unused], retain_graph=True, allow_unused=True)
     assert missing is None
+    with pytest.raises(ArgumentError, match="materialize_grads allows unused inputs, got allow"):
+        tn.autograd.grad(y, [x, unused], materialize_grads=True, allow_unused=False)
+    with pytest.raises(ArgumentError, match="grad: inputs are empty, expected at least one"):
+        tn.autograd.grad(y, [])
     _, zeros = tn.autograd.grad(y, [x, unused], materialize_grads=True)
     assert zeros.tolist() == [0.0, 0.0]
 

@@ -71,6 +71,7 @@ PRODUCTS = {
     "hvp of two": lambda f, m, x, y: f.hvp(number_of_two, (x, y), (x, y)),
     "vhp": lambda f, m, x, y: f.vhp(number, x, x * 2),
     "vhp of two": lambda f, m, x, y: f.vhp(number_of_two, (x, y), (x, y)),
+    "vhp of one row": lambda f, m, x, y: f.vhp(lambda x: number(x).reshape(1), x, x),
     "vhp of a linear one": lambda f, m, x, y: f.vhp(lambda x: x.sum(), x, x),
 }
 
@@ -132,6 +133,15 @@ ERRORS = {
     ),
     "hessian: the function must return a single number, got shape (3,)": lambda f, x: f.hessian(
         one, x
+    ),
+    "hessian: the function must return a tensor, got tuple": lambda f, x: f.hessian(
+        lambda x: (number(x),), x
+    ),
+    "hvp: the function must return a tensor, got tuple": lambda f, x: f.hvp(
+        lambda x: (number(x),), x, x
+    ),
+    "hvp: an output does not depend on the inputs": lambda f, x: f.hvp(
+        lambda x: x.sum(), x, x, strict=True
     ),
     "vhp: an output does not depend on the inputs": lambda f, x: f.vhp(
         lambda x: x.sum(), x, x, strict=True

@@ -62,7 +62,7 @@ def grad(
 
     With `create_graph` the gradients can be differentiated themselves. An input that no output
     depends on is an error unless `allow_unused` (its gradient is then None) or
-    `materialize_grads` (zeros).
+    `materialize_grads` (zeros), which does not go with `allow_unused=False`.
 
     >>> import tinynet as tn
     >>> x = tn.tensor(3.0, requires_grad=True)
@@ -72,6 +72,10 @@ def grad(
     """
     starts = _starts("grad", outputs, grad_outputs)
     wanted = _as_list(inputs)
+    if not wanted:
+        raise ArgumentError("grad: inputs are empty, expected at least one tensor")
+    if materialize_grads and allow_unused is False:
+        raise ArgumentError("grad: materialize_grads allows unused inputs, got allow_unused=False")
     edges = [edge_of("grad", x) for x in wanted]
     walk = _Walk(starts, create_graph if retain_graph is None else retain_graph, create_graph)
     walk.restrict(edges)

@@ -115,13 +115,7 @@ def vhp(
     strict: bool = False,
 ) -> tuple[Any, Any]:
     """`func(*inputs)`, a single number, and the vector `v` times its Hessian."""
-    with enable_grad():
-        is_tuple, xs = _as_inputs("vhp", inputs, create_graph)
-        vector = _as_vector("vhp", v, xs)
-        y = _single("vhp", func(*xs))
-        gradients = _gradients([y], xs, None, True, strict, "vhp")
-        found = _gradients(gradients, xs, vector, create_graph, strict, "vhp")
-    return _finished(y, create_graph), _formed(found, is_tuple, create_graph)
+    return _hessian_product("vhp", func, inputs, v, create_graph, strict)
 
 
 def hvp(
@@ -132,7 +126,19 @@ def hvp(
     strict: bool = False,
 ) -> tuple[Any, Any]:
     """`func(*inputs)`, a single number, and its Hessian times `v`: by symmetry, `vhp`."""
-    return vhp(func, inputs, v, create_graph, strict)
+    return _hessian_product("hvp", func, inputs, v, create_graph, strict)
+
+
+def _hessian_product(
+    op: str, func: Function, inputs: Tensors, v: Tensors | None, create_graph: bool, strict: bool
+) -> tuple[Any, Any]:
+    with enable_grad():
+        is_tuple, xs = _as_inputs(op, inputs, create_graph)
+        vector = _as_vector(op, v, xs)
+        returned = func(*xs)
+        gradients = _gradients([_single(op, returned)], xs, None, True, strict, op)
+        found = _gradients(gradients, xs, vector, create_graph, strict, op)
+    return _finished(returned, create_graph), _formed(found, is_tuple, create_graph)
 
 
 class Stack(Op):
@@ -203,8 +209,12 @@ def _as_outputs(op: str, returned: Any) -> tuple[Tensor, ...]:
 
 def _single(op: str, returned: Any) -> Tensor:
     """The only output, a single number."""
-    (y, *more) = _as_outputs(op, returned)
-    if more or y.numel() != 1:
+    if not isinstance(returned, Variable):
+        raise ArgumentTypeError(
+            f"{op}: the function must return a tensor, got {type(returned).__name__}"
+        )
+    y: Tensor = returned  # type: ignore[assignment]
+    if y.numel() != 1:
         raise ShapeError(f"{op}: the function must return a single number, got shape {y.shape}")
     return y.reshape(())
 
