@@ -124,6 +124,14 @@ def test_matrix_norms(order, keepdim):
     check_gradient(lambda x: linalg.norm(x, order), (3, 4))
 
 
+@pytest.mark.parametrize(
+    ("order", "shape"), [(1, (3, 0)), (2, (0, 3)), (2, (3, 0)), (np.inf, (0, 3)), ("nuc", (0, 3))]
+)
+def test_norms_of_empty_matrices(order, shape):
+    assert linalg.matrix_norm(tn.zeros(shape), order).item() == 0
+    assert linalg.matrix_norm(tn.zeros(2, *shape), order, keepdim=True).tolist() == [[[0]]] * 2
+
+
 def test_norms_in_another_dtype():
     assert linalg.norm(tn.ones(3), dtype=tn.float64).dtype is tn.float64
     assert linalg.matrix_norm(tn.ones(2, 3, 3)).shape == (2,)
@@ -142,6 +150,7 @@ MISTAKES = [
     (lambda: linalg.qr(tn.eye(2), "full"), ArgumentError),
     (lambda: linalg.norm(tn.ones(2, 2), "max"), ArgumentError),
     (lambda: linalg.matrix_norm(tn.ones(2)), ShapeError),
+    (lambda: linalg.matrix_norm(tn.zeros(3, 0), -1), ShapeError),
     (lambda: linalg.matrix_norm(tn.ones(2, 2), dim=(0, 0)), ShapeError),
     (lambda: linalg.vector_norm(tn.ones(2), "fro"), ArgumentTypeError),
     (lambda: linalg.norm(tn.ones(2, 2, 2), 1, (0, 1, 2)), ShapeError),

@@ -95,10 +95,19 @@ def matrix_norm(
         assert not isinstance(ord, str)
         sums_dim = -2 if abs(ord) == 1 else -1
         values = _singular_values(x) if abs(ord) == 2 else x.abs().sum(sums_dim)
-        y = values.amax(-1) if ord > 0 else values.amin(-1)
+        y = _extreme(values, is_largest=ord > 0)
     if not keepdim:
         return y
     return y.reshape([1 if i in dims else n for i, n in enumerate(A.shape)])
+
+
+def _extreme(values: Tensor, is_largest: bool) -> Tensor:
+    """The largest or smallest of values that are not negative; the largest of none is 0."""
+    if values.shape[-1]:
+        return values.amax(-1) if is_largest else values.amin(-1)
+    if not is_largest:
+        raise ShapeError("linalg.matrix_norm: empty matrices have no smallest value, got ord < 0")
+    return values.sum(-1)
 
 
 @numpy_names

@@ -93,6 +93,19 @@ def test_gradients(on_device):
     assert zero.grad.tolist() == pytest.approx([0.6e8, 0.8e8])
 
 
+def test_hinges_of_integers_are_integers(on_device):
+    x, signs = tn.tensor([1, 2]), tn.tensor([1, -1])
+    loss = F.hinge_embedding_loss(x, signs, margin=3.7, reduction="none")
+    assert (loss.dtype, loss.tolist()) == (tn.int64, [1, 1])
+
+
+def test_classes_that_broadcast_are_the_inputs(on_device):
+    x, target = tn.tensor([[1.0], [2.0]]), tn.ones(1, 4)
+    loss = F.multilabel_soft_margin_loss(x, target, reduction="none")
+    expected = [4 * math.log1p(math.exp(-score)) for score in (1, 2)]
+    assert loss.tolist() == pytest.approx(expected)
+
+
 def test_a_step_is_recorded(on_device):
     tn.manual_seed(0)
     model, loss_of = (
@@ -158,6 +171,8 @@ X, LABELS = tn.zeros(2, 3), tn.tensor([0, 1])
          "gaussian_nll_loss: var has a negative number"),
         (lambda: F.gaussian_nll_loss(X, X, tn.ones(3)), ShapeError,
          "gaussian_nll_loss: var has shape (3,), input (2, 3)"),
+        (lambda: F.kl_div(X, LABELS), DTypeError,
+         "kl_div: expected a floating dtype, got tinynet.int64"),
         (lambda: F.huber_loss(X, X, delta=0), ArgumentError,
          "huber_loss: delta must be positive, got 0"),
         (lambda: F.prelu(X, tn.ones(2)), ShapeError,

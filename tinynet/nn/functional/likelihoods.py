@@ -10,7 +10,7 @@ from tinynet.nn.functional.losses import check_reduction, reduced
 from tinynet.numbers import is_recording
 from tinynet.ops.arithmetic import where
 from tinynet.ops.creation import ones_like
-from tinynet.ops.operands import require_tensor
+from tinynet.ops.operands import require_floating, require_tensor
 from tinynet.tensor import Tensor
 
 
@@ -25,6 +25,7 @@ def kl_div(
     """
     op = "kl_div"
     x, y = require_tensor(op, input), require_tensor(op, target, "target")
+    require_floating(op, x, y)
     if reduction == "mean":
         warnings.warn(f"{op}: 'mean' divides by all elements, see 'batchmean'", stacklevel=2)
     if reduction != "batchmean":

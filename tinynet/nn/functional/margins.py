@@ -20,10 +20,10 @@ from tinynet.tensor import Tensor
 def hinge_embedding_loss(
     input: Tensor, target: Tensor, *, margin: float = 1.0, reduction: str = "mean"
 ) -> Tensor:
-    """`input` where target is 1, `max(0, margin - input)` where it is -1."""
+    """`input` where target is 1, `max(0, margin - input)` where it is -1; of input's dtype."""
     check_reduction("hinge_embedding_loss", reduction)
-    apart = where(target != 1, (margin - input).clamp(min=0.0), 0.0)
-    return reduced(apart + where(target != -1, input, 0.0), reduction)
+    apart = where(target != 1, (margin - input).clamp(min=0), 0)
+    return reduced((apart + where(target != -1, input, 0)).to(input.dtype), reduction)
 
 
 def soft_margin_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
@@ -111,7 +111,8 @@ def multilabel_soft_margin_loss(
     each = -(target * logsigmoid(input) + (1.0 - target) * logsigmoid(-input))
     if weight is not None:
         each = each * weight
-    return reduced(each.mean(-1), reduction)
+    classes = input.shape[-1] if input.ndim else 1  # of one that broadcasts, its own
+    return reduced(each.sum(-1) / classes, reduction)
 
 
 # Distances
