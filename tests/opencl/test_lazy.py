@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+from concurrent import futures
 from types import SimpleNamespace
 
 import numpy as np
@@ -430,6 +431,27 @@ def test_threads_compute_side_by_side():
         for _ in range(20):
             again = (again @ x.cpu() * 0.05).tanh() + i
         np.testing.assert_allclose(found[i], np.asarray(again), rtol=1e-3, atol=1e-4)
+
+
+def add_one(row):
+    row.add_(1)
+
+
+def put_one(row):
+    row.index_put_((tn.tensor([0, 2]),), tn.ones(2), accumulate=True)
+
+
+@pytest.mark.parametrize("write", [add_one, put_one])
+def test_threads_write_rows_of_one_tensor(write):
+    x = tn.zeros(2, 3)
+
+    def work(row):
+        for _ in range(500):
+            write(row)
+
+    with futures.ThreadPoolExecutor(2) as pool:
+        list(pool.map(work, x.unbind()))
+    assert x[:, 0].tolist() == x[:, 2].tolist() == [500, 500]
 
 
 def test_the_same_seed_trains_alike_on_both_backends():

@@ -134,22 +134,30 @@ class OpenCLBackend:
         """The value of `x`'s storage, in memory."""
         storage = x.storage
         value = storage.value
-        if value.op in ("full", "iota"):  # a copy: formulas go on with the pattern
-            storage.value = value = self.loaded(value)
-        if value.op != "memory":
+        if value.op == "memory":
+            return value
+        with self.scheduler.lock:
+            value = storage.value
+            if value.op in ("full", "iota"):  # a copy: formulas go on with the pattern
+                storage.value = value = self.loaded(value)
             self.scheduler.compute(value)
         return value
 
     def own_memory(self, x: Array) -> Value:
-        """The value of `x`'s storage, in memory that no formula reads: it can be written."""
-        self.memory(x)
+        """The value of `x`'s storage, in memory that no formula reads: it can be written.
+
+        Who writes holds the scheduler's lock until the write is enqueued: another thread's write
+        to the same storage would find the value in use, and go on with a copy of what was before.
+        """
         storage = x.storage
-        if not is_exclusive(storage):
-            storage.value = self.loaded(storage.value)
-            self.scheduler.compute(storage.value)
-        if self.recorder is not None:
-            self.recorder.note_write(storage)
-        return storage.value
+        with self.scheduler.lock:
+            self.memory(x)
+            if not is_exclusive(storage):
+                storage.value = self.loaded(storage.value)
+                self.scheduler.compute(storage.value)
+            if self.recorder is not None:
+                self.recorder.note_write(storage)
+            return storage.value
 
     @staticmethod
     def loaded(source: Value | View) -> Value:
@@ -263,21 +271,22 @@ class OpenCLBackend:
 
     def write(self, target: Array, value: Value) -> None:
         """Make `value` what `target` holds; what was written down before keeps its meaning."""
-        storage = target.storage
-        if target.steps is None:
-            storage.value = value
-            if value.weight > HEAVIEST:
-                self.scheduler.compute(value)
-            return
-        if 0 in target.shape:
-            return
-        self.memory(target)
-        if not is_exclusive(storage):
-            self.scheduler.compute(value)  # it may read what is about to be overwritten
-            value = self.loaded(value)
-        base = self.own_memory(target)
-        base.bounds = union(base.bounds, value.bounds)
-        self.scheduler.compute(value, View(base, target.shape, target.strides, target.offset))
+        with self.scheduler.lock:
+            storage = target.storage
+            if target.steps is None:
+                storage.value = value
+                if value.weight > HEAVIEST:
+                    self.scheduler.compute(value)
+                return
+            if 0 in target.shape:
+                return
+            self.memory(target)
+            if not is_exclusive(storage):
+                self.scheduler.compute(value)  # it may read what is about to be overwritten
+                value = self.loaded(value)
+            base = self.own_memory(target)
+            base.bounds = union(base.bounds, value.bounds)
+            self.scheduler.compute(value, View(base, target.shape, target.strides, target.offset))
 
     # reduction, scan, order
     def reduce(self, op: str, x: Array, dims: Shape, keepdim: bool) -> Array:
@@ -396,11 +405,12 @@ class OpenCLBackend:
 
     def factor(self, x: Array) -> View:
         """A factor of a product: in memory, or while recording a formula that will be."""
+        value = x.storage.value
         if not self.is_recorded:
-            self.memory(x)
-        elif x.storage.value.op in ("full", "iota"):
-            x.storage.value = self.loaded(x.storage.value)
-        return View(x.storage.value, x.shape, x.strides, x.offset)
+            value = self.memory(x)
+        elif value.op in ("full", "iota"):
+            x.storage.value = value = self.loaded(value)
+        return View(value, x.shape, x.strides, x.offset)
 
     def factors(self, a: Array, b: Array) -> tuple[View, View]:
         """Both factors of a matrix product, in a layout that its kernels take."""
@@ -654,7 +664,8 @@ class OpenCLBackend:
         checking.check_indices(self, x, indices)
         target = indexing.Target.of(x.shape, indices)
         if 0 not in target.shape:
-            indexing.put_into(self, x, target, self.expand(values, target.shape), mode)
+            with self.scheduler.lock:
+                indexing.put_into(self, x, target, self.expand(values, target.shape), mode)
 
     def nonzero(self, x: Array) -> Array:
         return self.from_numpy(np.argwhere(self.to_numpy(x)))
