@@ -1,5 +1,6 @@
 """Profiles: what they see on both devices, their table, what they cost when they are over."""
 
+import signal
 from concurrent import futures
 
 import numpy as np
@@ -7,12 +8,15 @@ import pytest
 
 import tinynet as tn
 from tinynet import nn, peaks
+from tinynet.autograd import observing
 from tinynet.autograd.anomaly import state
 from tinynet.backends import open_backend
+from tinynet.backends.numpy_watch import watch
+from tinynet.backends.opencl import profiler
 from tinynet.backends.runs import KernelRun
 from tinynet.errors import StateError
 from tinynet.peaks import Peaks
-from tinynet.profiling import profile, rows
+from tinynet.profiling import block, profile, rows
 from tinynet.profiling.table import write
 
 
@@ -274,3 +278,32 @@ def test_threads_profile_at_once(device):
     with futures.ThreadPoolExecutor(3) as pool:
         for done in [pool.submit(work) for _ in range(3)]:
             done.result()
+
+
+def hear_ctrl_c(*_):
+    signal.raise_signal(signal.SIGINT)
+
+
+def raise_it(*_):
+    raise KeyboardInterrupt
+
+
+def nobody_looks_on():
+    return not (state.watches or observing.state.observers or watch.listeners or profiler._active)
+
+
+@pytest.mark.parametrize("interrupt", [hear_ctrl_c, raise_it])
+def test_ctrl_c_while_the_end_waits(device, monkeypatch, interrupt):
+    monkeypatch.setattr(profiler, "finish", interrupt)
+    with pytest.raises(KeyboardInterrupt), profile() as seen:
+        tn.ones(3, device=device).add_(1).realize()
+    assert nobody_looks_on()
+    assert "add" in str(seen)
+
+
+@pytest.mark.parametrize("interrupt", [hear_ctrl_c, raise_it])
+def test_ctrl_c_while_a_block_begins(monkeypatch, interrupt):
+    monkeypatch.setattr(block, "open_backend", lambda name: interrupt() or open_backend(name))
+    with pytest.raises(KeyboardInterrupt), profile():
+        raise AssertionError("the block begins")
+    assert nobody_looks_on()

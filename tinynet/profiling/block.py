@@ -18,6 +18,7 @@ from tinynet.backends.opencl.profiler import Counters, counters
 from tinynet.backends.runs import KernelRun
 from tinynet.errors import StateError
 from tinynet.files import replacing, to_write
+from tinynet.interrupts import Deferral
 from tinynet.peaks import Peaks, measure_peaks
 from tinynet.profiling.calls import Calls
 from tinynet.profiling.spans import Span, Spans
@@ -58,16 +59,14 @@ class Profile:
     def __enter__(self) -> Profile:
         if self._state != "new":
             raise StateError("profile: its block has begun before, expected a new profile()")
-        self._state = "running"
-        self._before = counters()
-        profiler.attach(self._note)
-        watch.attach(open_backend("cpu"), self._note)
-        numpy_tape.timing.listeners.append(self._note)
-        observing.add(self._spans)
-        self._began = time.perf_counter()
-        self._spans.begin()
-        if self._calls is not None:
-            self._calls.start()
+        begun = self._begun = contextlib.ExitStack()  # what the end has to undo
+        begun.callback(self._settle)
+        try:
+            with Deferral():
+                self._begin(begun)
+        except BaseException:
+            begun.close()
+            raise
         return self
 
     def __exit__(
@@ -76,21 +75,41 @@ class Profile:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        with Deferral():
+            self._begun.close()
+        if self.path is not None:
+            self.save(self.path)
+
+    def _begin(self, begun: contextlib.ExitStack) -> None:
+        self._before = counters()
+        profiler.attach(self._note)
+        begun.callback(profiler.detach, self._note)
+        watch.attach(open_backend("cpu"), self._note)
+        begun.callback(watch.detach, self._note)
+        numpy_tape.timing.listeners.append(self._note)
+        begun.callback(numpy_tape.timing.listeners.remove, self._note)
+        observing.add(self._spans)
+        begun.callback(observing.remove, self._spans)
+        self._state = "running"
+        self._began = time.perf_counter()
+        begun.callback(self._wait)
+        self._spans.begin()
         if self._calls is not None:
-            self._calls.stop()
-        observing.remove(self._spans)
-        numpy_tape.timing.listeners.remove(self._note)
-        watch.detach(self._note)
+            self._calls.start()
+            begun.callback(self._calls.stop)
+
+    def _wait(self) -> None:
+        """Until the devices have done what they were told, and count that."""
         profiler.finish()
         self.wall = time.perf_counter() - self._began
         self.counters = Counters(*(b - a for a, b in zip(self._before, counters())))
-        profiler.detach(self._note)
+
+    def _settle(self) -> None:
+        """Nothing more comes."""
+        self._state = "ended"
         for run in self.kernels:
             run.measure()
         self._spans.end()
-        self._state = "ended"
-        if self.path is not None:
-            self.save(self.path)
 
     @contextlib.contextmanager
     def range(self, name: str) -> Iterator[None]:
