@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from tinynet.tensor import Tensor
 
 NUMBERS = {bool: np.int32, int: np.int32, float: np.float32}
 WIDEST = 64  # work-items of a group that nobody chose
+MOST = 2**64 - 1  # work-items along a dim: a size_t
+FOREIGN = "gGm"  # NumPy's letters of long doubles and of times, which OpenCL C does not have
 
 
 class Kernel:
@@ -46,7 +48,7 @@ class Kernel:
     """
 
     def __init__(self, source: str, name: str) -> None:
-        self.source, self.name = source, name
+        self.source, self.name = _as_text("source", source), _as_text("name", name)
 
     def __call__(
         self,
@@ -59,7 +61,8 @@ class Kernel:
 
         `outputs` are their shapes and dtypes. Without `group`, the first dim is divided in groups
         of up to 64. Raises `DeviceError` on devices without OpenCL, `KernelError` with the
-        compiler's words, or if the arguments do not fit the kernel.
+        compiler's words, or if the arguments do not fit the kernel; `ArgumentError` and
+        `ArgumentTypeError` for numbers that have no such type, and for wrong sizes and outputs.
         """
         tensors = [x for x in arguments if isinstance(x, Tensor)]
         if not tensors:
@@ -73,6 +76,8 @@ class Kernel:
             raise ArgumentError(
                 f"Kernel: {self.name}: size {sizes} does not consist of groups of {groups}"
             )
+        if not isinstance(outputs, Iterable):
+            raise self._no_outputs(outputs)
         kinds = [self._as_kind(output) for output in outputs]
         backend = tensors[0].backend
         arrays = backend.run_kernel(
@@ -87,6 +92,10 @@ class Kernel:
             raise ArgumentError(
                 f"Kernel: {self.name}: {what} must be one to three numbers above 0, got {sizes!r}"
             )
+        if max(found) > MOST:
+            raise ArgumentError(
+                f"Kernel: {self.name}: {what} is {sizes!r}, expected numbers up to {MOST}"
+            )
         return found
 
     def _as_kind(self, output: tuple[Shape, DType]) -> tuple[Shape, DType]:
@@ -96,28 +105,49 @@ class Kernel:
         except (TypeError, ValueError):
             dtype = None
         if not isinstance(dtype, DType):
-            raise ArgumentTypeError(
-                f"Kernel: {self.name}: outputs are pairs of a shape and a dtype such as "
-                f"tinynet.float32, got {output!r}"
-            )
+            raise self._no_outputs(output)
         return shapes.check_sizes("Kernel", shapes.as_shape("Kernel", shape)), dtype
+
+    def _no_outputs(self, given: Any) -> ArgumentTypeError:
+        return ArgumentTypeError(
+            f"Kernel: {self.name}: outputs are pairs of a shape and a dtype such as "
+            f"tinynet.float32, got {given!r}"
+        )
 
     def _as_operand(self, x: Any) -> Any:
         """An array of the backend's, or a NumPy scalar."""
         if isinstance(x, Tensor):
             return x.array
         if type(x) in NUMBERS:
-            try:
-                return NUMBERS[type(x)](x)
-            except OverflowError:
-                raise ArgumentError(
-                    f"Kernel: {self.name}: {x} is no int of 32 bits; a long is numpy.int64({x})"
-                ) from None
-        if isinstance(x, np.number):
+            return self._as_scalar(x)
+        if isinstance(x, np.number) and x.dtype.char not in FOREIGN:
             return x
         raise ArgumentTypeError(
             f"Kernel: {self.name}: arguments are tensors and numbers, got {type(x).__name__}"
         )
+
+    def _as_scalar(self, x: Any) -> Any:
+        """One of Python's numbers as what C calls an int or a float."""
+        try:
+            with np.errstate(over="raise"):
+                return NUMBERS[type(x)](x)
+        except (OverflowError, FloatingPointError):
+            narrow, wide = ("float", "double") if type(x) is float else ("int", "long")
+            raise ArgumentError(
+                f"Kernel: {self.name}: {x} is no {narrow} of 32 bits; "
+                f"a {wide} is numpy.{narrow}64({x})"
+            ) from None
+
+
+def _as_text(what: str, text: str) -> str:
+    """A text that a compiler can be given."""
+    if not isinstance(text, str):
+        raise ArgumentTypeError(f"Kernel: {what} must be a str, got {type(text).__name__}")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ArgumentError(f"Kernel: {what} is no text: {error}") from None
+    return text
 
 
 def _divided(sizes: tuple[int, ...]) -> tuple[int, ...]:
