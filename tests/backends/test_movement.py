@@ -150,11 +150,30 @@ def test_views_of_expanded_arrays_are_read_only(backend):
         assert not backend.is_writable(y)
 
 
+def test_elements_of_expanded_arrays_that_are_apart_can_be_written(backend):
+    base = contiguous(backend, np.zeros((1, 3)))
+    row = backend.slice(backend.expand(base, (2, 3)), ((1, 1, 1), (0, 1, 3)))
+    assert backend.is_writable(row)
+    backend.assign(row, backend.full((1, 3), 2, dtypes.float64))
+    same(backend, base, np.full((1, 3), 2.0))
+    assert backend.is_writable(backend.expand(base, (0, 3)))
+    number = backend.slice(backend.expand(contiguous(backend, np.array(1.0)), (4,)), ((2, 1, 1),))
+    assert backend.is_writable(number)
+
+
+def test_strided_elements_that_are_one_are_read_only(backend):
+    x = contiguous(backend, np.zeros(4))
+    assert not backend.is_writable(backend.strided(x, (2, 2), (0, 1), 0))
+    assert backend.is_writable(backend.strided(x, (1, 2), (0, 1), 0))
+
+
 def test_an_array_of_read_only_memory_is_read_only(backend, device):
     array = np.ones(3)
     array.flags.writeable = False
     x = backend.from_numpy(array)
     assert not backend.is_writable(x) or not backend.shares_memory(x, array)
+    one = backend.slice(backend.expand(backend.reshape(x, (1, 3)), (2, 3)), ((0, 1, 1), (0, 1, 3)))
+    assert backend.is_writable(one) == backend.is_writable(x)
     assert backend.is_writable(backend.copy(x))
 
 

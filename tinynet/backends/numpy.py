@@ -204,11 +204,13 @@ class NumPyBackend:
 
     def expand(self, x: Array, shape: Shape) -> Array:
         if x.ndim == 0 and x.dtype.kind != "V":  # a quarter of broadcast_to's time
-            view: Array = np.ndarray(shape, x.dtype, x, 0, (0,) * len(shape))
-            if view.size != 1:
-                view.setflags(write=False)
-            return view
-        return x.reshape(shape) if prod(shape) == x.size else np.broadcast_to(x, shape)
+            return np.ndarray(shape, x.dtype, x, 0, (0,) * len(shape))
+        if prod(shape) == x.size:
+            return x.reshape(shape)
+        view = np.broadcast_to(x, shape)
+        if x.flags.writeable:  # parts of it may be written: `is_writable` asks which
+            view.setflags(write=True)
+        return view
 
     def slice(self, x: Array, ranges: tuple[Range, ...]) -> Array:
         return x[tuple([_as_slice(*range_) for range_ in ranges])] if ranges else x[...]
@@ -229,7 +231,12 @@ class NumPyBackend:
         return np.may_share_memory(x, base)
 
     def is_writable(self, x: Array) -> bool:
-        return x.flags.writeable
+        if not x.flags.writeable:
+            return False
+        steps = x.strides
+        if 0 not in steps or 0 in x.shape:
+            return True
+        return all(n <= 1 or step != 0 for n, step in zip(x.shape, steps))
 
     def concatenate(self, arrays: list[Array], dim: int) -> Array:
         return np.concatenate(arrays, dim)
