@@ -8,7 +8,7 @@ import pytest
 
 import tinynet as tn
 from tinynet import nn
-from tinynet.backends.opencl.memory import Pool, rounded
+from tinynet.backends.opencl.memory import Block, Pool, rounded
 from tinynet.errors import OutOfMemoryError
 
 DEVICE = "opencl"
@@ -33,6 +33,24 @@ def test_freed_memory_is_used_again(compiled):
     assert tn.memory(DEVICE).held > 0
     assert tn.memory(DEVICE, empty_cache=True).held == 0
     assert tn.memory("cpu") == (0, 0, 0)
+
+
+@pytest.mark.parametrize("is_reused", [False, True])
+def test_ctrl_c_leaves_the_account_right(backend, monkeypatch, is_reused):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    pool, lost = backend.device.pool, []
+    pool.empty()
+    if is_reused:
+        pool.allocate(1000)  # and given back at once
+    used = pool.used
+    monkeypatch.setattr(sys, "unraisablehook", lost.append)
+    monkeypatch.setattr(Block, "__init__", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pool.allocate(1000)
+    assert (pool.used, pool.held) == (used, 0)
+    assert not lost
 
 
 def test_writing_in_place_takes_the_same_memory(compiled):

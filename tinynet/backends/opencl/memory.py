@@ -26,13 +26,18 @@ class Block:
     __slots__ = ("buffer", "is_kept", "nbytes", "pool")
 
     def __init__(self, pool: Pool, buffer: Any, nbytes: int, is_kept: bool = True) -> None:
-        self.pool = pool
         self.buffer = buffer
         self.nbytes = nbytes
         self.is_kept = is_kept
+        pool.used += nbytes  # no step in which Ctrl-C could come lies between this and the next
+        self.pool = pool
+        if pool.used > pool.peak:
+            pool.peak = pool.used
 
     def __del__(self) -> None:
-        self.pool.take_back(self)
+        pool = getattr(self, "pool", None)  # Ctrl-C may come before anything is set
+        if pool is not None:
+            pool.take_back(self)
 
 
 class Pool:
@@ -55,11 +60,10 @@ class Pool:
         size = min(rounded(nbytes), max(nbytes, self.largest))
         ready = self.free.get(size)
         if ready:
+            self.held -= size  # before a call, in which Ctrl-C may come
             buffer = ready.pop()
-            self.held -= size
         else:
             buffer = self._create(nbytes, lambda: cl.Buffer(self.context, FLAGS, size))
-        self._count(size)
         return Block(self, buffer, size)
 
     def upload(self, array: Any) -> Block:
@@ -69,7 +73,6 @@ class Pool:
             self.context, FLAGS | cl.mem_flags.COPY_HOST_PTR, hostbuf=array
         )
         buffer = self._create(size, create)
-        self._count(size)
         self.uploaded += size
         return Block(self, buffer, size, is_kept=False)
 
@@ -84,11 +87,6 @@ class Pool:
         """Give all memory that nobody uses back to the driver."""
         self.free.clear()
         self.held = 0
-
-    def _count(self, size: int) -> None:
-        self.used += size
-        if self.used > self.peak:
-            self.peak = self.used
 
     def _create(self, nbytes: int, create: Callable[[], Any]) -> Any:
         """What `create` gives, which holds at least `nbytes`."""
