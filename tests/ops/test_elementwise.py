@@ -108,6 +108,15 @@ def test_bools_become_floats(op):
     same(y, getattr(tn, op)(tn.tensor([1.0, 0.0])).cpu().numpy(), rtol=0)
 
 
+@pytest.mark.parametrize("dtype", [tn.float16, tn.bfloat16], ids=str)
+def test_sigmoid_in_half_precision_is_rounded_once(dtype):
+    x = tn.tensor([-15.0, -12.0, -5.0, 3.0, 10.0], dtype=dtype)
+    expected = tn.sigmoid(x.float()).to(dtype).tolist()
+    assert tn.sigmoid(x).tolist() == expected
+    again = tn.jit(tn.sigmoid)
+    assert [again(x).tolist() for _ in range(3)] == [expected] * 3
+
+
 @pytest.mark.parametrize("op", QUESTIONS)
 @pytest.mark.parametrize("dtype", [tn.bool, tn.int8, tn.int64, tn.float16, tn.bfloat16], ids=str)
 def test_answers_are_bools(op, dtype):

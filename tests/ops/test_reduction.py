@@ -147,6 +147,16 @@ def test_half_precision_does_not_overflow_on_the_way():
     assert tn.full((4096,), 1.0, dtype=tn.float16).sum().item() == 4096
 
 
+@pytest.mark.parametrize("scale", [1000.0, 2.0**-13])
+def test_std_in_half_precision_is_rounded_once(scale):
+    """The variance of these is no float16: infinite, or 0."""
+    x = tn.tensor([-scale, scale, -scale, scale], dtype=tn.float16, requires_grad=True)
+    y, mean = tn.std_mean(x, correction=0)
+    assert (y.dtype, y.item(), mean.item()) == (tn.float16, scale, 0)
+    y.backward()
+    assert x.grad.tolist() == [-0.25, 0.25, -0.25, 0.25]
+
+
 # prod
 @pytest.mark.parametrize("keepdim", [False, True])
 @pytest.mark.parametrize("dim", [0, 1, -1, None], ids=str)

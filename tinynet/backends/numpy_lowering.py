@@ -95,7 +95,7 @@ def _elementwise(call: Call, given: Any, out: Any) -> list[Step] | None:
         if x is not None
     ]
     x = operands[0]
-    if op == "sigmoid":
+    if op == "sigmoid" and dtype.itemsize > 2:
         one = as_element(1.0, dtype, False)
         return [
             (ELEMENTWISE["neg"], (x, out)),

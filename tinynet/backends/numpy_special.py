@@ -72,7 +72,9 @@ def power(a: Any, b: Any, out: Array | None = None) -> Array:
 
 def sigmoid(x: Array, out: Array | None = None) -> Array:
     """1 / (1 + exp(-x)), in one buffer; right at both infinities."""
-    result = np.exp(negative(x, out), out=out)
+    if x.itemsize == 2:  # where the exponential is no half, the result may be one
+        return _store(sigmoid(x.astype(np.float32)), x, out)
+    result = np.exp(np.negative(x) if out is None else negative(x, out), out=out)
     if type(result) is not np.ndarray:
         return np.asarray(1 / (1 + result), result.dtype)
     np.add(result, 1, out=result)

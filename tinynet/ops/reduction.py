@@ -111,7 +111,9 @@ def mean(
 
 
 def _in_float32(x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
-    """`function(x)`, for half precision computed in float32: sums of many would overflow."""
+    """`function(x)`, for half precision computed in float32: sums and squares of what fits
+    would not.
+    """
     return cast_to(function(cast_to(x, float32)), x.dtype) if x.dtype.itemsize == 2 else function(x)
 
 
@@ -351,7 +353,7 @@ def std(
     x = require_tensor("std", input)
     require_floating("std", x)
     _dims("std", None if isinstance(dim, bool) else dim, x)
-    return root(var(input, dim, unbiased, keepdim, correction=correction))
+    return _in_float32(x, lambda x: root(var(x, dim, unbiased, keepdim, correction=correction)))
 
 
 def var_mean(input: Tensor, dim: Any = None, **options: Any) -> tuple[Tensor, Tensor]:
