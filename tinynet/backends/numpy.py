@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tinynet.backends import host, numpy_windows
 from tinynet.backends import numpy_convolution as convolution
+from tinynet.backends import numpy_sums as sums
 from tinynet.backends.base import PutMode, Range, with_sign
 from tinynet.backends.host import no_room, numpy_dtype
 from tinynet.backends.numpy_calls import ELEMENTWISE, UFUNCS, QuietContext, quiet, with_scalar
@@ -120,8 +121,11 @@ class NumPyBackend:
         dtype = x.dtype
         narrow = dtype.itemsize == 2 and op in ("sum", "prod") and dtype.kind not in "iu"
         source = x.astype(np.float32) if narrow else x
-        reduce: Any = UFUNCS[op].reduce
-        result = np.asarray(quiet.run(reduce, source, dims, source.dtype, None, keepdim))
+        if source.size > sums.FEWEST and op == "sum" and source.dtype.kind == "f":
+            result = np.asarray(quiet.run(sums.add_up, source, dims, keepdim))
+        else:
+            reduce: Any = UFUNCS[op].reduce
+            result = np.asarray(quiet.run(reduce, source, dims, source.dtype, None, keepdim))
         return quiet.run(result.astype, x.dtype) if narrow else result
 
     def arg_reduce(self, op: Literal["max", "min"], x: Array, dim: int, keepdim: bool) -> Array:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinynet.backends import numpy_convolution, numpy_windows
+from tinynet.backends import numpy_convolution, numpy_sums, numpy_windows
 from tinynet.backends.numpy_calls import ELEMENTWISE, UFUNCS, Array, as_element
 from tinynet.backends.numpy_places import Place, places_in
 from tinynet.numbers import Number
@@ -136,6 +136,8 @@ def _reduce(call: Call, given: Any, out: Any) -> list[Step] | None:
     dtype = call.args[1].dtype
     if dtype.itemsize == 2 and op in ("sum", "prod") and dtype.kind not in "iu":
         return None
+    if op == "sum" and dtype.kind == "f" and math.prod(call.args[1].shape) > numpy_sums.FEWEST:
+        return [(numpy_sums.add_up, (x, dims, keepdim, out))]
     return [(UFUNCS[op].reduce, (x, dims, dtype, out, keepdim))]
 
 
