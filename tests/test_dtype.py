@@ -128,6 +128,24 @@ def test_numbers_that_do_not_fit(value, dtype):
             tn.tensor([0, value], dtype=dtype)
 
 
+@pytest.mark.parametrize("value", [10**400, -(10**5000)], ids=["400", "5000"])
+def test_ints_that_are_no_floats(value):
+    x = tn.ones(2)
+    for create in (
+        lambda: tn.full((2,), value),
+        lambda: tn.full((2,), value, dtype=tn.float64),
+        lambda: x.fill_(value),
+        lambda: operator.setitem(x, 0, value),
+        lambda: tn.where(x > 0, x, value),
+        lambda: tn.ones(2, dtype=tn.int64) / value,
+        lambda: tn.arange(value),
+        lambda: tn.linspace(0, value, 3),
+    ):
+        message = rf"^\w+: an int of {value.bit_length()} bits does not fit tinynet\.\w+$"
+        with pytest.raises(DTypeError, match=message):
+            create()
+
+
 def test_limits_are_for_one_kind():
     with pytest.raises(DTypeError, match=r"^finfo: got tinynet\.int8, expected a floating dtype$"):
         tn.finfo(tn.int8)

@@ -132,7 +132,12 @@ def wrap_scalar(value: Scalar, dtype: DType) -> Scalar:
     if isinstance(value, Number):
         return value
     if dtype.rank == 2:
-        return float(value) if isinstance(value, int) and abs(value) > 2**53 else value
+        if not isinstance(value, int) or abs(value) <= 2**53:
+            return value
+        try:
+            return float(value)
+        except OverflowError:
+            raise DTypeError(f"number: {_shown(value)} does not fit {dtype}") from None
     if dtype.rank == 0:
         return bool(value)
     if not isinstance(value, int):
@@ -149,15 +154,26 @@ def fitted_scalar(op: str, value: Scalar, dtype: DType) -> Scalar:
     if 0 <= value <= 1:
         return wrap_scalar(value, dtype)
     if dtype.rank == 2:
-        fits = not math.isfinite(value) or abs(value) <= finfo(dtype).max
+        fits = not _is_finite(value) or abs(value) <= finfo(dtype).max
     elif dtype.rank == 1:
         low, high = integer_limits(dtype)
-        fits = math.isfinite(value) and (-high if low == 0 else low) <= int(value) <= high
+        fits = _is_finite(value) and (-high if low == 0 else low) <= int(value) <= high
     else:
         fits = True
     if not fits:
-        raise DTypeError(f"{op}: {value} does not fit {dtype}")
+        raise DTypeError(f"{op}: {_shown(value)} does not fit {dtype}")
     return wrap_scalar(value, dtype)
+
+
+def _is_finite(value: Scalar) -> bool:
+    return isinstance(value, int) or math.isfinite(value)  # ints may be no floats
+
+
+def _shown(value: Scalar) -> str:
+    """A number for an error; Python writes no int of more than 4300 digits."""
+    if isinstance(value, int) and value.bit_length() > 256:
+        return f"an int of {value.bit_length()} bits"
+    return f"{value}"
 
 
 def integer_limits(dtype: DType) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from tinynet.dtype import (
     Scalar,
     bool_,
     fitted_scalar,
+    float64,
     int64,
     promote,
     scalar_dtype,
@@ -262,6 +263,7 @@ def full_like(
 def _as_number(op: str, value: Any, dtype: DType | None) -> Any:
     """A bound as a Python number; whole where an integer dtype is asked for."""
     value = as_number(op, "a bound", value)
+    fitted_scalar(op, value, float64)
     return int(value) if dtype is not None and dtype.rank == 1 and math.isfinite(value) else value
 
 
