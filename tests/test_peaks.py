@@ -87,6 +87,15 @@ def test_a_corrupt_file_costs_a_warning(cache, small):
     assert tn.measure_peaks("cpu") == found
 
 
+def test_the_warning_points_at_who_called_tinynet(cache, small):
+    with tn.profile() as seen:
+        tn.ones(2) + 1
+    cache.write_text("{")
+    with pytest.warns(RuntimeWarning, match="is ignored") as warned:
+        str(seen)
+    assert [warning.filename for warning in warned] == [__file__]
+
+
 def test_no_such_device(cache):
     with pytest.raises(DeviceError, match="no device 'gpu'"):
         tn.measure_peaks("gpu")
