@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyopencl as cl
 
-from tinynet.backends.opencl.ctypes import macros
+from tinynet.backends.opencl.ctypes import computed, macros
 from tinynet.backends.opencl.device import Device
 from tinynet.backends.opencl.memory import Block
 from tinynet.dtype import DType, bfloat16, bool_, float16, float32, float64
@@ -94,16 +94,21 @@ def scan(
 ) -> Block:
     """Inclusive running `sum`, `prod`, `max` or `min` along the middle dim of (outer, size, inner).
 
-    float16 and bfloat16 run in float32 and are rounded once.
+    float16 and bfloat16 run in float32 and are rounded once; sums of float32 run in float64 where
+    the device has it, else those of millions drift.
     """
     y = device.pool.allocate(outer * size * inner * dtype.itemsize)
     if not outer * size * inner:
         return y
     plan = _plan_scan(device, op, dtype, outer, size, inner)
-    defines = {**macros(dtype), **combining(op, dtype), "TILE": plan.tile}
+    wide = float32 if dtype in (float16, bfloat16) else dtype
+    if op == "sum" and dtype is float32 and device.has_fp64:
+        wide = float64
+    defines = {
+        **macros(dtype), **combining(op, dtype), "C": computed(wide), "TILE": plan.tile
+    }  # fmt: skip
     carries = x  # which is not read: a kernel object without a buffer cannot be cloned (PoCL)
     if plan.chunks > 1:
-        wide = float32 if dtype in (float16, bfloat16) else dtype
         sums = device.pool.allocate(outer * plan.chunks * inner * wide.itemsize)
         kernel = device.kernel("scan", "totals", SCAN_TYPES[1:], **defines)
         device.launch(kernel, plan.work, plan.group, x, sums.buffer, *plan.sizes)
