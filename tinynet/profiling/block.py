@@ -14,6 +14,7 @@ from tinynet.autograd import observing
 from tinynet.backends import numpy_tape, open_backend
 from tinynet.backends.numpy_watch import watch
 from tinynet.backends.opencl import profiler
+from tinynet.backends.opencl.discovery import process
 from tinynet.backends.opencl.profiler import Counters, counters
 from tinynet.backends.runs import KernelRun
 from tinynet.errors import StateError
@@ -107,9 +108,11 @@ class Profile:
     def _settle(self) -> None:
         """Nothing more comes."""
         self._state = "ended"
+        self._spans.end()
+        if process.is_forked:  # to wait for kernels would take for ever
+            return
         for run in self.kernels:
             run.measure()
-        self._spans.end()
 
     @contextlib.contextmanager
     def range(self, name: str) -> Iterator[None]:

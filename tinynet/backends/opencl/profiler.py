@@ -101,7 +101,8 @@ class Watch:
     def close(self) -> None:
         """Give the device its plain queue back."""
         with self.device.lock:
-            self.device.queue.finish()
+            if not process.is_forked:
+                self.device.queue.finish()
             self.device.queue, self.device.watch = self._plain, None
 
 
