@@ -169,7 +169,7 @@ def _operator(function: Callable[[Any, Any], Any]) -> Callable[[Number, Any], An
     def method(self: Number, other: Any) -> Any:
         if type(other) is not Number and not isinstance(other, REAL):
             return NotImplemented
-        return self.after(function, self, other)
+        return self.applied(function, self, other)
 
     return method
 
@@ -181,7 +181,7 @@ def _reflected(function: Callable[[Any, Any], Any]) -> Callable[[Number, Any], A
     def method(self: Number, other: Any) -> Any:
         if not isinstance(other, REAL):
             return NotImplemented
-        return self.after(function, other, self)
+        return self.applied(function, other, self)
 
     return method
 
@@ -190,7 +190,7 @@ def _comparison(function: Callable[[Any, Any], Any]) -> Callable[[Number, Any], 
     def method(self: Number, other: Any) -> Any:
         if type(other) is not Number and not isinstance(other, REAL):
             return NotImplemented
-        return _fixed(self.after(function, self, other))
+        return _fixed(self.applied(function, self, other))
 
     return method
 
@@ -209,7 +209,7 @@ class Number:
         self.slot = slot
         self.value = value
 
-    def after(self, function: Callable[..., Any], *operands: Any) -> Any:
+    def applied(self, function: Callable[..., Any], *operands: Any) -> Any:
         """The result of a function of numbers, noted while recording."""
         script = current.script
         if script is not None and any(map(script.owns, operands)):
@@ -237,11 +237,11 @@ class Number:
         self.fixed()
         return found
 
-    def __copy__(self) -> Number:
-        return self
+    def __copy__(self) -> Any:
+        return self.at_hand()
 
-    def __deepcopy__(self, memo: Any) -> Number:
-        return self
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.at_hand()
 
     def __reduce__(self) -> Any:
         return type(self.value), (self.fixed(),)
@@ -252,13 +252,13 @@ class Number:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         is_noted = method == "__call__" and len(inputs) <= 2 and ufunc.nout == 1 and not options
         if is_noted and all(type(x) is Number or isinstance(x, REAL) for x in inputs):
-            result = self.after(ufunc, *inputs)
+            result = self.applied(ufunc, *inputs)
             if isinstance(result, REAL):
                 return result
         return getattr(ufunc, method)(*map(_fixed, inputs), **options)
 
     def __bool__(self) -> bool:
-        answer: bool = _fixed(self.after(operator.truth, self))
+        answer: bool = _fixed(self.applied(operator.truth, self))
         return answer
 
     def __float__(self) -> float:
@@ -284,8 +284,8 @@ class Number:
 
     def __round__(self, digits: int | None = None) -> Any:
         if digits is None:
-            return self.after(round, self)
-        return self.after(round, self, digits)
+            return self.applied(round, self)
+        return self.applied(round, self, digits)
 
     def __pow__(self, other: Any, modulo: Any = None) -> Any:
         if modulo is not None:
@@ -299,10 +299,10 @@ class Number:
         return other // self, other % self
 
     def __pos__(self) -> Any:
-        return self.after(operator.pos, self)
+        return self.applied(operator.pos, self)
 
     def __invert__(self) -> Any:
-        return self.after(operator.invert, self)
+        return self.applied(operator.invert, self)
 
     def __trunc__(self) -> int:
         return int(self.fixed())
@@ -316,10 +316,10 @@ class Number:
         return whole
 
     def __neg__(self) -> Any:
-        return self.after(operator.neg, self)
+        return self.applied(operator.neg, self)
 
     def __abs__(self) -> Any:
-        return self.after(operator.abs, self)
+        return self.applied(operator.abs, self)
 
     # fmt: off
     __add__, __radd__ = _operator(operator.add), _reflected(operator.add)

@@ -396,8 +396,8 @@ class Search:
                 self.add_place(attributes, name, MISSING)
 
     def visit_own(self, item: Any, fields: dict[str, Any], wanted: Names) -> None:
-        """Watch those attributes that the code names of an optimiser, a schedule or a recorded
-        function; other objects of tinynet's count what runs by themselves.
+        """Watch those attributes of an optimiser, a schedule or a recorded function that the code
+        names. Other objects of tinynet's are not: a trainer counts each step itself.
         """
         if "__wrapped__" in fields:  # what users put there, not what it notes itself
             wanted -= names_of(type(item).__init__).stored
