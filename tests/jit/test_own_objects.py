@@ -462,6 +462,34 @@ def test_training_with_a_loss_of_ones_own_is_recorded_once(on_device, loss):
     assert trainer.steps.recorded_update.count == 1
 
 
+@pytest.mark.parametrize("dtype", [tn.float16, tn.bfloat16], ids=str)
+@pytest.mark.parametrize(
+    "optimizer",
+    [tn.optim.SGD, functools.partial(tn.optim.Adam, eps=1e-3)],
+    ids=["sgd", "adam"],
+)
+def test_steps_in_half_precision_are_recorded_once(on_device, dtype, optimizer):
+    losses = []
+    for jit in (lambda function: function, tn.jit):
+        tn.manual_seed(0)
+        model = nn.Sequential(nn.Linear(8, 16), nn.Softplus(), nn.Linear(16, 4)).to(dtype)
+        stepped_by, x = optimizer(model.parameters(), lr=0.01), tn.rand(32, 8).to(dtype)
+
+        @jit
+        def step(x, model=model, optimizer=stepped_by):
+            optimizer.zero_grad()
+            loss = (model(x) * optimizer.param_groups[0]["lr"]).square().mean()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        for i in range(6):
+            stepped_by.param_groups[0]["lr"] = 0.01 * (1 + i % 3)
+            losses.append(step(x).item())
+    assert losses[:6] == losses[6:]
+    assert step.count == 1
+
+
 # gradients that are there, or not
 def test_a_gradient_that_is_gone_is_no_gradient(on_device):
     model = nn.Linear(3, 1)

@@ -61,6 +61,7 @@ from tinynet.dtype import (
     uint64,
 )
 from tinynet.errors import DeviceError, RecordingError
+from tinynet.numbers import Number
 from tinynet.shape import Shape
 from tinynet.windows import Windows
 
@@ -673,13 +674,25 @@ class OpenCLBackend:
 
 def rounded(number: Scalar, dtype: DType) -> Scalar:
     """A Python number as an element of `dtype` holds it."""
-    if dtype is float16:
-        with np.errstate(all="ignore"):
-            return float(np.float16(number))
-    if dtype is bfloat16:
-        with np.errstate(all="ignore"):
-            bits = int(np.float32(number).view(np.uint32))
-        if number == number:
-            bits += 0x7FFF + (bits >> 16 & 1)
-        return float(np.uint32(bits & 0xFFFF0000).view(np.float32))
-    return number
+    function = ROUNDINGS.get(dtype)
+    if function is None:
+        return number
+    if isinstance(number, Number):  # replays round it anew
+        return number.applied(function, number)
+    return function(number)
+
+
+def _as_float16(number: float) -> float:
+    with np.errstate(all="ignore"):
+        return float(np.float16(number))
+
+
+def _as_bfloat16(number: float) -> float:
+    with np.errstate(all="ignore"):
+        bits = int(np.float32(number).view(np.uint32))
+    if number == number:
+        bits += 0x7FFF + (bits >> 16 & 1)
+    return float(np.uint32(bits & 0xFFFF0000).view(np.float32))
+
+
+ROUNDINGS = {float16: _as_float16, bfloat16: _as_bfloat16}
