@@ -1,7 +1,7 @@
-"""Ctrl-C waits while a recording is set up or finished, and is heard while the function runs.
+"""Ctrl-C waits while a recording or a profile is set up or finished, and is heard in between.
 
 Python raises KeyboardInterrupt between any two of its steps, also between taking a lock and being
-ready to give it back: the process would go on as if it were recording.
+ready to give it back: the process would go on as if it were recording, or being profiled.
 """
 
 from __future__ import annotations
