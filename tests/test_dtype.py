@@ -137,13 +137,35 @@ def test_ints_that_are_no_floats(value):
         lambda: x.fill_(value),
         lambda: operator.setitem(x, 0, value),
         lambda: tn.where(x > 0, x, value),
+        lambda: x + value,
+        lambda: value - x,
         lambda: tn.ones(2, dtype=tn.int64) / value,
+        lambda: tn.ones(2, dtype=tn.int64) + value,
+        lambda: tn.tensor([value, 0]),
+        lambda: tn.tensor([value, 0], dtype=tn.float64),
         lambda: tn.arange(value),
         lambda: tn.linspace(0, value, 3),
     ):
         message = rf"^\w+: an int of {value.bit_length()} bits does not fit tinynet\.\w+$"
         with pytest.raises(DTypeError, match=message):
             create()
+
+
+@pytest.mark.parametrize("value", [2**64, -(2**63) - 1])
+def test_operands_of_more_than_64_bits(value):
+    with pytest.raises(DTypeError, match=f"^number: {value} does not fit tinynet.int8$"):
+        tn.ones(2, dtype=tn.int8) * value
+
+
+@pytest.mark.parametrize("dtype", [tn.uint64, tn.float64, tn.float32, tn.bfloat16, tn.bool])
+def test_lists_of_more_than_int64_holds(dtype):
+    made = tn.tensor([[2**64 - 1, 0], [1, 2**63]], dtype=dtype)
+    assert made.dtype is dtype
+    if dtype is tn.bool:
+        assert made.tolist() == [[True, False], [True, True]]
+    else:
+        largest = 2**64 - (1 if dtype is tn.uint64 else 0)
+        assert made.tolist() == [[largest, 0], [1, 2**63]]
 
 
 def test_limits_are_for_one_kind():

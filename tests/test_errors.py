@@ -54,7 +54,7 @@ MISTAKES = [
     (lambda: tn.tensor([300], dtype=tn.uint8), DTypeError,
      "tensor: 300 does not fit tinynet.uint8"),
     (lambda: tn.tensor([2**70]), DTypeError,
-     "tensor: [1180591620717411303424] does not fit tinynet.int64"),
+     "tensor: 1180591620717411303424 does not fit tinynet.int64"),
     (lambda: tn.tensor([1.0], dtype="float32"), ArgumentTypeError,
      "tensor: expected a dtype such as tinynet.float32, got 'float32'"),
     (lambda: tn.tensor([1, 2], requires_grad=True), DTypeError,

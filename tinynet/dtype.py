@@ -67,6 +67,7 @@ ALL = (
 )  # fmt: skip
 BY_NAME = {dtype.name: dtype for dtype in ALL}
 DEFAULT = float32
+EXACT = 2**53  # whole numbers up to here are floats of Python as they are
 
 # The larger an integer's place here, the more it holds; uint16 to uint64 join only with floats.
 _INTEGER_ORDER = (bool_, uint8, int8, int16, int32, int64)
@@ -126,13 +127,13 @@ def result_dtype(
 
 
 def wrap_scalar(value: Scalar, dtype: DType) -> Scalar:
-    """`value` as an element of `dtype` would hold it: integers wrap around."""
+    """`value` as an element of `dtype` would hold it: integers of up to 64 bits wrap around."""
     if isinstance(value, Number):
         value = value.at_hand() if dtype.rank == 2 else value.fixed()
     if isinstance(value, Number):
         return value
     if dtype.rank == 2:
-        if not isinstance(value, int) or abs(value) <= 2**53:
+        if not isinstance(value, int) or abs(value) <= EXACT:
             return value
         try:
             return float(value)
@@ -143,7 +144,11 @@ def wrap_scalar(value: Scalar, dtype: DType) -> Scalar:
     if not isinstance(value, int):
         value = int(value) if math.isfinite(value) else 0
     low, high = integer_limits(dtype)
-    return value if low <= value <= high else (value - low) % (high - low + 1) + low
+    if low <= value <= high:
+        return value
+    if not -(2**63) <= value < 2**64:
+        raise DTypeError(f"number: {_shown(value)} does not fit {dtype}")
+    return (value - low) % (high - low + 1) + low
 
 
 def fitted_scalar(op: str, value: Scalar, dtype: DType) -> Scalar:

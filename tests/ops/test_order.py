@@ -68,6 +68,11 @@ def test_running_results_of_integers_are_int64(op, dtype):
     assert getattr(tn, op)(x, 0, dtype=tn.float32).dtype is tn.float32
 
 
+def test_long_cumsums_do_not_drift(on_device):
+    x = tn.full((1_000_000, 2), 0.1)
+    np.testing.assert_allclose(x.cumsum(0)[-1].tolist(), [1e5, 1e5], 1e-6)
+
+
 def test_logcumsumexp_does_not_overflow():
     y = tn.logcumsumexp(tn.tensor([1e4, 1e4, -inf], dtype=tn.float64), 0)
     same(y, 1e4 + np.log([1.0, 2, 2]))

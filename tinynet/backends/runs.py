@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
@@ -20,7 +20,7 @@ class KernelRun:
 
     device: str
     name: str
-    text: str
+    text: str = field(repr=False)
     size: tuple[int, ...]
     nbytes: int
     flops: int

@@ -54,8 +54,11 @@ def as_array(op: str, data: Any, dtype: DType | None) -> tuple[Any, DType]:
         array = np.asarray(plain)
     except (ValueError, TypeError):
         raise ShapeError(f"{op}: nested sequences must be regular, {_irregular(plain)}") from None
-    if array.dtype.kind == "O" and kinds == {int}:
-        raise DTypeError(f"{op}: {data!r:.60} does not fit {dtype or int64}")
+    if kinds == {int} and array.size and array.dtype.kind not in "iu":  # not all are int64
+        dtype = dtype or int64
+        numbers = np.asarray(plain, object)
+        fitted = [fitted_scalar(op, number, dtype) for number in numbers.flat]
+        return np.array(fitted, numpy_dtype(dtype)).reshape(numbers.shape), dtype
     if array.dtype.kind not in "biuf" and array.dtype.name not in BY_NAME:
         raise DTypeError(
             f"{op}: expected numbers, arrays or nested sequences of them, got {data!r:.60}"

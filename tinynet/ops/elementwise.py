@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tinynet import shape as shapes
 from tinynet.autograd.graph import CONSTANT, Node, Variable, result, wrap
 from tinynet.autograd.operation import Function, Gradients, Op
-from tinynet.dtype import DType, Scalar, bool_, float32
+from tinynet.dtype import EXACT, DType, Scalar, bool_, float32
 from tinynet.errors import DTypeError
 from tinynet.ops.operands import (
     as_constant,
@@ -140,13 +140,13 @@ def binary(
                 array = backend.elementwise(name, a.array, b.array)
                 saved = (a, b) if saves_inputs else ()
                 return result(function, array, gives or dtype, (a, b), saved)
-        elif type(b) is float or type(b) is int:
+        elif type(b) is float or (type(b) is int and -EXACT <= b <= EXACT):
             if isinstance(a, Variable) and a.dtype.rank == 2 and a.dtype.itemsize >= least_size:
                 array = a.backend.elementwise(name, a.array, float(b))
                 saved = (a, b) if saves_inputs else ()
                 return result(function, array, gives or a.dtype, (a, CONSTANT), saved)
         elif (
-            type(a) in (float, int)
+            (type(a) is float or (type(a) is int and -EXACT <= a <= EXACT))
             and is_tensor(b)
             and b.dtype.rank == 2
             and b.dtype.itemsize >= least_size
