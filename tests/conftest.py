@@ -7,9 +7,11 @@ Tests of operations run on every device: those of the backends registered in
 
 import gc
 import os
+import random
 import signal
 
 import hypothesis
+import numpy as np
 import pytest
 
 import tinynet as tn
@@ -71,3 +73,5 @@ def on_device(device, monkeypatch):
 def fixed_seed():
     """Every test draws the same random numbers, whatever ran before it."""
     tn.manual_seed(0)
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 (what tests take others' numbers from)
