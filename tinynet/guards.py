@@ -20,6 +20,7 @@ from tinynet.numbers import SIMPLE, VALUES, Number, is_plain, is_same
 from tinynet.tensor import Tensor
 
 MISSING = object()  # the value of what is not there
+ANYTHING = object()  # that of what does not count
 # Values that a place keeps alive: plain ones, those made anew at each look, those that stay anyway
 KEPT = (
     *SIMPLE, *VALUES, types.MethodType, types.FunctionType, types.ModuleType, type,
@@ -27,26 +28,35 @@ KEPT = (
 
 
 class Content:
-    """What a container held: plain values, and the ids of everything, which tensors are known by.
+    """What a container held, or the keys or values of a dict, which is the `whole`: plain values, and
+    the ids of everything, which tensors are known by.
 
     Of one that the function lets grow and does nothing else with, a log, only what was there
-    counts. `is_used`: whether it may do more.
+    counts. `is_used`: whether it may do more. Of one that only hooks and the making of objects
+    change, `is_loose`, what they leave as it was counts, or nothing if they do no more with it.
     """
 
-    __slots__ = ("container", "ids", "is_log", "is_loose", "is_used", "name", "parts")
+    __slots__ = (
+        "container", "ids", "is_changed", "is_log", "is_loose", "is_used", "name", "parts", "whole",
+    )  # fmt: skip
 
     def __init__(
-        self, container: Collection[Any], name: str, is_loose: bool, is_used: bool
+        self, container: Collection[Any], whole: Any, name: str, is_loose: bool, is_used: bool
     ) -> None:
-        self.container, self.name = container, name
+        self.container, self.whole, self.name = container, id(whole), name
         self.is_loose, self.is_used = is_loose, is_used
         self.ids = [*map(id, container)]
-        self.parts = [None if isinstance(part, Tensor) else part for part in container]
-        self.is_log = False
+        self.parts = [MISSING if isinstance(part, Tensor) else part for part in container]
+        self.is_log = self.is_changed = False
 
     def settle(self) -> None:
         """The function has run."""
         self.is_log = not self.is_used and len(self.container) > len(self.ids)
+        self.is_changed = not self.holds()
+        if self.is_changed and self.is_loose and self.is_used:
+            for i, x in enumerate(islice(self.container, len(self.ids))):
+                if id(x) != self.ids[i] and not is_same(x, self.parts[i]):
+                    self.ids[i], self.parts[i] = id(x), ANYTHING
 
     def make_plain(self) -> None:
         """Put plain values where numbers of a recording are."""
@@ -60,7 +70,8 @@ class Content:
         """Whether each element is the one that was there, or a plain value that equals it."""
         now = [*islice(self.container, len(self.ids) if self.is_log else None)]
         return len(now) == len(self.ids) and all(
-            id(x) == i or is_same(x, y) for x, y, i in zip(now, self.parts, self.ids)
+            id(x) == i or y is ANYTHING or is_same(x, y)
+            for x, y, i in zip(now, self.parts, self.ids)
         )
 
 
@@ -186,6 +197,9 @@ class Guards:
         """
         for content in self.contents:
             content.settle()
+        changed = {content.whole for content in self.contents if content.is_changed}
+        for content in self.contents:
+            content.is_log |= content.is_loose and content.is_used and content.whole in changed
         self.contents = [x for x in self.contents if not x.is_loose or x.holds()]
         self.places += [place for place in self.loose if _holds(*place)]
         self.cells += [

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 OWN = frozenset(["tinynet", "numpy", "pyopencl", "builtins"])
 LIBRARIES = OWN | sys.stdlib_module_names - {"__main__"}
+STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep
+MISPLACING = ("builtins", "types")  # whose classes some seem to be that are made at run time
 ATTRIBUTE_CODES = ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER", "IMPORT_FROM")
 VARIABLE_CODES = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF", "LOAD_CLASSDEREF")
 PUTTING = frozenset(["append", "appendleft", "add", "extend", "insert", "update"])
@@ -179,7 +181,22 @@ def is_users(item: Any) -> bool:
         name = item.__globals__.get("__name__")
     else:
         name = getattr(item, "__name__" if isinstance(item, types.ModuleType) else "__module__", "")
-    return str(name or "").partition(".")[0] not in LIBRARIES
+    package = str(name or "").partition(".")[0]
+    if package not in LIBRARIES or (isinstance(item, type) and _is_misplaced(item)):
+        return True
+    file = getattr(sys.modules.get(package), "__file__", None)  # of a user's, perhaps: "code"
+    return package not in OWN and file is not None and not file.startswith(STANDARD_LIBRARY)
+
+
+def is_own(kind: type) -> bool:
+    """Whether a class is one of tinynet's, or of the libraries beneath it but for Python's."""
+    return str(kind.__module__ or "").partition(".")[0] in OWN and not _is_misplaced(kind)
+
+
+def _is_misplaced(kind: type) -> bool:
+    """Whether Python took a class for one of its own: of code run by `exec`, of `make_dataclass`."""
+    name = vars(kind).get("__module__")  # classes in C have none
+    return name in MISPLACING and getattr(sys.modules[name], kind.__name__, None) is not kind
 
 
 @functools.cache

@@ -10,6 +10,7 @@ is none, and the function is recorded again. So nothing that is read here goes s
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 import threading
@@ -63,6 +64,7 @@ class _Current(threading.local):
 
 
 current = _Current()
+moments = itertools.count(1)  # at which recordings note calls, and what is stored in `Numbers`
 
 
 class Numbers(dict[str, Any]):

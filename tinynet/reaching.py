@@ -36,7 +36,6 @@ from tinynet.guards import (
 )
 from tinynet.names import (
     NOTHING,
-    OWN,
     CodeNames,
     Names,
     absolute,
@@ -44,6 +43,7 @@ from tinynet.names import (
     fields_of,
     function_in,
     is_installed,
+    is_own,
     is_users,
     names_got_by,
     names_of,
@@ -122,6 +122,7 @@ class Search:
         self.is_dynamic, self.takes_all = wanted.is_dynamic, wanted.takes_all
         self.watched: dict[int, list[Content]] = {}  # by the ids of their containers
         self.seen: set[Any] = set()
+        self.seen_loosely: set[Any] = set()
         self.budget = MOST
         self.met: set[str] = set()  # values that may be names of attributes
         self.todo: list[tuple[Any, Names, str]] = []
@@ -164,6 +165,13 @@ class Search:
         """Look later at a value, whose `name` this is."""
         (self.todo_loosely if self.is_loose else self.todo).append((item, names, name))
 
+    def is_new(self, key: Any) -> bool:
+        """Whether something was not looked at yet, or only loosely and that does not do."""
+        seen = self.seen_loosely if self.is_loose else self.seen
+        is_new = key not in self.seen and key not in seen
+        seen.add(key)
+        return is_new
+
     def look_at(self, item: Any, names: Names, name: str) -> None:
         """Watch what can be reached from a value."""
         item = referent_of(item)
@@ -175,9 +183,8 @@ class Search:
             self.visit(item.__func__, names)
             item = item.__self__
         key = (id(item), names, name if isinstance(item, CONTAINERS) else "")
-        if key in self.seen:
+        if not self.is_new(key):
             return
-        self.seen.add(key)
         if isinstance(item, Tensor):
             self.visit_tensor(item, names)
         elif isinstance(item, modules.Module):
@@ -252,14 +259,15 @@ class Search:
     def watch(self, container: Any, name: str) -> None:
         """Compare what a container holds, without keeping its tensors alive."""
         is_used = not name or name in self.used
-        for content in self.watched.get(id(container), ()):  # by another name
+        for content in self.watched.get(id(container), ()):  # by another name, on another way
             content.is_used |= is_used
+            content.is_loose &= self.is_loose
         is_large = len(container) > MOST_PARTS or len(self.guards.contents) > MOST_CONTENTS
         if is_large or id(container) in self.watched:
             return
         is_dict = isinstance(container, dict)
         found = [
-            Content(part, name, self.is_loose, is_used)
+            Content(part, container, name, self.is_loose, is_used)
             for part in ((container, dict.values(container)) if is_dict else (container,))
         ]
         self.guards.contents += found
@@ -347,9 +355,8 @@ class Search:
         """
         bases, read = users_bases(kind), self.read | names | SPECIAL
         key = ("class", kind, frozenset(wanted), names)
-        if key in self.seen and not any("__slots__" in vars(base) for base in bases):
+        if not self.is_new(key) and not any("__slots__" in vars(base) for base in bases):
             return
-        self.seen.add(key)
         for name in sorted(wanted) if bases else ():
             found = [base for base in kind.__mro__ if name in vars(base)]
             value = vars(found[0])[name] if found else MISSING
@@ -377,7 +384,7 @@ class Search:
         if _is_optimizer(fields):
             self.visit_optimizer(item, fields)
         wanted, read = self.names | names, self.read | names
-        if str(kind.__module__ or "").partition(".")[0] in OWN:
+        if is_own(kind):
             if wrapped is not None:
                 self.visit(getattr(item, "instance", None), names)
             self.visit_own(item, fields, wanted)
@@ -423,8 +430,7 @@ class Search:
     def visit_methods(self, kind: type, names: Names) -> None:
         """Look at the methods and properties of a class that the code may call."""
         bases, key = users_bases(kind), ("methods", kind, names)
-        if bases and key not in self.seen:
-            self.seen.add(key)
+        if bases and self.is_new(key):
             for name in sorted(self.names | names | PASSES | SPECIAL):
                 for method in _methods(bases, name):
                     self.visit(method, names)

@@ -239,8 +239,12 @@ class Recording:
             note_write(leaves[i])
         for state in self.written:
             note_write(state())  # type: ignore[arg-type]  # it is there: `fits` said so
-        arrays = self.tape.replay([leaves[i].array for i in self.first], values)
-        self.script.commit()  # not where there was no memory for the replay
+        try:
+            arrays = self.tape.replay([leaves[i].array for i in self.first], values)
+        except BaseException:
+            self.script.commit(self.tape.reached)  # as far as the function would have come
+            raise
+        self.script.commit()
         if self.guards.effects:
             self.guards.write(values)
         if self.changes_tensors:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import weakref
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.numbers import READ, REAL, Number, Numbers, is_plain, is_same, keys_of
+from tinynet.numbers import READ, REAL, Number, Numbers, is_plain, is_same, keys_of, moments
 from tinynet.structure import leaves_of, mapped
 
 NUMPY = (np.generic, np.ndarray)
@@ -20,7 +21,7 @@ class Script:
 
     `run` does it again. A step computes a slot from one or two others, or is a condition: what a
     slot must hold for the recording to be of use. `reads` and `writes` are places in `Numbers`,
-    held weakly. Of equal counts of one name, such as all parameters' `step`, only one is read; the
+    held weakly; of what is stored there the last counts, unless a replay is broken off. Of equal counts of one name, such as all parameters' `step`, only one is read; the
     others are its `twins`, on condition that they stay so, and what is made of them is made once.
     """
 
@@ -30,7 +31,7 @@ class Script:
         self.steps: list[tuple[Callable[..., Any] | None, int, Any, int]] = []
         self.reads: list[tuple[weakref.ref[Numbers], str, int, type]] = []
         self.twins: list[tuple[weakref.ref[Numbers], str, int]] = []  # each with the slot it equals
-        self.writes: dict[tuple[int, str], tuple[weakref.ref[Numbers], str, int]] = {}
+        self.writes: dict[Any, tuple[weakref.ref[Numbers], str, list[tuple[int, int]]]] = {}
         self.demanded: set[int] = set()  # slots with conditions
         self.expected: dict[Any, tuple[weakref.ref[Numbers], Callable[..., Any], Any, Any]] = {}
         self.known: dict[Any, Number] = {}
@@ -97,14 +98,18 @@ class Script:
             plain = value.value if type(value) is Number else value
             value = Number(self.recording, self.slot(plain), plain)
         self.known[place] = value
-        self.writes[place] = weakref.ref(owner), key, value.slot
+        self.store(owner, key, value.slot)
         return value.value
 
     def remove(self, owner: Numbers, key: str) -> None:
         """Note that a recorded function removes a key from `owner`."""
-        place = self.place(owner, key)
-        self.known.pop(place, None)
-        self.writes[place] = weakref.ref(owner), key, -1
+        self.known.pop(self.place(owner, key), None)
+        self.store(owner, key, -1)
+
+    def store(self, owner: Numbers, key: str, slot: int) -> None:
+        """Note that `owner` gets at this moment what is in a slot; -1: that it loses the key."""
+        written = self.writes.setdefault(self.place(owner, key), (weakref.ref(owner), key, []))
+        written[2].append((next(moments), slot))
 
     def expect(self, owner: Numbers, question: Callable[..., Any], *args: Any) -> None:
         """Make it a condition that a question about `owner` has the same answer in replays."""
@@ -157,7 +162,7 @@ class Script:
         self.twins = [twin for twin in self.twins if twin[0]() is not None]
         self.expected = {k: v for k, v in self.expected.items() if v[0]() is not None}
         self.writes = {k: v for k, v in self.writes.items() if v[0]() is not None}
-        used = {slot for *_, slot in self.writes.values()}
+        used = {slot for *_, stored in self.writes.values() for _, slot in stored}
         used.update(*[step[1:3] for step in self.steps if step[0] is not None])
         for slot, value in enumerate(self.values):
             is_number = isinstance(value, REAL) or is_plain(value)
@@ -232,9 +237,15 @@ class Script:
             if (place := owner()) is not None
         ]
 
-    def commit(self) -> None:
-        """Store what the function stored."""
-        for owner, key, slot in self.writes.values():
+    def commit(self, until: float = math.inf) -> None:
+        """Store what the function stored, or what it had stored at a moment."""
+        for owner, key, stored in self.writes.values():
+            moment, slot = stored[-1]
+            if moment > until:
+                before = [slot for moment, slot in stored if moment < until]
+                if not before:
+                    continue
+                slot = before[-1]
             place = owner()
             if place is not None and slot < 0:
                 dict.pop(place, key, None)

@@ -772,10 +772,10 @@ def instances_that_are_counted():
 
 def hooks_that_count():
     model, calls = nn.Linear(3, 2), collections.Counter()
-    counted = types.SimpleNamespace(calls=0)
+    counted = types.SimpleNamespace(total=0)
 
     def count(*args):
-        counted.calls += 1
+        counted.total += 1
 
     model.register_forward_hook(count)
     model.register_forward_hook(lambda *args: calls.update(["forward"]))

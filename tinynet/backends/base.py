@@ -98,6 +98,7 @@ class Tape(Protocol):
     """Primitives to be called again; printed, it lists them."""
 
     kept: list[Any]
+    reached: int  # after an error in a replay: the moment of the recording up to which it came
 
     def fits(self, inputs: list[Any]) -> bool:
         """Whether a replay with these inputs would do what the recorded function does."""

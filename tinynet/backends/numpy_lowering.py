@@ -20,13 +20,14 @@ Step = tuple[Callable[..., Any], tuple[Any, ...]]
 class Call(NamedTuple):
     """A primitive that was called, with places for arrays.
 
-    `outs` are the arrays that it wrote, new memory if `is_new`.
+    `outs` are the arrays that it wrote, new memory if `is_new`. `moment` is when it was made.
     """
 
     method: str
     args: tuple[Any, ...]
     outs: tuple[Place, ...]
     is_new: bool
+    moment: int
 
     @property
     def reads(self) -> list[Place]:

@@ -23,7 +23,7 @@ from tinynet.backends.numpy_places import Places, places_in
 from tinynet.backends.numpy_plan import Plan
 from tinynet.backends.numpy_tape import Tape
 from tinynet.errors import RecordingError
-from tinynet.numbers import Number
+from tinynet.numbers import Number, moments
 
 COMPUTED = (
     "full arange random_bits elementwise cast copy reduce arg_reduce scan argsort matmul linalg"
@@ -100,7 +100,7 @@ class Recorder:
         if is_new:
             is_same = all(x.storage in places.same for x in places_in(given))
             places.add_made(outs, name == "constant" or (is_same and not _has_number(args)))
-        call = Call(name, given, places.of(outs), is_new)
+        call = Call(name, given, places.of(outs), is_new, next(moments))
         if not is_new:
             places.change(call.outs[0])
         self.calls.append(call)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -115,6 +116,7 @@ class Tape:
 
     def replay(self, inputs: list[Array], numbers: list[Any]) -> list[Array]:
         """Do it again; returns the outputs, new arrays but for views of memory from outside."""
+        self.reached = 0
         slots = inputs
         for function, x, rest in self.moves:
             slots.append(function(self.backend, slots[x], *rest))
@@ -132,8 +134,18 @@ class Tape:
         """All calls, one after the other."""
         for (slot, _), cell in self.cells.items():
             cell.fill(numbers[slot])
-        for function, args in self.steps:
-            function(*args)
+        steps = iter(self.steps)
+        try:
+            for function, args in steps:
+                function(*args)
+        except BaseException:
+            self.note_end(operator.length_hint(steps))
+            raise
+
+    def note_end(self, steps_left: int) -> None:
+        """Note at which call a replay is broken off."""
+        line = self.lines[len(self.lines) - steps_left - 1]
+        self.reached = self.calls[line].moment
 
     def run_timed(self, numbers: list[Any]) -> None:
         """`run_steps`, noting how long each call takes."""
@@ -142,6 +154,7 @@ class Tape:
             cell.fill(numbers[slot])
         spans: list[list[int]] = []  # of calls, which may take several steps
         for line, (function, args) in zip(self.lines, self.steps):
+            self.reached = self.calls[line].moment
             start = time.perf_counter_ns()
             function(*args)
             end = time.perf_counter_ns()

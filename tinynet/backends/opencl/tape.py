@@ -56,6 +56,8 @@ class Source:
 class Tape:
     """Launches that were recorded. `replay` makes them; printed, it lists them."""
 
+    reached = 0  # errors come before the first launch
+
     def __init__(self, recorder: Any, outputs: list[Array], kept: list[Array]) -> None:
         self.backend = recorder.backend
         self.device = recorder.device
