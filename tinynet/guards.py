@@ -28,8 +28,8 @@ KEPT = (
 
 
 class Content:
-    """What a container held, or the keys or values of a dict, which is the `whole`: plain values, and
-    the ids of everything, which tensors are known by.
+    """What a container held, or the keys or values of a dict, which is the `whole`: plain values,
+    and the ids of everything, which tensors are known by.
 
     Of one that the function lets grow and does nothing else with, a log, only what was there
     counts. `is_used`: whether it may do more. Of one that only hooks and the making of objects
@@ -75,6 +75,10 @@ class Content:
         )
 
 
+class _Held(weakref.ref[Any]):
+    """Stands for a tensor or a module; a module may have other references itself."""
+
+
 class Parts:
     """A module's attributes, but for those `unread`. It is not kept alive by them, nor are its
     tensors and modules.
@@ -85,7 +89,7 @@ class Parts:
         fields = vars(module)
         self.names = tuple(fields)
         self.values = [
-            (name, weakref.ref(value) if isinstance(value, (Tensor, modules.Module)) else value)
+            (name, _Held(value) if isinstance(value, (Tensor, modules.Module)) else value)
             for name, value in fields.items()
             if name not in unread
         ]
@@ -103,7 +107,7 @@ class Parts:
             return
         for name, value in self.values:
             now = fields[name]
-            is_it = type(value) is weakref.ref and now is not None and value() is now
+            is_it = type(value) is _Held and now is not None and value() is now
             if now is not value and not is_it and not is_same(now, value):
                 yield name, now
 
@@ -169,7 +173,7 @@ class Guards:
         self.loose_cells: list[Place] = []
         self.keys: list[tuple[dict[Any, Any], tuple[Any, ...]]] = []  # hooks, with what they were
         self.contents: list[Content] = []
-        self.arrays: list[tuple[np.ndarray[Any, Any], str, bytes]] = []
+        self.arrays: list[tuple[np.ndarray[Any, Any], str, tuple[Any, bytes]]] = []
         self.generators: list[tuple[Any, str]] = []
         self.parts: list[Parts] = []  # of modules
         self.hooked: list[tuple[weakref.ref[Tensor], tuple[Any, ...]]] = []  # with their hooks
@@ -279,7 +283,7 @@ class Guards:
             if [*map(id, content.container)] != content.ids and not content.holds():
                 return self.fail(content.name)
         for array, name, numbers in self.arrays:
-            if array.tobytes() != numbers:
+            if (array.shape, array.tobytes()) != numbers:
                 return self.fail(name)
         return True
 

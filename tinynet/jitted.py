@@ -118,6 +118,12 @@ class Jitted:
         """The last tape that was recorded or replayed; None before."""
         return None if self.last is None else self.last.tape
 
+    def __getattr__(self, name: str) -> Any:
+        """Refuse, and say where it is: recorded modules are functions."""
+        given = vars(self).get("__wrapped__")
+        hint = f", which the {type(given).__name__} has that it records" * hasattr(given, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
+
     def __reduce__(self) -> Any:
         """Copies and pickles have no recordings. What a module has by its name is known by it."""
         function = self.function

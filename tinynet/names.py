@@ -194,7 +194,7 @@ def is_own(kind: type) -> bool:
 
 
 def _is_misplaced(kind: type) -> bool:
-    """Whether Python took a class for one of its own: of code run by `exec`, of `make_dataclass`."""
+    """Whether a class of a user's seems to be Python's: those made by `exec`, `make_dataclass`."""
     name = vars(kind).get("__module__")  # classes in C have none
     return name in MISPLACING and getattr(sys.modules[name], kind.__name__, None) is not kind
 

@@ -89,6 +89,7 @@ WRAPPERS = (
     weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet,
 )  # fmt: skip
 INSIDE: Names = frozenset(["data", "maps"])  # what these have in them
+DEFAULTS = "default arguments"
 
 
 _NONE: Names = frozenset()
@@ -118,7 +119,7 @@ class Search:
         self.texts = wanted.texts if wanted.is_dynamic else _NONE
         self.names = wanted.attributes | self.texts
         self.read = wanted.read | self.texts
-        self.asked, self.used = wanted.asked, wanted.used | INSIDE | self.texts
+        self.asked, self.used = wanted.asked, wanted.used | INSIDE | {DEFAULTS} | self.texts
         self.is_dynamic, self.takes_all = wanted.is_dynamic, wanted.takes_all
         self.watched: dict[int, list[Content]] = {}  # by the ids of their containers
         self.seen: set[Any] = set()
@@ -240,7 +241,7 @@ class Search:
         """Watch what a container, an array or a partial function is made of."""
         if isinstance(item, np.ndarray):
             if item.size <= MOST_PARTS and len(self.guards.arrays) <= MOST_CONTENTS:
-                self.guards.arrays.append((item, name, item.tobytes()))
+                self.guards.arrays.append((item, name, (item.shape, item.tobytes())))
         elif isinstance(item, functools.partial):
             for part in (item.func, *item.args, item.keywords):
                 self.visit(part, names)
@@ -306,11 +307,11 @@ class Search:
         self.visit_names(vars(function), names)
         for name in sorted(absolute(named.imports, space) & sys.modules.keys()):
             self.visit(sys.modules[name], names, name)
-        cells.append((function, "default arguments", function.__defaults__))
+        cells.append((function, DEFAULTS, function.__defaults__))
         if code.co_kwonlyargcount:
             self.add_place(Slots(function), "__kwdefaults__", function.__kwdefaults__)
         for value in function.__defaults__ or ():
-            self.visit(value, names)
+            self.visit(value, names, DEFAULTS)
         defaults: dict[str, Any] = function.__kwdefaults__ or {}
         for name, value in defaults.items():
             self.add_place(defaults, name, value)

@@ -21,8 +21,9 @@ class Script:
 
     `run` does it again. A step computes a slot from one or two others, or is a condition: what a
     slot must hold for the recording to be of use. `reads` and `writes` are places in `Numbers`,
-    held weakly; of what is stored there the last counts, unless a replay is broken off. Of equal counts of one name, such as all parameters' `step`, only one is read; the
-    others are its `twins`, on condition that they stay so, and what is made of them is made once.
+    held weakly; of what is stored there the last counts, unless a replay is broken off. Of equal
+    counts of one name, such as all parameters' `step`, only one is read; the others are its
+    `twins`, on condition that they stay so, and what is made of them is made once.
     """
 
     def __init__(self) -> None:
@@ -36,6 +37,7 @@ class Script:
         self.expected: dict[Any, tuple[weakref.ref[Numbers], Callable[..., Any], Any, Any]] = {}
         self.known: dict[Any, Number] = {}
         self.owners: dict[int, Numbers] = {}  # alive while recording, so that ids stay theirs
+        self.recorded: list[Any] = []  # the values when this was recorded
         self.failed = ""
         # what places held: the values, so that they live on, and their ids
         self.last: list[tuple[weakref.ref[Numbers], tuple[str, ...], list[Any], list[int]]] = []
@@ -59,6 +61,8 @@ class Script:
         if type(value) not in READ and not _has_numbers(value):
             if isinstance(value, NUMPY) or not hasattr(value, "shape"):  # tensors are watched so
                 self.expect(owner, dict.get, key)
+            if isinstance(value, (list, np.ndarray)):
+                self.expect(owner, _content, key)
             return value
         twin = self.known.get(("count", key, value)) if type(value) is int else None
         if twin is not None:
@@ -168,6 +172,7 @@ class Script:
             is_number = isinstance(value, REAL) or is_plain(value)
             if slot not in used and not is_number:  # nothing else is kept alive, such as a tensor
                 self.values[slot] = None
+        self.recorded = [*self.values]
 
     # when replayed
     def run(self) -> bool:
@@ -202,7 +207,7 @@ class Script:
         for function, a, b, result in self.steps:
             if function is None:
                 found = values[a]
-                if found != b or (found == 0 and str(found) != str(b)):
+                if not is_same(found, b) and (found != b or found == 0):
                     return self.fail(self.place_of(a))
                 continue
             try:
@@ -228,7 +233,9 @@ class Script:
         return False
 
     def remember(self) -> None:
-        """Note what the places hold."""
+        """Note what the places hold, unless it may change in place."""
+        if any(question is _content for _, question, *_ in self.expected.values()):
+            return
         places: tuple[tuple[Any, ...], ...] = (*self.reads, *self.twins, *self.expected.values())
         owners: dict[int, weakref.ref[Numbers]] = {id(owner()): owner for owner, *_ in places}
         self.last = [
@@ -258,19 +265,27 @@ class Script:
         return False
 
     def place_of(self, slot: int) -> str:
-        """The key of a number that the one in `slot` was made of."""
+        """The key of a number that the one in `slot` was made of; of one that changed, if any."""
         names = {read: key for _, key, read, _ in self.reads}
         seen = [slot]
-        for number in seen:
-            if number in names:
-                return names[number]
+        for number in seen:  # which grows meanwhile
             steps = [step for step in self.steps if step[3] == number and step[0] is not None]
-            seen += [n for _, a, b, _ in steps for n in (a, b)]
-        return "a number"
+            seen += [n for _, a, b, _ in steps for n in (a, b) if n not in seen]
+        found = [number for number in seen if number in names]
+        changed = [n for n in found if not is_same(self.values[n], self.recorded[n])]
+        return names[(changed or found)[0]] if found else "a number"
 
 
 def _has_numbers(value: Any) -> bool:
     return type(value) is tuple and value != () and all(type(x) in READ for x in value)
+
+
+def _content(owner: Numbers, key: str) -> Any:
+    """The plain values in a list, or the bytes of an array, that `owner` holds."""
+    value = dict.get(owner, key)
+    if isinstance(value, list):
+        return tuple([x for x in value if is_plain(x)])
+    return value.tobytes() if isinstance(value, np.ndarray) else None
 
 
 def _types_of(values: tuple[Any, ...]) -> tuple[type, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import weakref
 from typing import Any
 
@@ -15,7 +16,7 @@ from tinynet.structure import is_dataclass, leaves_of, parts_of, rebuilt
 from tinynet.tensor import Tensor
 
 PLAIN = frozenset([int, str, bool, bytes, type(None)])
-NUMERIC = (complex, np.generic)
+NUMERIC = (complex, range, np.generic, numbers.Number)  # of which those that are equal may differ
 
 
 def describe(item: Any, leaves: list[Tensor]) -> Any:
@@ -31,7 +32,7 @@ def describe(item: Any, leaves: list[Tensor]) -> Any:
         return describe(item.value, leaves)
     if kind is np.ndarray:
         return describe(as_tensor(item, device=settings.DEVICE.get()), leaves)
-    if kind is float or isinstance(item, NUMERIC):
+    if kind is float:
         return kind, repr(item)  # 0.0 is not -0.0
     if kind in PLAIN:
         return kind, item
@@ -39,13 +40,26 @@ def describe(item: Any, leaves: list[Tensor]) -> Any:
         return (kind, *[describe(part, leaves) for part in item])
     parts = None if is_one(item) else parts_of(item)
     if parts is not None:
-        return (kind, *[(name, describe(part, leaves)) for name, part in parts])
+        return (kind, *[(_described_key(name), describe(part, leaves)) for name, part in parts])
+    if isinstance(item, NUMERIC):
+        return kind, repr(item)
+    if kind is frozenset:
+        return kind, frozenset(map(_described_key, item))
     if kind.__hash__ is object.__hash__ and kind.__eq__ is object.__eq__:
         try:
             return kind, weakref.ref(item)  # whose equality is identity; nothing is kept alive
         except TypeError:
             pass
     return kind, item
+
+
+def _described_key(key: Any) -> Any:
+    """What of a dict's key decides: 1 is neither 1.0 nor True. Tensors are themselves."""
+    if type(key) is str:
+        return key
+    tensors: list[Tensor] = []
+    description = describe(key, tensors)
+    return key if tensors else description
 
 
 def is_one(item: Any) -> bool:

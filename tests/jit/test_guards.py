@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import functools
 import gc
+import operator
 import sys
 import types
 import warnings
@@ -164,7 +165,7 @@ def static_method():
     return (lambda x: Settings.scale(x)), set_attribute(Settings, "factor", 5.0)
 
 
-def operator():
+def operator_of_a_class():
     settings = Settings()
     return (lambda x: settings * x), set_global("FACTOR", 5.0)
 
@@ -261,13 +262,72 @@ def tensors_in_a_tuple():
     return (lambda x: x * held.state[0].sum()), set_attribute(held, "state", (other,))
 
 
+def what_a_hook_leaves_alone(make):
+    state = make({"scale": 2.0, "calls": 0})
+    scale, calls = ("scale", "calls") if isinstance(state, dict) else (0, 1)
+    model = nn.Identity()
+
+    def count(module, args, output):
+        state[calls] += 1
+        return output * state[scale]
+
+    model.register_forward_hook(count)
+    return (lambda x: model(x)), lambda monkeypatch: operator.setitem(state, scale, 5.0)
+
+
+def a_dict_in_which_a_hook_counts():
+    return what_a_hook_leaves_alone(dict)
+
+
+def a_list_in_which_a_hook_counts():
+    return what_a_hook_leaves_alone(lambda state: [*state.values()])
+
+
+def a_deque_in_which_a_hook_counts():
+    return what_a_hook_leaves_alone(lambda state: collections.deque(state.values()))
+
+
+def tensor_of_a_list_that_goes():
+    held = [tn.full((3,), 10.0)]
+    function = lambda x: x if held[0] is None else x * held[0]  # noqa: E731
+    return function, lambda monkeypatch: operator.setitem(held, 0, None)
+
+
+def reference_of_a_module():
+    model = nn.Identity()
+    model.part = weakref.ref(CASES[0])
+    function = lambda x: x * (2.0 if isinstance(model.part, weakref.ref) else 5.0)  # noqa: E731
+    return function, set_attribute(model, "part", CASES[0])
+
+
+def shape_of_an_array():
+    array = np.ones((1, 3), np.float32)
+    return (lambda x: x * len(array)), lambda monkeypatch: setattr(array, "shape", (3, 1))
+
+
+def class_from_a_text():
+    space = {}
+    exec("class Config:\n    factor = 2.0\n    def scale(self, x): return x * self.factor", space)
+    config = space["Config"]()
+    return (lambda x: config.scale(x)), set_attribute(config, "factor", 5.0)
+
+
+def class_made_by_a_function():
+    kind = types.new_class("Config", (), {}, lambda fields: fields.update(factor=2.0))
+    return (lambda x: x * kind.factor), set_attribute(kind, "factor", 5.0)
+
+
 CASES = [method_of_a_module, method_of_a_part, attribute_of_a_modules_class,
          forward_of_a_modules_class, method_of_a_base, attribute_of_a_function_class,
          global_of_a_backward, hook_of_a_module, hook_of_a_tensor, hook_added_to_a_tensor,
-         inherited_class_attribute, static_method, operator, slots, function_in_an_attribute,
-         attribute_of_a_function, what_a_class_does_when_called, import_inside, names_in_a_tuple,
+         inherited_class_attribute, static_method, operator_of_a_class, slots,
+         function_in_an_attribute, attribute_of_a_function, what_a_class_does_when_called,
+         import_inside, names_in_a_tuple,
          keyword_default, keyword_defaults, recorded_function_inside, cached_function_inside,
-         modules_in_a_tuple, tensors_in_a_tuple]  # fmt: skip
+         modules_in_a_tuple, tensors_in_a_tuple, a_dict_in_which_a_hook_counts,
+         a_list_in_which_a_hook_counts, a_deque_in_which_a_hook_counts, tensor_of_a_list_that_goes,
+         reference_of_a_module, shape_of_an_array, class_from_a_text,
+         class_made_by_a_function]  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
@@ -283,6 +343,40 @@ def test_what_changes_is_seen(on_device, monkeypatch, case):
     for _ in range(3):
         assert recorded(x).tolist() == function(x).tolist()
     assert recorded.count == 2
+
+
+def test_what_a_hook_and_an_argument_lead_to(on_device):
+    state = {"scale": 2.0, "calls": 0}
+    model, config = nn.Identity(), Settings()
+    config.state = state
+
+    def count(module, args, output):
+        state["calls"] += 1
+
+    model.register_forward_hook(count)
+    recorded = tn.jit(lambda x, config: model(x) * config.state["scale"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it is recorded at each call
+        for _ in range(4):
+            assert recorded(tn.ones(1), config).item() == 2
+        state["scale"] = 5.0
+        assert recorded(tn.ones(1), config).item() == 5
+
+
+def test_users_modules_named_like_pythons(on_device, tmp_path, monkeypatch):
+    (tmp_path / "colorsys.py").write_text(
+        "factor = 2.0\ndef scale(x): return x * factor\n", encoding="utf-8"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    import colorsys
+
+    monkeypatch.setitem(sys.modules, "colorsys", colorsys)  # so that it goes afterwards
+    recorded = tn.jit(lambda x: colorsys.scale(x))
+    for _ in range(4):
+        assert recorded(tn.ones(1)).item() == 2
+    colorsys.factor = 5.0
+    assert recorded(tn.ones(1)).item() == 5
 
 
 def test_hooks_of_an_optimizer_added_later(on_device):

@@ -7,6 +7,7 @@ import functools
 import gc
 import json
 import math
+import operator
 import pickle
 import types
 import warnings
@@ -108,6 +109,37 @@ def test_what_users_put_on_an_optimizer(on_device):
         return jit(function), lambda i: setattr(optimizer, "scale", float(i // 3))
 
     assert_alike(make)
+
+
+@pytest.mark.parametrize("rate", [[0.1, 0.2], np.array([0.1, 0.2])], ids=["list", "array"])
+def test_options_that_are_changed_in_place(on_device, rate):
+    def make(record):
+        weight = tn.full((3,), 8.0, requires_grad=True)
+        optimizer = tn.optim.SGD([weight], lr=0.1)
+        group = optimizer.param_groups[0]
+        group["factors"] = copy.copy(rate)
+
+        def step(x):
+            weight.data.mul_(float(group["factors"][0]))
+            return weight * x
+
+        return record(step), lambda i: operator.setitem(group["factors"], 0, 0.1 + (i > 2))
+
+    assert_alike(make)
+
+
+def test_conditions_on_nan_hold(on_device):
+    weight = tn.ones(1, requires_grad=True)
+    optimizer = tn.optim.SGD([weight], lr=0.1)
+    optimizer.param_groups[0]["lowest"] = math.nan
+
+    @tn.jit
+    def step(x):
+        return x * len(str(optimizer.param_groups[0]["lowest"]))
+
+    for _ in range(4):
+        assert step(tn.ones(1)).item() == 3
+    assert step.count == 1
 
 
 def test_what_users_put_on_the_recorded_function(on_device):

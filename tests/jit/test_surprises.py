@@ -1,7 +1,9 @@
 """What surprises people about systems that record and replay, each with the right result."""
 
 import collections
+import contextlib
 import copy
+import decimal
 import functools
 import gc
 import math
@@ -21,6 +23,7 @@ from tinynet import backends, nn
 from tinynet.backends import MODULES
 from tinynet.backends.opencl.discovery import list_devices
 from tinynet.errors import (
+    ArgumentError,
     ArgumentTypeError,
     DeviceError,
     DimError,
@@ -1322,6 +1325,101 @@ def test_indices_out_of_range():
     with pytest.raises(DimError, match="index 5 is out of range for dim 0 of size 5"):
         pick(tn.tensor([0, 5]))
     assert pick(tn.tensor([-1, 0])).tolist() == [8, 0]
+
+
+def test_a_step_that_is_broken_off_counts_as_far_as_it_came(on_device):
+    def train(record):
+        tn.manual_seed(0)
+        first, second, dropout = nn.Linear(4, 4), nn.Linear(4, 3), nn.Dropout(0.5)
+        optimizers = [tn.optim.Adam(part.parameters()) for part in (first, second)]
+
+        @record
+        def step(x, y):
+            for optimizer in optimizers:
+                optimizer.zero_grad()
+            hidden = first(x)
+            dropout(hidden).square().mean().backward()
+            optimizers[0].step()
+            loss = nn.functional.cross_entropy(second(hidden.detach()), y)
+            dropout(loss).backward()
+            optimizers[1].step()
+            return loss.detach()
+
+        x, right = tn.ones(3, 4), tn.tensor([0, 1, 2])
+        for y in (right, right, right, right + 1, right + 1, right):
+            with pytest.raises(DimError) if y is not right else contextlib.nullcontext():
+                step(x, y)
+        counts = [next(iter(optimizer.state.values()))["step"] for optimizer in optimizers]
+        return counts, tn.get_rng_state(), first.weight.tolist()
+
+    counts, drawn, weight = train(lambda step: step)
+    assert counts == [6, 4]
+    recorded = train(tn.jit)
+    assert recorded[:2] == (counts, drawn)
+    np.testing.assert_allclose(recorded[2], weight, rtol=1e-5)
+
+
+def test_inputs_that_are_written_must_be_writable():
+    @tn.jit
+    def double(x):
+        return x.mul_(2)
+
+    for _ in range(3):
+        double(tn.ones(2))
+    array = np.ones(2, np.float32)
+    array.flags.writeable = False
+    with pytest.raises(ArgumentError, match="cannot be written: its memory is read-only"):
+        double(tn.from_numpy(array))
+    assert double(tn.ones(2)).tolist() == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [({1: 0}, {1.0: 0}), ({True: 0}, {1: 0}), ({(1, 2): 0}, {(1.0, 2): 0}),
+     (frozenset([1]), frozenset([1.0])), (range(1, 1), range(5, 5)),
+     (decimal.Decimal("1.0"), decimal.Decimal("1.000"))],
+    ids=str,
+)  # fmt: skip
+def test_arguments_that_are_equal_and_differ(first, second):
+    recorded = tn.jit(lambda x, item: x * len(repr(item)))
+    for item in (first, first, first, second, second):
+        assert recorded(tn.ones(1), item).item() == len(repr(item))
+    assert recorded.count == 2
+
+
+def test_a_recorded_module_is_a_function():
+    recorded = tn.jit(nn.Linear(2, 2))
+    with pytest.raises(AttributeError, match="'parameters', which the Linear has that it records"):
+        recorded.parameters()
+    with pytest.raises(AttributeError, match=r"no attribute 'other'$"):
+        recorded.other  # noqa: B018
+
+
+def test_warnings_name_what_changed():
+    class Optimizer(tn.optim.Optimizer):
+        def __init__(self, parameters):
+            super().__init__(parameters, {"betas": (0.9, 0.99)})
+
+        def step(self):
+            for x in self.param_groups[0]["params"]:
+                state = self.state[x]
+                state["step"] = state.get("step", 0) + 1
+                factor = math.sqrt(1 - self.param_groups[0]["betas"][1] ** state["step"])
+                x.data.mul_(factor)
+
+    optimizer = Optimizer([tn.ones(2, requires_grad=True)])
+    step = tn.jit(lambda x: optimizer.step())
+    with pytest.warns(UserWarning, match="the number 'step' keeps changing"):
+        assert [step(tn.ones(1)) for _ in range(12)] == [None] * 12
+
+    def count(x, found=[]):  # noqa: B006
+        found.append(1)
+        return x * len(found)
+
+    recorded = tn.jit(count)
+    with pytest.warns(UserWarning, match="the value of 'default arguments' keeps changing"):
+        given = [recorded(tn.ones(1)).item() for _ in range(12)]
+    assert given == [*range(1, 13)]
 
 
 def test_new_memory_inside():
