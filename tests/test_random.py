@@ -242,6 +242,15 @@ def test_bernoulli():
     assert abs(tn.bernoulli(tn.zeros(20_000), 0.7).mean().item() - 0.7) < 0.02
 
 
+@pytest.mark.parametrize("dtype", [tn.float16, tn.bfloat16], ids=str)
+@pytest.mark.parametrize("p", [0.002, 0.999])
+def test_bernoulli_of_small_chances_in_half_precision(p, dtype):
+    drawn = tn.empty(100_000, dtype=dtype).bernoulli_(p)
+    assert drawn.dtype is dtype
+    assert abs(drawn.float().mean().item() - p) < 0.0006
+    assert abs(tn.bernoulli(drawn, p).float().mean().item() - p) < 0.0006
+
+
 @pytest.mark.parametrize("replacement", [False, True])
 def test_multinomial(replacement):
     weights = tn.tensor([[1.0, 0.0, 3.0], [0.0, 2.0, 2.0]])

@@ -44,6 +44,28 @@ def test_alpha_dropout_keeps_mean_and_variance(name, p):
     assert ((y - low).abs() < 1e-5).float().mean().item() == pytest.approx(p, abs=0.05)
 
 
+@pytest.mark.parametrize("dtype", [tn.float16, tn.bfloat16, tn.float64], ids=str)
+@pytest.mark.parametrize("name", ["dropout", "dropout1d", "alpha_dropout", "feature_alpha_dropout"])
+def test_dtypes_stay(name, dtype):
+    x = tn.ones(20, 30, 2, dtype=dtype, requires_grad=True)
+    y = getattr(F, name)(x, 0.3, training=True)
+    y.sum().backward()
+    assert (y.dtype, x.grad.dtype) == (dtype, dtype)
+    if dtype is tn.float64 and "alpha" not in name:
+        assert set(y.reshape(-1).tolist()) == {0.0, 1 / 0.7}
+
+
+@pytest.mark.parametrize("dtype", [tn.float16, tn.bfloat16], ids=str)
+def test_rare_drops_in_half_precision(dtype):
+    x = tn.ones(100_000, dtype=dtype)
+    dropped = (F.dropout(x, 0.001) == 0).float().mean().item()
+    assert dropped == pytest.approx(0.001, abs=0.0004)
+    tn.manual_seed(5)
+    expected = F.dropout(x.float(), 0.3) == 0
+    tn.manual_seed(5)
+    assert tn.equal(F.dropout(x, 0.3) == 0, expected)
+
+
 def test_alpha_dropout_of_channels():
     x = tn.ones(60, 50, 4)
     rows = nn.FeatureAlphaDropout(0.2)(x).reshape(3000, 4)

@@ -141,6 +141,15 @@ def test_gumbel_softmax(on_device):
     assert logits.grad.abs().max().item() > 0
 
 
+@pytest.mark.parametrize("dtype", [tn.float16, tn.bfloat16], ids=str)
+def test_gumbel_softmax_in_half_precision(dtype, on_device):
+    logits = tn.randn(50, 4).to(dtype)
+    tn.manual_seed(5)
+    expected = F.gumbel_softmax(logits.float()).to(dtype)
+    tn.manual_seed(5)
+    assert tn.equal(F.gumbel_softmax(logits), expected)
+
+
 def test_random_slopes(on_device):
     x = -tn.ones(2000)
     y = F.rrelu(x, 0.2, 0.6, training=True)

@@ -149,6 +149,14 @@ def _uniform(
     return reshape_to(cast_to(flat, kind), shape)
 
 
+def drawing_dtype(dtype: DType) -> DType:
+    """What uniform numbers are drawn in that something of `dtype` is made of or decided by.
+
+    Steps of half precision are too coarse: bfloat16's smallest chance but 0 would be 1 in 256.
+    """
+    return float64 if dtype is float64 else float32
+
+
 def _finished(made: Tensor, requires_grad: bool) -> Tensor:
     made = made.detach()
     return made.requires_grad_() if requires_grad else made
@@ -177,11 +185,10 @@ def _normal(
 ) -> Tensor:
     kind = dtype or DEFAULT
     count = prod(shapes.check_sizes(op, shape))
-    wide = float64 if kind is float64 else float32
     half = (count + 1) // 2
     if not isinstance(kind, DType) or kind.rank != 2:
         raise DTypeError(f"{op}: expected a floating dtype, got {kind!r}")
-    pairs = _uniform(op, (2, half), wide, device, generator)
+    pairs = _uniform(op, (2, half), drawing_dtype(kind), device, generator)
     radius = ((1 - pairs[0]).log() * -2).sqrt()
     angle = pairs[1] * (2 * math.pi)
     flat = radius.new_empty((2 * half,))
@@ -312,10 +319,12 @@ def bernoulli(
     x = require_tensor("bernoulli", input)
     chance: Any = x.detach() if p is None else p
     _check_chance("bernoulli", chance)
-    kind = x.dtype if x.dtype.rank == 2 else DEFAULT
-    return cast_to(
-        _uniform("bernoulli", x.shape, kind, x.backend.name, generator) < chance, x.dtype
-    )
+    return cast_to(_uniform_beside("bernoulli", x, generator) < chance, x.dtype)
+
+
+def _uniform_beside(op: str, x: Tensor, generator: Generator | None) -> Tensor:
+    """Uniform numbers to compare probabilities with, one for each element of `x`."""
+    return _uniform(op, x.shape, drawing_dtype(x.dtype), x.backend.name, generator)
 
 
 def _check_chance(op: str, p: Any) -> None:
@@ -403,5 +412,4 @@ def bernoulli_(input: Tensor, p: Any = 0.5, *, generator: Generator | None = Non
     """Overwrite with 1 with probability `p` (a number or a tensor), else 0."""
     x = require_tensor("bernoulli_", input)
     _check_chance("bernoulli_", p)
-    kind = x.dtype if x.dtype.rank == 2 else DEFAULT
-    return x.copy_(_uniform("bernoulli_", x.shape, kind, x.backend.name, generator) < p)
+    return x.copy_(_uniform_beside("bernoulli_", x, generator) < p)

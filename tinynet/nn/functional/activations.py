@@ -265,6 +265,10 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, *, dim: i
 
     `hard`: one-hot draws, with the gradient of the soft ones.
     """
+    return _run("gumbel_softmax", _gumbel_softmax, False, logits, tau, hard, dim)
+
+
+def _gumbel_softmax(logits: Tensor, tau: float, hard: bool, dim: int) -> Tensor:
     noise = -rand_like(logits).clamp(min=1e-38).log()
     soft = softmax_ops.softmax((logits - noise.log()) / tau, dim)
     if not hard:

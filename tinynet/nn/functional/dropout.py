@@ -13,7 +13,7 @@ from typing import Any
 from tinynet.errors import ArgumentError, ShapeError
 from tinynet.ops.inplace import in_place
 from tinynet.ops.operands import require_floating, require_tensor
-from tinynet.ops.random import rand, rand_like
+from tinynet.ops.random import drawing_dtype, rand, rand_like
 from tinynet.tensor import Tensor
 
 ALPHA = 1.7580993408473766  # SELU's scale times alpha: minus what it tends to (Klambauer 2017)
@@ -21,13 +21,19 @@ ALPHA = 1.7580993408473766  # SELU's scale times alpha: minus what it tends to (
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Zeros with probability `p`, all else scaled by `1 / (1 - p)`; nothing unless `training`."""
-    return _run("dropout", _dropout, input, p, training, inplace)
+    return _run("dropout", _dropout, input, p, training, inplace, "", None)
 
 
-def _dropout(x: Tensor, p: float) -> Tensor:
+def _dropout(x: Tensor, p: float, op: str, kept: int | None) -> Tensor:
     if p == 1.0:
         return x * 0.0
-    return x * ((rand_like(x) >= p) * (1.0 / (1.0 - p)))
+    return x * (_is_kept(x, p, op, kept) * (1.0 / (1.0 - p)))
+
+
+def _is_kept(x: Tensor, p: float, op: str, kept: int | None) -> Tensor:
+    """1 with probability 1 - `p`, else 0, of x's dtype; one for each element, or as `_noise`."""
+    noise = rand_like(x, dtype=drawing_dtype(x.dtype)) if kept is None else _noise(op, x, kept)
+    return (noise >= p).to(x.dtype)
 
 
 def dropout1d(
@@ -72,20 +78,14 @@ def _run_features(
     op: str, x: Tensor, p: float, training: bool, inplace: bool, missing: int
 ) -> Tensor:
     """`dropout` of whole channels; `missing`: 1 where they are dim 0, without a batch."""
-    return _run(op, _feature_dropout, x, p, training, inplace, op, 2 - missing)
-
-
-def _feature_dropout(x: Tensor, p: float, op: str, kept: int) -> Tensor:
-    if p == 1.0:
-        return x * 0.0
-    return x * ((_noise(op, x, kept) >= p) * (1.0 / (1.0 - p)))
+    return _run(op, _dropout, x, p, training, inplace, op, 2 - missing)
 
 
 def _noise(op: str, x: Tensor, kept: int) -> Tensor:
     """Uniform random numbers, one for each index of the first `kept` dims."""
     if x.ndim < kept:
         raise ShapeError(f"{op}: the input needs at least {kept} dims, got shape {x.shape}")
-    noise = rand(x.shape[:kept], dtype=x.dtype, device=x.device)
+    noise = rand(x.shape[:kept], dtype=drawing_dtype(x.dtype), device=x.device)
     if kept == 2 and x.stride()[0] < x.stride()[1]:  # in memory as x, or the result would not be
         noise = noise.t().contiguous().t()
     return noise.reshape(noise.shape + (1,) * (x.ndim - kept))
@@ -113,7 +113,7 @@ def _alpha_dropout(x: Tensor, p: float, op: str, kept: int | None) -> Tensor:
     if p == 1.0:
         return x * 0.0
     scale = 1.0 / math.sqrt((ALPHA * ALPHA * p + 1.0) * (1.0 - p))
-    is_kept = ((rand_like(x) if kept is None else _noise(op, x, kept)) >= p).to(x.dtype)
+    is_kept = _is_kept(x, p, op, kept)
     return x * (is_kept * scale) + ((is_kept - 1.0) * (ALPHA * scale) + ALPHA * scale * p)
 
 
