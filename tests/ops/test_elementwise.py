@@ -7,6 +7,7 @@ import pytest
 
 import tinynet as tn
 from tests.ops.checks import SHAPES, check_gradient, check_values, gradient_of, inf, nan, same
+from tinynet.errors import ArgumentTypeError
 
 erf = np.vectorize(math.erf, otypes=[np.float64])
 
@@ -183,3 +184,15 @@ def test_of_a_scalar_only_its_truth_counts(op, scalar):
         x = tn.tensor([1, 0]).to(dtype)
         expected = getattr(np, op)([True, False], bool(scalar)).tolist()
         assert getattr(tn, op)(x, scalar).tolist() == expected
+
+
+@pytest.mark.parametrize("op", ["logical_and", "logical_or", "logical_xor"])
+def test_questions_beside_what_is_no_tensor(op):
+    x = tn.tensor([1.0, 1.0])
+    function, expected = getattr(tn, op), getattr(np, op)([True, True], [True, False]).tolist()
+    for other in ([True, False], [2.5, 0.0]):
+        assert function(x, np.array(other)).tolist() == expected
+        assert function(np.array(other), x).tolist() == expected
+    for other in ([True, False], None, "no", object()):
+        with pytest.raises(ArgumentTypeError, match=f"{op}: expected a tensor or a number, got"):
+            function(x, other)

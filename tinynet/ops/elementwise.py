@@ -19,6 +19,7 @@ from tinynet.errors import DTypeError
 from tinynet.ops.operands import (
     as_constant,
     as_floating,
+    as_operand,
     cast_to,
     is_tensor,
     join_operands,
@@ -170,8 +171,8 @@ def _with_unlike_operands(
 ) -> Tensor:
     """A binary operation on operands of two dtypes, or of which one is a scalar."""
     name = function.op
-    if name.startswith("logical"):  # of a scalar only its truth counts, whatever integer holds it
-        a, b = [x if isinstance(x, Variable) else bool(x) for x in (a, b)]
+    if name.startswith("logical"):
+        a, b = _with_truths(name, a, b)
     given = a, b
     (a, b), dtype = join_operands(name, a, b, floating=floating)
     if name in SCALINGS and dtype.rank == 2 and dtype.itemsize == 2 and _has_number(given, dtype):
@@ -188,6 +189,13 @@ def _with_unlike_operands(
     shapes.broadcast(name, a.shape, b.shape)
     array = a.backend.elementwise(name, a.array, b.array)
     return result(function, array, gives or dtype, (a, b), saved)
+
+
+def _with_truths(op: str, a: Any, b: Any) -> list[Tensor | bool]:
+    """Tensors, and of scalars the truth: it alone counts, whatever integer holds it."""
+    like = a if is_tensor(a) else b if is_tensor(b) else None
+    operands = [as_operand(op, x, like) for x in (a, b)]
+    return [x if is_tensor(x) else bool(x) for x in operands]
 
 
 def _has_number(operands: tuple[Any, ...], dtype: DType) -> bool:
