@@ -1,6 +1,7 @@
 """Operations on two and three operands: arithmetic, comparison, logic, selection."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -117,6 +118,14 @@ def test_powers_to_a_number(exponent):
     check_values(lambda x: x**exponent, lambda x: x**exponent, (2, 3), low=0.5)
     check_gradient(lambda x: x**exponent, (2, 3), low=0.5, high=2)
     check_gradient(lambda x: 1.5 ** (x * exponent), (3,))
+
+
+@pytest.mark.parametrize("base", [3, 1e300, 1e-300, 0.1])
+def test_slopes_of_exponents_have_the_digits_of_their_dtype(base):
+    x = tn.tensor([0.5, -1.0], dtype=tn.float64, requires_grad=True)
+    (base**x).sum().backward()
+    expected = [base**n * math.log(base) for n in x.tolist()]
+    assert x.grad.tolist() == pytest.approx(expected, rel=1e-14)
 
 
 def test_float_powers_of_integers_are_floats():

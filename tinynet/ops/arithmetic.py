@@ -90,9 +90,17 @@ def _pow_rule(ctx: Node, grad: Tensor) -> Gradients:
     elif needs_a:
         a_grad = choose(b == 0, 0.0, grad * (b * pow(a, b - 1)))
     if needs_b:
-        is_flat = (a == 0) & (b >= 0)
-        b_grad = choose(is_flat, 0.0, grad * pow(a, b) * log(choose(is_flat, 1.0, a)))
+        b_grad = _exponent_gradient(a, b, grad)
     return a_grad, b_grad
+
+
+def _exponent_gradient(a: Operand, b: Tensor, grad: Tensor) -> Tensor:
+    """`grad * a**b * log(a)`, 0 where `a` is 0 and `b` is not negative."""
+    if not isinstance(a, Variable) and a > 0:
+        return grad * (pow(a, b) * math.log(a))
+    a = as_constant(a, b.dtype, b)
+    is_flat = (a == 0) & (b >= 0)
+    return choose(is_flat, 0.0, grad * pow(a, b) * log(choose(is_flat, 1.0, a)))
 
 
 def _maximum_rule(ctx: Node, grad: Tensor) -> Gradients:
