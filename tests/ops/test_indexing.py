@@ -239,6 +239,8 @@ def test_scatter():
     same((x + 2).scatter(0, index, src, reduce="add")[0], np.float32([3, 2, 2, 6]))
     same(x.scatter(1, tn.tensor([[3]]), tn.ones(2, 2))[0], np.float32([0, 0, 0, 1]))
     assert tn.tensor(1.0).scatter(0, tn.tensor(0), tn.tensor(5.0)).item() == 5
+    assert tn.tensor(1.0).scatter(0, tn.tensor(0), tn.tensor([5.0, 6.0])).item() == 5
+    same(tn.zeros(2).scatter(0, tn.tensor([1]), tn.tensor(5.0)), np.float32([0, 5]))
     same(x.scatter(0, tn.zeros(0, 4, dtype=tn.int64), src), x.cpu().numpy())
     check_gradient(lambda x, s: tn.scatter(x, 0, index, s) ** 2, (3, 4), (1, 4))
     check_gradient(lambda x: tn.scatter(x, 0, index, 2.0) ** 2, (3, 4))
@@ -247,6 +249,7 @@ def test_scatter():
 def test_scatter_add():
     index = tn.tensor([[0, 0, 1], [0, 2, 1]])
     same(tn.zeros(2, 3).scatter_add(1, index, tn.ones(2, 3)), np.float32([[2, 1, 0], [1, 1, 1]]))
+    assert tn.tensor(1.0).scatter_add(0, tn.tensor(0), tn.tensor([5.0, 6.0])).item() == 6
     check_gradient(lambda x, s: tn.scatter_add(x, 1, index, s) ** 2, (2, 3), (2, 3))
 
 
@@ -271,6 +274,16 @@ def test_scatter_reduce(reduce, include_self):
     )
     check_values(function, expected, (3,), (4,))
     check_gradient(function, (3,), (4,))
+
+
+@pytest.mark.parametrize("reduce", REDUCTIONS)
+def test_scatter_reduce_of_0_d_tensors_and_of_numbers(reduce):
+    expected = REDUCTIONS[reduce]([3.0, 5.0])
+    x, index = tn.tensor(3.0, requires_grad=True), tn.tensor(0)
+    y = x.scatter_reduce(0, index, tn.tensor([5.0, 6.0]), reduce)
+    y.backward()
+    assert (y.item(), y.shape, x.grad.shape) == (expected, (), ())
+    assert tn.tensor([3.0]).scatter_reduce(0, tn.tensor([0]), 5.0, reduce).tolist() == [expected]
 
 
 def test_scatter_reduce_shares_among_ties():

@@ -406,30 +406,32 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
 
 
 def _as_source(op: str, input: Tensor, dim: int, index: Tensor, src: Any) -> Tensor:
-    """`src` as a tensor of the index's shape."""
-    x = require_tensor(op, input)
+    """`src` as a tensor of the index's shape, 1-d where that is 0-d."""
+    x, index = require_tensor(op, input), require_tensor(op, index, "index")
     source = as_element(op, src, x)
     require_same_device(op, x, source)
     if source.dtype is not x.dtype:
         raise DTypeError(f"{op}: src has {source.dtype}, the tensor {x.dtype}")
     place = shapes.as_dim(op, dim, x.ndim)
     is_number = not isinstance(src, Variable)
+    source = source if source.shape else source.reshape(1)
     _check_grid(op, x, place, index, None if is_number else source)
+    shape = index.shape or (1,)
     if is_number:
-        return expand_to(source, index.shape)
-    ranges = tuple((0, 1, n) for n in index.shape)
-    return source if source.shape == index.shape else basic_index(source, ranges, index.shape)
+        return expand_to(source, shape)
+    ranges = tuple((0, 1, n) for n in shape)
+    return source if source.shape == shape else basic_index(source, ranges, shape)
 
 
 def _scattered(op: str, input: Tensor, dim: int, index: Tensor, src: Any, mode: PutMode) -> Tensor:
-    source = _as_source(op, input, dim, require_tensor(op, index, "index"), src)
+    source = _as_source(op, input, dim, index, src)
     if not index.numel():
         return input.clone()
     x = input if input.shape else input.reshape(1)
     grid_index = index if index.shape else index.reshape(1)
     place = shapes.as_dim(op, dim, x.ndim)
     places = _grid(op, x, place, grid_index)
-    return put(x, places, source.reshape(grid_index.shape), mode).reshape(input.shape)
+    return put(x, places, source, mode).reshape(input.shape)
 
 
 @numpy_names
@@ -446,21 +448,22 @@ def scatter_reduce(
     if reduce not in modes:
         raise ArgumentError(f"scatter_reduce: reduce must be one of {[*modes]}, got {reduce!r}")
     x = require_tensor("scatter_reduce", input)
+    source = _as_source("scatter_reduce", x, dim, index, src)
     if not include_self:
         lowest, highest = _limits(x.dtype)
         neutral = {"sum": 0, "mean": 0, "prod": 1, "amax": lowest, "amin": highest}
         x = scatter(x, dim, index, neutral[reduce])
     if reduce in ("sum", "mean"):
-        total = scatter_add(x, dim, index, src)
+        total = scatter_add(x, dim, index, source)
         if reduce == "sum":
             return total
         counts = x.new_full(x.shape, 1 if include_self else 0)
-        counts = scatter_add(counts, dim, index, counts.new_ones(src.shape))
+        counts = scatter_add(counts, dim, index, counts.new_ones(source.shape))
         counts = counts.clamp(min=1)
         if x.dtype.rank == 2:
             return total / counts
         return total.div(counts, rounding_mode="floor")
-    return _scatter_combined(x, dim, index, src, modes[reduce])
+    return _scatter_combined(x, dim, index, source, modes[reduce])
 
 
 def _limits(dtype: DType) -> tuple[Scalar, Scalar]:
@@ -505,10 +508,9 @@ def _gradients_of_products(
 
 
 def _scatter_combined(x: Tensor, dim: int, index: Tensor, src: Tensor, mode: PutMode) -> Tensor:
-    source = _as_source("scatter_reduce", x, dim, index, src)
     with no_grad():
-        y = _scattered("scatter_reduce", x, dim, index, source, mode)
-    return result(ScatterCombine, y.array, x.dtype, (x, source), (x, source, index), (dim, mode))
+        y = _scattered("scatter_reduce", x, dim, index, src, mode)
+    return result(ScatterCombine, y.array, x.dtype, (x, src), (x, src, index), (dim, mode))
 
 
 # By masks
