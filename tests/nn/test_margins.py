@@ -8,7 +8,7 @@ import pytest
 import tinynet as tn
 from tests.ops.checks import check_gradient
 from tinynet import nn
-from tinynet.errors import ArgumentError, DimError, DTypeError, ShapeError
+from tinynet.errors import ArgumentError, ArgumentTypeError, DimError, DTypeError, ShapeError
 
 F = nn.functional
 
@@ -196,6 +196,29 @@ X, LABELS = tn.zeros(2, 3), tn.tensor([0, 1])
 def test_what_is_refused(call, kind, message):
     with pytest.raises(kind, match=f"^{re.escape(message)}$"):
         call()
+
+
+@pytest.mark.parametrize(
+    ("loss", "names"),
+    [
+        (F.hinge_embedding_loss, ["input", "target"]),
+        (F.soft_margin_loss, ["input", "target"]),
+        (F.margin_ranking_loss, ["input1", "input2", "target"]),
+        (F.multi_margin_loss, ["input", "target"]),
+        (F.multilabel_margin_loss, ["input", "target"]),
+        (F.multilabel_soft_margin_loss, ["input", "target"]),
+        (F.cosine_embedding_loss, ["input1", "input2", "target"]),
+        (F.triplet_margin_loss, ["anchor", "positive", "negative"]),
+        (F.triplet_margin_with_distance_loss, ["anchor", "positive", "negative"]),
+    ],
+    ids=lambda x: getattr(x, "__name__", ""),
+)
+def test_what_is_no_tensor(loss, names):
+    for name in names:
+        given = {**dict.fromkeys(names, X), name: 1.0}
+        message = f"{loss.__name__}: {name} must be a Tensor, got float"
+        with pytest.raises(ArgumentTypeError, match=f"^{message}$"):
+            loss(**given)
 
 
 def test_classes_that_are_none():

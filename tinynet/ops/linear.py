@@ -195,7 +195,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     array = backend.matmul(x.array, backend.permute(w.array, (1, 0)))
     if bias is None:
         return result(Linear, array, x.dtype, (x, w, CONSTANT), (x, w))
-    if bias.dtype is not x.dtype:
+    if require_tensor("linear", bias, "bias").dtype is not x.dtype:
         raise DTypeError(f"linear: bias has {bias.dtype}, the input {x.dtype}")
     if bias.backend is not backend:
         require_same_device("linear", x, bias)

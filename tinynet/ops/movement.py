@@ -199,6 +199,7 @@ def as_strided(
         raise ShapeError(f"as_strided: the tensor of shape {x.shape} is not contiguous")
     shape = shapes.check_sizes("as_strided", shapes.as_shape("as_strided", *size))
     strides = shapes.as_shape("as_strided", *stride)
+    storage_offset = shapes.as_integer("as_strided", "storage_offset", storage_offset)
     if len(shape) != len(strides) or min(strides, default=0) < 0 or storage_offset < 0:
         raise ShapeError(f"as_strided: sizes {shape} and strides {strides} do not go together")
     last = storage_offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))

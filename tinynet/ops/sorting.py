@@ -152,9 +152,10 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     x = require_tensor("bincount", input)
     if x.ndim != 1 or x.dtype.rank == 2:
         raise DTypeError(f"bincount: expected a vector of integers, got {x.dtype} of {x.shape}")
+    minlength = shapes.as_integer("bincount", "minlength", minlength)
     if minlength < 0:
         raise ArgumentError(f"bincount: minlength cannot be negative, got {minlength}")
-    if weights is not None and weights.shape != x.shape:
+    if weights is not None and require_tensor("bincount", weights, "weights").shape != x.shape:
         raise ShapeError(f"bincount: weights of shape {weights.shape} for input {x.shape}")
     places = x.to(int64)
     if places.numel() and int(places.min()) < 0:

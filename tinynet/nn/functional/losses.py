@@ -100,6 +100,7 @@ def cross_entropy(
     """
     op = "cross_entropy"
     check_reduction(op, reduction)
+    ignore_index = shapes.as_integer(op, "ignore_index", ignore_index)
     if not 0.0 <= label_smoothing <= 1.0:
         raise ArgumentError(f"{op}: label_smoothing must be 0 to 1, got {label_smoothing}")
     x, y = require_tensor(op, input), require_tensor(op, target, "target")
@@ -128,6 +129,7 @@ def nll_loss(
 ) -> Tensor:
     """`-input` at the target class: `cross_entropy` of what `log_softmax` has been through."""
     check_reduction("nll_loss", reduction)
+    ignore_index = shapes.as_integer("nll_loss", "ignore_index", ignore_index)
     x, y = require_tensor("nll_loss", input), require_tensor("nll_loss", target, "target")
     return _picked("nll_loss", x, y, weight, ignore_index, reduction)
 

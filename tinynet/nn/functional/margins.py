@@ -21,14 +21,14 @@ def hinge_embedding_loss(
     input: Tensor, target: Tensor, *, margin: float = 1.0, reduction: str = "mean"
 ) -> Tensor:
     """`input` where target is 1, `max(0, margin - input)` where it is -1; of input's dtype."""
-    check_reduction("hinge_embedding_loss", reduction)
+    _check("hinge_embedding_loss", reduction, input=input, target=target)
     apart = where(target != 1, (margin - input).clamp(min=0), 0)
     return reduced((apart + where(target != -1, input, 0)).to(input.dtype), reduction)
 
 
 def soft_margin_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """`log(1 + exp(-target * input))`, target 1 or -1."""
-    check_reduction("soft_margin_loss", reduction)
+    _check("soft_margin_loss", reduction, input=input, target=target)
     return reduced(-logsigmoid(target * input), reduction)
 
 
@@ -37,7 +37,7 @@ def margin_ranking_loss(
 ) -> Tensor:
     """`max(0, -target * (input1 - input2) + margin)`: target 1 wants the first to be larger."""
     op = "margin_ranking_loss"
-    check_reduction(op, reduction)
+    _check(op, reduction, input1=input1, input2=input2, target=target)
     if not input1.ndim == input2.ndim == target.ndim:
         shapes = f"{input1.shape}, {input2.shape} and {target.shape}"
         raise ShapeError(f"{op}: expected inputs and target of as many dims, got {shapes}")
@@ -61,7 +61,7 @@ def multi_margin_loss(
     each class, is of the right class.
     """
     op = "multi_margin_loss"
-    check_reduction(op, reduction)
+    _check(op, reduction, input=input, target=target)
     if p not in (1, 2):
         raise ArgumentError(f"{op}: p must be 1 or 2, got {p}")
     x, y = _as_rows(op, input, target, target.shape)
@@ -87,7 +87,7 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, *, reduction: str = "m
     then -1.
     """
     op = "multilabel_margin_loss"
-    check_reduction(op, reduction)
+    _check(op, reduction, input=input, target=target)
     if target.shape != input.shape:
         raise ShapeError(f"{op}: target has shape {target.shape}, expected {input.shape}")
     x, y = _as_rows(op, input, target, input.shape)
@@ -107,7 +107,7 @@ def multilabel_soft_margin_loss(
 ) -> Tensor:
     """The mean over classes, the last dim, of minus the log-likelihood of yes or no to each."""
     op = "multilabel_soft_margin_loss"
-    check_reduction(op, reduction)
+    _check(op, reduction, input=input, target=target)
     each = -(target * logsigmoid(input) + (1.0 - target) * logsigmoid(-input))
     if weight is not None:
         each = each * weight
@@ -124,7 +124,7 @@ def cosine_embedding_loss(
     Inputs (n, d) with target (n,), or (d,) with one number.
     """
     op = "cosine_embedding_loss"
-    check_reduction(op, reduction)
+    _check(op, reduction, input1=input1, input2=input2, target=target)
     if target.ndim > 1 or not input1.ndim == input2.ndim == target.ndim + 1:
         raise ShapeError(
             f"{op}: expected (n, d), (n, d) and (n,), or (d,), (d,) and (), got "
@@ -152,6 +152,7 @@ def triplet_margin_loss(
     `swap` takes d(positive, negative) where that is smaller. Vectors are the last dim.
     """
     op = "triplet_margin_loss"
+    _check(op, reduction, anchor=anchor, positive=positive, negative=negative)
     if not anchor.ndim == positive.ndim == negative.ndim:
         shapes = f"{anchor.shape}, {positive.shape} and {negative.shape}"
         raise ShapeError(f"{op}: expected three tensors of as many dims, got {shapes}")
@@ -174,6 +175,7 @@ def triplet_margin_with_distance_loss(
 ) -> Tensor:
     """`triplet_margin_loss` with a distance of one's own; `pairwise_distance` if none is given."""
     op = "triplet_margin_with_distance_loss"
+    _check(op, reduction, anchor=anchor, positive=positive, negative=negative)
     distance = pairwise_distance if distance_function is None else distance_function
     return _triplets(op, (anchor, positive, negative), distance, margin, swap, reduction)
 
@@ -186,7 +188,6 @@ def _triplets(
     swap: bool,
     reduction: str,
 ) -> Tensor:
-    check_reduction(op, reduction)
     if not margin > 0:
         raise ArgumentError(f"{op}: margin must be positive, got {margin}")
     anchor, positive, negative = triplet
@@ -196,12 +197,19 @@ def _triplets(
     return reduced((near - far + margin).clamp(min=0.0), reduction)
 
 
+def _check(op: str, reduction: str, **tensors: Tensor) -> None:
+    """Raise for a reduction that there is not, and for what is no tensor."""
+    check_reduction(op, reduction)
+    for name, x in tensors.items():
+        require_tensor(op, x, name)
+
+
 def _as_rows(
     op: str, input: Tensor, target: Tensor, shape: tuple[int, ...]
 ) -> tuple[Tensor, Tensor]:
     """Scores (n, classes) and their target, int64; without n, it is 1."""
-    require_floating(op, require_tensor(op, input))
-    if require_tensor(op, target, "target").dtype is not int64:
+    require_floating(op, input)
+    if target.dtype is not int64:
         raise DTypeError(f"{op}: target has dtype {target.dtype}, expected int64")
     if input.ndim not in (1, 2) or (input.ndim == 1 and len(shape) > 1) or not input.shape[-1]:
         raise ShapeError(f"{op}: got shape {input.shape}, expected (n, classes) or (classes,)")
