@@ -1,5 +1,7 @@
 """Resizing by weights and by picking, and shuffles."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -100,6 +102,13 @@ def test_sizes():
         ((1, 1, 4), {"size": 2, "mode": "cubic"}, ArgumentError,
          "interpolate: mode must be one of nearest, nearest-exact, area, linear, bilinear, "
          "bicubic, trilinear, lanczos, got 'cubic'"),
+        ((1, 1, 4), {"size": 2, "mode": []}, ArgumentError,
+         "interpolate: mode must be one of nearest, nearest-exact, area, linear, bilinear, "
+         "bicubic, trilinear, lanczos, got []"),
+        ((1, 1, 4), {"scale_factor": math.inf}, ArgumentError,
+         "interpolate: scale_factor must be finite, got inf"),
+        ((1, 1, 4), {"scale_factor": [math.nan]}, ArgumentError,
+         "interpolate: scale_factor must be finite, got [nan]"),
         ((1, 1, 4), {"size": 2, "mode": "bilinear"}, ShapeError,
          "interpolate: mode 'bilinear' needs 4 dims, got shape (1, 1, 4)"),
         ((1, 4), {"size": 2}, ShapeError,

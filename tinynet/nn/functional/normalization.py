@@ -14,7 +14,14 @@ from tinynet.dtype import finfo, float32
 from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from tinynet.ops.movement import reshape_to
 from tinynet.ops.normalization import normalize_over, standardize
-from tinynet.ops.operands import cast_to, require_floating, require_same_device, require_tensor
+from tinynet.ops.operands import (
+    as_number,
+    as_operand,
+    cast_to,
+    require_floating,
+    require_same_device,
+    require_tensor,
+)
 from tinynet.ops.pooling import mean_windows
 from tinynet.tensor import Tensor
 from tinynet.windows import Windows
@@ -40,6 +47,7 @@ def batch_norm(
     channels = x.shape[1]
     _check_sizes(op, channels, weight=weight, bias=bias)
     _check_sizes(op, channels, running_mean=running_mean, running_var=running_var)
+    eps = as_number(op, "eps", eps)
     if eps < 0 or (training and eps == 0):
         raise ArgumentError(f"{op}: eps must be positive, got {eps}")
     shape = (1, channels, *(1,) * (x.ndim - 2))
@@ -58,8 +66,8 @@ def batch_norm(
     dims = (0, *range(2, x.ndim))
     y, mean, variance = _normalized(x, dims, eps, _along(weight, shape), _along(bias, shape))
     if count:
-        _move(running_mean, mean, momentum, 1.0)
-        _move(running_var, variance, momentum, count / (count - 1))
+        _move(op, running_mean, mean, momentum, 1.0)
+        _move(op, running_var, variance, momentum, count / (count - 1))
     return y
 
 
@@ -81,6 +89,7 @@ def instance_norm(
     op = "instance_norm"
     x = _checked(op, input, 3, weight=weight, bias=bias, mean=running_mean, var=running_var)
     n, channels = x.shape[:2]
+    eps = as_number(op, "eps", eps)
     _check_sizes(op, channels, weight=weight, bias=bias)
     _check_sizes(op, channels, running_mean=running_mean, running_var=running_var)
     if (running_mean is None) != (running_var is None) or (
@@ -100,8 +109,8 @@ def instance_norm(
     dims = tuple(range(2, x.ndim))
     y, mean, variance = _normalized(x, dims, eps, _along(weight, shape), _along(bias, shape))
     if count and n:
-        _move(running_mean, mean, momentum, 1.0)
-        _move(running_var, variance, momentum, count / (count - 1))
+        _move(op, running_mean, mean, momentum, 1.0)
+        _move(op, running_var, variance, momentum, count / (count - 1))
     return y
 
 
@@ -116,6 +125,7 @@ def group_norm(
     op = "group_norm"
     x = _checked(op, input, 2, weight=weight, bias=bias)
     n, channels = x.shape[:2]
+    num_groups, eps = shapes.as_integer(op, "num_groups", num_groups), as_number(op, "eps", eps)
     if num_groups < 1 or channels % num_groups:
         raise ArgumentError(f"{op}: {channels} channels do not part into {num_groups} groups")
     _check_sizes(op, channels, weight=weight, bias=bias)
@@ -142,6 +152,7 @@ def layer_norm(
     """Normalised over the last dims, which have `normalized_shape` (Ba et al. 2016)."""
     op = "layer_norm"
     x = _checked(op, input, 1, weight=weight, bias=bias)
+    eps = as_number(op, "eps", eps)
     dims = _last_dims(op, x, normalized_shape, weight=weight, bias=bias)
     shape = (1,) * dims[0] + x.shape[dims[0] :]
     y, _, _ = _normalized(x, dims, eps, _along(weight, shape), _along(bias, shape))
@@ -162,8 +173,10 @@ def rms_norm(
     x = _checked(op, input, 1, weight=weight)
     dims = _last_dims(op, x, normalized_shape, weight=weight)
     shape = (1,) * dims[0] + x.shape[dims[0] :]
-    least = finfo(float32 if x.dtype.itemsize == 2 else x.dtype).eps if eps is None else eps
-    y, _, _ = _normalized(x, dims, least, _along(weight, shape), None, is_centred=False)
+    if eps is None:
+        eps = finfo(float32 if x.dtype.itemsize == 2 else x.dtype).eps
+    eps = as_number(op, "eps", eps)
+    y, _, _ = _normalized(x, dims, eps, _along(weight, shape), None, is_centred=False)
     return y
 
 
@@ -176,7 +189,7 @@ def local_response_norm(
     """
     op = "local_response_norm"
     x = _checked(op, input, 3)
-    if size < 1:
+    if shapes.as_integer(op, "size", size) < 1:
         raise ArgumentError(f"{op}: size must be positive, got {size}")
     if not x.numel():
         return x
@@ -277,11 +290,12 @@ def _with_running(
 
 @no_grad()
 def _move(
-    running: Tensor | None, batch: Tensor | None, momentum: float | Tensor, factor: float
+    op: str, running: Tensor | None, batch: Tensor | None, momentum: float | Tensor, factor: float
 ) -> None:
     """Let a running statistic follow the batch's (of each example's, the mean), in place."""
     if running is None or batch is None:
         return
+    momentum = as_operand(f"{op}: momentum", momentum)
     if batch.shape[0] != 1:
         batch = batch.mean(0)
     moved = cast_to(reshape_to(batch, running.shape) * (momentum * factor), running.dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -82,7 +83,7 @@ def _resized(
 
 
 def _check_mode(x: Tensor, mode: str, align_corners: bool | None, antialias: bool) -> None:
-    if mode not in NDIMS:
+    if not isinstance(mode, str) or mode not in NDIMS:
         raise ArgumentError(f"interpolate: mode must be one of {', '.join(NDIMS)}, got {mode!r}")
     if x.ndim - 2 not in NDIMS[mode]:
         dims = " or ".join(str(n + 2) for n in NDIMS[mode])
@@ -116,4 +117,6 @@ def _sizes_and_factors(
     if scale_factor is None:
         return [shapes.as_integer("interpolate", "size", n) for n in items], [None] * ndim
     factors = [float(as_number("interpolate", "scale_factor", factor)) for factor in items]
+    if not all(map(math.isfinite, factors)):
+        raise ArgumentError(f"interpolate: scale_factor must be finite, got {scale_factor}")
     return [int(n * factor) for n, factor in zip(x.shape[2:], factors, strict=True)], [*factors]
