@@ -157,6 +157,15 @@ def test_round_to_decimals():
     same(x.round(decimals=-2), np.array([0.0, -0.0, 1200.0]))
 
 
+@pytest.mark.parametrize("dtype", [tn.float32, tn.float64, tn.float16, tn.bfloat16], ids=str)
+def test_round_to_decimals_that_no_dtype_has(dtype):
+    x = tn.tensor([1.25, -3.5, 1000.0, 0.0], dtype=dtype, requires_grad=True)
+    for decimals, expected in ((400, x.tolist()), (-400, [0.0] * 4), (5, x.tolist())):
+        y = tn.round(x, decimals=decimals)
+        assert (y.dtype, y.tolist()) == (dtype, expected)
+        assert tn.autograd.grad(y.sum(), x)[0].tolist() == [0.0] * 4
+
+
 def test_bitwise_not():
     same(~tn.tensor([0, 5, -1]), np.array([-1, -6, 0]))
     same(~tn.tensor([True, False]), np.array([False, True]))

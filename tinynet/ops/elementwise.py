@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tinynet import shape as shapes
 from tinynet.autograd.graph import CONSTANT, Node, Variable, result, wrap
 from tinynet.autograd.operation import Function, Gradients, Op
-from tinynet.dtype import EXACT, DType, Scalar, bool_, float32
+from tinynet.dtype import EXACT, DType, Scalar, bool_, finfo, float32
 from tinynet.errors import DTypeError
 from tinynet.ops.operands import (
     as_constant,
@@ -346,11 +346,21 @@ bitwise_not: UnaryFunction = unary(
 
 
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
-    """The nearest number with `decimals` digits after the point, halves to even. Gradient 0."""
+    """The nearest number with `decimals` digits after the point, halves to even. Gradient 0.
+
+    Half precision is computed in float32. With more digits than the dtype's largest number has,
+    the result is the input; with as many fewer, 0.
+    """
     if decimals == 0:
         return _round(input)
     decimals = shapes.as_integer("round", "decimals", decimals)
-    scale: float = 10.0 ** math.fabs(decimals)
-    if decimals < 0:
-        return _round(input / scale) * scale
-    return _round(input * scale) / scale
+    x = as_floating(require_tensor("round", input))
+    if x.dtype.itemsize == 2:
+        return cast_to(round(cast_to(x, float32), decimals=decimals), x.dtype)
+    digits = int(math.fabs(decimals))
+    if digits > math.log10(finfo(x.dtype).max):
+        factor = 1.0 if decimals > 0 else 0.0
+        array = x.backend.elementwise("mul", x.array, factor)
+        return result(make_op("round", _zero, ""), array, x.dtype, (x,))
+    scale = 10.0**digits
+    return _round(x / scale) * scale if decimals < 0 else _round(x * scale) / scale
