@@ -1,5 +1,7 @@
 """Reductions over dims: sums, means, products, extremes, spreads, norms, softmax."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -324,6 +326,13 @@ def test_norms(p, dim):
 
     check_values(lambda x: tn.norm(x, p, dim), expected, (3, 4))
     check_gradient(lambda x: tn.norm(x, p, dim), (3, 4))
+
+
+def test_norms_of_negative_orders_at_extremes():
+    for order in (-1, -2.5):
+        assert tn.tensor([-math.inf, math.inf]).norm(order).item() == math.inf
+        assert tn.tensor([-math.inf, 5.0]).norm(order).item() == pytest.approx(5)
+        assert tn.tensor([0.0, 5.0]).norm(order).item() == 0
 
 
 # logsumexp and softmax

@@ -418,4 +418,5 @@ def _norm_of_order(x: Tensor, order: Scalar, dims: Shape, keepdim: bool) -> Tens
     powers = choose(is_nothing, 0.0 if order > 0 else math.inf, powers)
     total = sum(powers, dims or None, keepdim)
     is_zero = total == 0
-    return choose(is_zero, 0.0, choose(is_zero, 1.0, total) ** (1 / order))
+    at_zero = 0.0 if order > 0 else math.inf
+    return choose(is_zero, at_zero, choose(is_zero, 1.0, total) ** (1 / order))
