@@ -88,6 +88,14 @@ def test_gradients_of_nan_are_those_of_the_line(module):
     assert x.grad[0] == x.grad[1]
 
 
+@pytest.mark.parametrize("kind", [nn.ELU, nn.SELU, nn.CELU])
+def test_small_slopes_keep_their_digits(kind, on_device):
+    x = tn.tensor([-20.0, -60.0], requires_grad=True)
+    kind()(x).sum().backward()
+    scale = {nn.SELU: 1.0507009873554805 * 1.6732632423543772}.get(kind, 1.0)
+    assert x.grad.tolist() == pytest.approx([scale * math.exp(n) for n in (-20, -60)], rel=1e-5)
+
+
 @pytest.mark.parametrize("kind", [nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.SiLU, nn.Hardtanh])
 def test_in_place(kind):
     x = tn.tensor([-2.0, 0.5, 3.0])

@@ -259,8 +259,8 @@ exp2: UnaryFunction = unary(
     "exp2", lambda ctx, grad: grad * (ctx.output * math.log(2)), "2 to the power x.", saves="output"
 )
 expm1: UnaryFunction = unary(
-    "expm1", lambda ctx, grad: grad * (ctx.output + 1), "`exp(x) - 1`, exact near 0.",
-    saves="output",
+    "expm1", lambda ctx, grad: grad * exp(ctx.input), "`exp(x) - 1`, exact near 0.",
+    saves="input",
 )  # fmt: skip
 log: UnaryFunction = unary(
     "log", lambda ctx, grad: grad / ctx.input, "Natural logarithm.", saves="input"
