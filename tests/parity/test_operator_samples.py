@@ -2,13 +2,15 @@
 
 `op_db` holds sample arguments for each of PyTorch's operators, and arguments that must raise. Every
 operator that tinynet has too runs as function, method and in place, with all dtypes, and with its
-arguments given by name. `DIFFERENCES` lists what is meant to be unlike, and why.
+arguments given by name; those of `nn.functional` on every device, with fewer samples and dtypes.
+`DIFFERENCES` lists what is meant to be unlike, and why.
 
 `python -m tests.parity.test_operator_samples` prints how many samples pass, operator by operator.
 """
 
 import warnings
 from collections import Counter
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -35,7 +37,10 @@ MOST_SAMPLES = 12  # per operator and dtype, spread evenly over what PyTorch off
 # Random numbers, or memory that nobody wrote: only dtype and shape are compared.
 WITHOUT_VALUES = set(
     "empty empty_like new_empty randn randn_like rand_like randint multinomial bernoulli".split()
-)
+) | {
+    f"nn.functional.{name}"
+    for name in "dropout dropout2d dropout3d alpha_dropout feature_alpha_dropout rrelu".split()
+}
 # Of ties, PyTorch's faster sorts keep none in order, tinynet all: only values are compared.
 UNSTABLE = {"sort", "topk", "argsort"}
 # Names that PyTorch's documents do not know.
@@ -136,20 +141,73 @@ DIFFERENCES = [
         "narrow", "error", "Python itself takes a bool for an index",
         lambda dtype, sample: isinstance(sample.args[1], torch.Tensor),
     ),
+    Difference(
+        "nn.functional.conv_transpose1d nn.functional.conv_transpose2d "
+        "nn.functional.conv_transpose3d nn.functional.interpolate "
+        "nn.functional.adaptive_avg_pool3d", "value",
+        "PyTorch adds 16-bit numbers up in 16 bits; tinynet rounds once, at the end", is_narrow,
+    ),
+    Difference(
+        "nn.functional.multi_margin_loss nn.functional.multilabel_margin_loss", "value gradient",
+        "a score without a dim of classes is an error",
+        lambda dtype, sample: sample.input.ndim == 0,
+    ),
+    Difference(
+        "nn.functional.batch_norm", "value gradient", "an input without channels is an error",
+        lambda dtype, sample: sample.input.ndim < 2,
+    ),
+    Difference(
+        "nn.functional.binary_cross_entropy", "gradient",
+        "the second one has an epsilon in PyTorch that the first one has not",
+    ),
+    Difference(
+        "nn.functional.hardsigmoid", "gradient", "PyTorch's sixth has the digits of float32",
+    ),
+    Difference(
+        "nn.functional.embedding", "value", "there are no sparse gradients",
+        lambda dtype, sample: sample.kwargs.get("sparse"),
+    ),
+    Difference(
+        "nn.functional.embedding_bag", "gradient", "PyTorch has no second one",
+        lambda dtype, sample: sample.kwargs.get("per_sample_weights") is not None,
+    ),
+    Difference(
+        "nn.functional.scaled_dot_product_attention", "value", "dropout draws otherwise",
+        lambda dtype, sample: sample.kwargs.get("dropout_p"),
+    ),
+    Difference(
+        "nn.functional.scaled_dot_product_attention", "gradient",
+        "PyTorch has no second one: test_attention.py compares the first",
+    ),
+    Difference(
+        "nn.functional.bilinear", "value", "products of the two inputs are rounded before weighed",
+        is_narrow,
+    ),
 ]  # fmt: skip
+
+
+OWNERS = {"": tn, "linalg": tn.linalg, "nn.functional": tn.nn.functional}
 
 
 def mimic_of(op):
     """tinynet's function for one of PyTorch's operators, called as `op_db` calls it, or None."""
     if op.name == "einsum":
         return lambda operands, equation: tn.einsum(equation, *operands)
+    if op.name in ("nn.functional.embedding", "nn.functional.embedding_bag"):  # weight first
+        function = getattr(tn.nn.functional, op.name.rpartition(".")[2])
+        return lambda weight, indices, **options: function(indices, weight, **options)
     if op.name in ("normal", "uniform", "where"):
         return None  # op_db means methods of these names
     owner, _, name = op.name.rpartition(".")
-    if owner not in ("", "linalg"):
-        return None
-    found = getattr(tn.linalg if owner else tn, name, None)
+    found = getattr(OWNERS.get(owner), name, None)
     return found if callable(found) else None
+
+
+def in_place_of(op):
+    """tinynet's function that writes into its input, or None."""
+    if op.name.startswith("nn.functional"):
+        return partial(mimic_of(op), inplace=True)
+    return getattr(tn.Tensor, f"{op.name}_", None)
 
 
 def method_of(op):
@@ -163,15 +221,22 @@ def method_of(op):
 # The nuclear norm needs an SVD: tn.linalg has it. Samples of partial views count strides from the
 # base's first element, tinynet's `as_strided` from the tensor's own. Singular vectors may have any
 # sign: test_linalg.py compares what does not depend on it.
-LEFT_OUT = {("norm", "nuc"), ("as_strided", "partial_views"), ("linalg.svd", "")}
+LEFT_OUT = {
+    ("norm", "nuc"), ("as_strided", "partial_views"), ("linalg.svd", ""),
+    ("nn.functional.triplet_margin_with_distance_loss", ""),  # of distances made by PyTorch
+    ("nn.functional.one_hot", ""),  # of integers: test_embedding.py
+    ("nn.functional.silu", "complex"), ("nn.functional.batch_norm", "without_cudnn"),
+}  # fmt: skip
 OPERATORS = [
     op
     for op in op_db
     if (mimic_of(op) or method_of(op)) and (op.name, op.variant_test_name) not in LEFT_OUT
 ]
+FUNCTIONS = [op for op in OPERATORS if op.name.startswith("nn.functional")]
+OPERATORS = [op for op in OPERATORS if op not in FUNCTIONS]
 
 
-def samples_of(op, dtype, requires_grad=False):
+def samples_of(op, dtype, requires_grad=False, most=MOST_SAMPLES):
     """Evenly spread samples."""
     if dtype not in op.dtypes:
         return []
@@ -181,7 +246,7 @@ def samples_of(op, dtype, requires_grad=False):
     for sample in samples:
         for name in ABOUT_MEMORY & set(sample.kwargs):
             del sample.kwargs[name]
-    return samples[:: -(-len(samples) // MOST_SAMPLES) or 1]
+    return samples[:: -(-len(samples) // most) or 1]
 
 
 def has_complex(sample):
@@ -195,8 +260,10 @@ def has_complex(sample):
 class Survey:
     """What was compared of an operator: `passed` counts, `failed` says what was unlike."""
 
-    def __init__(self, op):
+    def __init__(self, op, dtypes=DTYPES, most=MOST_SAMPLES):
         self.op = op
+        self.dtypes = dtypes
+        self.most = most
         self.passed = Counter()
         self.failed = []
         self.known = Counter()
@@ -215,12 +282,12 @@ class Survey:
         self.failed.append(f"{aspect} {dtype}: {found}; sample {shown}")
 
     def run(self):
-        for dtype in DTYPES:
-            for sample in samples_of(self.op, dtype):
+        for dtype in self.dtypes:
+            for sample in samples_of(self.op, dtype, most=self.most):
                 self.compare_values(dtype, sample)
                 self.compare_in_place(dtype, sample)
         if self.op.supports_autograd and self.op.name not in WITHOUT_VALUES:
-            for sample in samples_of(self.op, torch.float64, requires_grad=True):
+            for sample in samples_of(self.op, torch.float64, True, self.most):
                 self.compare_gradients(sample)
         self.compare_errors()
         return self
@@ -248,7 +315,7 @@ class Survey:
             return
         target = sample.input.clone()
         expected, their_error = _attempt(theirs, (target, *sample.args), sample.kwargs)
-        ours = getattr(tn.Tensor, f"{self.op.name}_", None)
+        ours = in_place_of(self.op)
         if ours is None:
             self.note("in place", dtype, sample, f"no {self.op.name}_")
             return
@@ -257,7 +324,9 @@ class Survey:
         if (their_error is None) != (our_error is None):
             found = f"expected {their_error!r:.120}, got {our_error!r:.120}"
         elif our_error is None:
-            found = differences(expected, got) or ("" if got is arguments[0] else "another tensor")
+            has_values = self.op.name not in WITHOUT_VALUES
+            found = differences(expected, got, has_values=has_values)
+            found = found or ("" if got is arguments[0] else "another tensor")
         else:
             found = "" if isinstance(our_error, tn.errors.TinynetError) else repr(our_error)
         self.note("in place", dtype, sample, found)
@@ -319,6 +388,13 @@ def test_samples(op):
     assert sum(survey.passed.values()) > 0
 
 
+@pytest.mark.parametrize("op", FUNCTIONS, ids=name_of)
+def test_samples_of_functions(op, on_device):
+    survey = Survey(op, [torch.float32, torch.bfloat16], most=3).run()
+    assert not survey.failed, "\n".join([f"{len(survey.failed)} unlike:", *survey.failed[:8]])
+    assert sum(survey.passed.values()) > 0
+
+
 def names_by_overload(op):
     """For each of the operator's signatures in PyTorch, the names of its arguments."""
     packet = getattr(torch.ops.aten, op.name, None)
@@ -351,7 +427,7 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     print(f"{'operator':32} passed  known differences  failed")
     totals = Counter()
-    for operator in OPERATORS:
+    for operator in OPERATORS + FUNCTIONS:
         outcome = Survey(operator).run()
         counts = (sum(outcome.passed.values()), sum(outcome.known.values()), len(outcome.failed))
         totals.update(dict(zip(("passed", "known", "failed"), counts, strict=True)))
