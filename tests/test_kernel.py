@@ -48,6 +48,24 @@ def test_several_outputs_and_kinds_of_numbers(x):
         assert tn.equal(z, x.flatten() > 5)
 
 
+def test_built_in_functions_are_those_of_the_arguments_types(capfd):
+    """Not a wider one, and whether or not kernels of tinynet's own call them."""
+    kernel = tn.Kernel(
+        """
+        kernel void f(global const uint *x, global uint *y) {
+            y[0] = mul_hi(x[0], x[1]);
+            y[1] = 0;
+            atomic_inc(y + 1);
+            y[2] = clamp(x[0], 5u, 7u);
+        }""",
+        "f",
+    )
+    x = tn.tensor([3_000_000_000, 3_000_000_001], dtype=tn.uint32, device="opencl")
+    (y,) = kernel(x, outputs=[((3,), x.dtype)], size=1)
+    assert y.tolist() == [3_000_000_000 * 3_000_000_001 >> 32, 1, 7]
+    assert capfd.readouterr().err == ""
+
+
 def test_in_a_recording(x):
     step = tn.jit(lambda x: run(x + 1).sum(0) * 2)
     for offset in range(5):

@@ -26,7 +26,7 @@ from pyopencl.tools import dtype_to_ctype
 from tinynet.backends.opencl.ctypes import PRELUDE
 from tinynet.backends.opencl.device import HEAD, Device, Kernel
 from tinynet.backends.opencl.launches import Launch, Place
-from tinynet.backends.opencl.programs import KERNELS, PLACE
+from tinynet.backends.opencl.programs import KERNELS, PLACE, is_ours
 
 COUNTERS = 16  # of a chain's state, before those of phases: a line of the cache
 WORD = 8  # bytes
@@ -70,8 +70,8 @@ def chained(device: Device, launches: list[Launch], places: list[Place]) -> list
 
 def can_join(device: Device, launch: Launch) -> bool:
     """Whether a launch's kernel is one of ours that works by itself: for CPUs, without groups."""
-    is_ours = launch.kernel.text.startswith(PRELUDE)
-    return device.is_cpu and prod(launch.group) == 1 and len(launch.size) <= 2 and is_ours
+    works_alone = prod(launch.group) == 1 and len(launch.size) <= 2
+    return device.is_cpu and works_alone and is_ours(launch.kernel.text)
 
 
 class Whereabouts:

@@ -3,10 +3,11 @@
 Starting up should not take longer than training a small network, so with PoCL, the CPU's driver,
 three things are done that other drivers do themselves. A header of all built-in functions, 18,000
 lines that PoCL reads twice for each program, is kept out by its own guard, and what we call is
-declared in `kernels/declarations.cl`: a small program builds in 40 ms instead of 150. What a
-generated kernel does becomes a function (`outlined`), which is compiled once, kernels three times:
-a softmax takes 190 ms instead of 290. And built programs are kept in the user's cache: from there
-they take 1 ms, from PoCL's own cache 30.
+declared in `kernels/declarations.cl`: a small program builds in 40 ms instead of 150. (Not so a
+user's, which may call anything: a wider overload among these would be called without a word.) What
+a generated kernel does becomes a function (`outlined`), which is compiled once, kernels three
+times: a softmax takes 190 ms instead of 290. And built programs are kept in the user's cache: from
+there they take 1 ms, from PoCL's own cache 30.
 
 A damaged binary would crash the driver, so each file begins with a checksum of its name and the
 rest. Getting a program's binary takes about as long as building it: that is done when the process
@@ -56,7 +57,7 @@ class Builder:
         self.is_header_kept_out = self.is_pocl
         self.options = [*OPTIONS, *_macros(cl_device, self.is_pocl)]
         driver = (cl_device.name, cl_device.driver_version, cl_device.platform.version)
-        self.driver = "\0".join([*self.options, *driver, DECLARATIONS])
+        self.driver = "\0".join([*self.options, *driver])
         self.unsaved: list[tuple[Any, Path]] = []
         self.started = time.monotonic()
         if self.is_pocl:
@@ -76,8 +77,8 @@ class Builder:
 
     def compile(self, name: str, text: str) -> Any:
         """The program, compiled now. Raises `KernelError` with the compiler's words."""
-        source = outlined(text) if self.is_pocl else text
-        if self.is_header_kept_out:
+        source = outlined(text) if self.is_pocl and is_ours(text) else text
+        if self.is_header_kept_out and is_ours(text):
             try:
                 options = [*self.options, NO_HEADER]
                 return _built(cl.Program(self.context, DECLARATIONS + source), options)
@@ -87,14 +88,15 @@ class Builder:
             program = _built(cl.Program(self.context, source), self.options)
         except cl.RuntimeError as error:
             raise KernelError(describe(name, text, str(error))) from None
-        if text.startswith(PRELUDE):  # a user's may call what is not declared
+        if is_ours(text):
             self.is_header_kept_out = False
         return program
 
     # binaries
     def path(self, text: str) -> Path | None:
         """Where the binary of a text is kept, if anywhere: by all that it depends on."""
-        key = hashlib.sha256(f"{self.driver}\0{text}".encode()).hexdigest()
+        declared = DECLARATIONS if is_ours(text) else ""
+        key = hashlib.sha256(f"{self.driver}\0{declared}\0{text}".encode()).hexdigest()
         return cache_file("programs", key)
 
     def is_saved(self, text: str) -> bool:
@@ -127,6 +129,11 @@ class Builder:
         for folder in {path.parent for _, path in self.unsaved}:
             remove_unfinished(folder)
         self.unsaved.clear()
+
+
+def is_ours(text: str) -> bool:
+    """Whether a program is one of tinynet's, not a user's."""
+    return text.startswith(PRELUDE)
 
 
 def outlined(text: str) -> str:
