@@ -77,6 +77,20 @@ def test_a_denormal_number_has_the_powers_of_zero(backend, dtype, exponent):
             assert any(y == pytest.approx(z, rel=1e-5, abs=tiny, nan_ok=True) for z in wanted)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_angles_of_points_near_and_far(backend, dtype):
+    if dtype == "float64" and not backend.device.has_fp64:
+        pytest.skip("needs float64")
+    limits = np.finfo(dtype)
+    sizes = limits.max / 2.0 ** np.array([0, 1, 2, 3, 5, 20])
+    sizes = np.array([*sizes, *limits.tiny * 2.0 ** np.array([1, 20]), 0, 1, 3, np.inf], dtype)
+    a, b = (part.ravel() for part in np.meshgrid([*sizes, *-sizes], [*sizes, *-sizes]))
+    there = [tn.tensor(part, dtype=getattr(tn, dtype), device="opencl") for part in (a, b)]
+    expected = np.arctan2(a, b)
+    for found in interpreted_and_compiled(backend, lambda: tn.atan2(*there).cpu().numpy()):
+        np.testing.assert_allclose(found, expected, rtol=4 * limits.eps, atol=4 * limits.tiny)
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_float32_to_a_few_units_in_the_last_place(compiled, name):
     function, most = FUNCTIONS[name]

@@ -43,7 +43,7 @@ VECTOR = {
         " atanh erf").split()},
     "sigmoid": "1 / (1 + exp(-{a}))", "logit": "log({a} / (1 - {a}))",
     # PoCL's takes denormal numbers apart with arithmetic that flushes them to 0
-    "pow": "pow(fabs({a}) < SMALLEST ? {a} * 0 : {a}, {b})", "atan2": "atan2({a}, {b})",
+    "pow": "pow(fabs({a}) < SMALLEST ? {a} * 0 : {a}, {b})", "atan2": "atan2_of({a}, {b})",
 }  # fmt: skip
 OWN = {  # those of float32 that kernels/functions.cl has for CPUs
     "exp": "exp_of({a})", "tanh": "tanh_of({a})", "erf": "erf_of({a})",

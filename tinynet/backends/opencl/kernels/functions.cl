@@ -83,6 +83,19 @@ ANGLE(tan, F, x * (1.0f + x * x * 0.333333333f))
 ANGLES(float)
 ANGLES(float8)
 
+// PoCL's takes the larger number's reciprocal for 0 where that is denormal.
+#define ATAN2(F, LARGE) \
+static inline F __attribute__((overloadable)) atan2_of(F a, F b) { \
+    const F scale = fabs(a) > (F)LARGE || fabs(b) > (F)LARGE ? (F)0.0625f : (F)1.0f; \
+    return atan2(a * scale, b * scale); \
+}
+ATAN2(float, 0x1p124f)
+ATAN2(float8, 0x1p124f)
+#ifdef cl_khr_fp64
+ATAN2(double, 0x1p1020)
+ATAN2(double4, 0x1p1020)
+#endif
+
 static inline float round_bfloat16(float x) { return from_bfloat16(to_bfloat16(x)); }
 
 static inline float round_float16(float x) {

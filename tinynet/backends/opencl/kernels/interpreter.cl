@@ -125,7 +125,7 @@ static inline double of_floats(int op, double a, double b) {
     case OP_ATANH: return atanh(a);
     case OP_ERF: return erf(a);
     case OP_POW: return pow(fabs(a) < DBL_MIN ? a * 0 : a, b);
-    case OP_ATAN2: return atan2(a, b);
+    case OP_ATAN2: return atan2_of(a, b);
     case OP_LOGADDEXP: return logaddexp(a, b);
     case OP_FLOOR_DIVIDE: return floor_divide(a, b);
     case OP_REMAINDER: return remainder_of(a, b);
