@@ -177,6 +177,21 @@ def test_index_put():
     check_gradient(lambda x, v: x.clone().index_put_((rows,), v, True) ** 2, (3, 2), (3, 2))
 
 
+@pytest.mark.parametrize("dims", ["9876543210", "5461830729"])
+def test_writing_to_views_of_many_dims(dims):
+    """Where the dims that are kept do not lie together, however they are merged."""
+    expected = np.arange(1024.0).reshape((2,) * 10)
+    x = tn.tensor(expected)
+    part, there = expected.transpose(*map(int, dims)), x.permute(*map(int, dims))
+    part[:, [1, 1]] = 1.0
+    there[:, tn.tensor([1, 1])] = 1.0
+    same(x, expected)
+    index, values = np.array([0, 1, 0]), np.arange(3.0).reshape(3, *(1,) * 9)
+    np.add.at(part, index, values)
+    there.index_put_((tn.tensor(index),), tn.tensor(values), accumulate=True)
+    same(x, expected)
+
+
 # Along a dim
 @pytest.mark.parametrize("dim", [0, 1, -1])
 def test_gather(dim):

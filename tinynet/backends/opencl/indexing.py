@@ -153,6 +153,13 @@ def _put_by_kernel(
     backend: OpenCLBackend, x: Array, target: Target, values: Array, mode: PutMode
 ) -> None:
     """Any indices, repeats too, in their order."""
+    sizes = tuple([x.shape[d] for d in target.kept])
+    kept = [(n, x.strides[d], step) for n, d, step in zip(sizes, target.kept, row_major(sizes))]
+    if len(scattering.collapse(kept)) > scattering.MOST_KEPT:
+        together = _with_last(backend, x, target.kept)
+        _put_by_kernel(backend, together, target, values, mode)
+        backend.assign(x, together)
+        return
     n_common, begin = len(target.common), target.begin
     order = (
         *range(begin, begin + n_common), *range(begin),
@@ -163,8 +170,6 @@ def _put_by_kernel(
         (backend.elements(backend.expand(index, target.common)), x.shape[d], x.strides[d])
         for d, index in target.indices
     ]
-    sizes = tuple([x.shape[d] for d in target.kept])
-    kept = [(n, x.strides[d], step) for n, d, step in zip(sizes, target.kept, row_major(sizes))]
     bounds = source.bounds if mode in ("set", "max", "min") else None
     base = backend.own_memory(x)
     old = base.bounds
@@ -178,3 +183,10 @@ def _put_by_kernel(
         [(value.block.buffer, size, stride) for value, size, stride in places if value.block],
         prod(target.common), kept, source.block.buffer, prod(sizes), mode,
     )  # fmt: skip
+
+
+def _with_last(backend: OpenCLBackend, x: Array, dims: Shape) -> Array:
+    """A copy, in whose memory these dims are the last, so that they are as good as one."""
+    order = (*[d for d in range(len(x.shape)) if d not in dims], *dims)
+    back = tuple([order.index(d) for d in range(len(order))])
+    return backend.permute(backend.copy(backend.permute(x, order)), back)

@@ -21,7 +21,7 @@ PUT_TYPES = (None, None, None, *(np.int64,) * 6, np.uint32, *(cltypes.long8,) * 
 SORTED_TYPES = (*(None,) * 4, *(np.int64,) * 6, *(cltypes.long8,) * 3)
 COMBINATIONS = {"add": "sum", "mul": "prod", "max": "max", "min": "min"}
 
-MOST_KEPT = 8  # dims that are not indexed
+MOST_KEPT = 8  # dims that are not indexed, once collapsed
 NARROWEST = 64  # elements of an update that a thread takes at least
 UNITS_SMALL = 1 << 13  # units of work that keep an accelerator busy
 MANY = 512  # updates that an accelerator sorts sooner than each of its items looks at all
