@@ -212,6 +212,27 @@ def test_an_index_made_of_parts_that_the_function_writes(on_device):
             recorded(tn.tensor([3]))
 
 
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_an_index_that_is_state_which_the_function_writes(on_device, is_whole):
+    """Where that comes from a product, what it is in the call that is recorded says nothing."""
+    x, state, eye = tn.arange(10.0), tn.tensor([0, 1]), tn.eye(2)
+
+    def take(y):
+        places = (y @ eye).long()
+        if is_whole:
+            state.copy_(places).realize()
+        else:
+            state[:1] = places[:1]
+        return x[state]
+
+    recorded = tn.jit(take, warm_up=False)
+    if on_device == "cpu":
+        assert recorded(tn.ones(2)).tolist() == [1.0, 1.0]
+    else:
+        with pytest.raises(RecordingError, match="values that jit cannot read while it records"):
+            recorded(tn.ones(2))
+
+
 @pytest.mark.parametrize("kind", [int, float])
 def test_an_index_made_with_a_number_of_an_optimizer(on_device, kind):
     """An integer is a condition, a float may be another one in each replay."""

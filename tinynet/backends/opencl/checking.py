@@ -48,8 +48,7 @@ def _check_while_recording(
     Of a view, its whole memory had better be in range, since that is what replays look at.
     """
     value = index.storage.value
-    is_known = recorder.can_read(index) and value.op == "memory"
-    if is_known and not _are_within(value.bounds, size):
+    if recorder.can_read(index) and not _are_within(value.bounds, size):
         with recorder.paused():
             if index.steps is None:
                 _look_at(backend, index, size, dim)

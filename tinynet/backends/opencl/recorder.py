@@ -124,8 +124,9 @@ class Recorder:
 
     # asked by the backend
     def can_read(self, index: Array) -> bool:
-        """Whether values that were there before the recording can be read; they are a condition."""
-        return id(index.storage) in self.sources
+        """Whether an index is what was there before the recording; that is a condition."""
+        source = self.sources.get(id(index.storage))
+        return source is not None and source.is_as_before(index.storage.value)
 
     def rely_on_bounds(self, index: Array, size: int) -> None:
         """Make it a condition that what an index is made of stays within the bounds it has.
@@ -174,7 +175,7 @@ class Recorder:
             numbers = [*each.args, each.params] if each.op != "iota" else each.params
             if each.op in PRODUCTS or any(type(x) is Number for x in numbers):
                 return None
-            if source is not None and source.before() is each and not source.place.written:
+            if source is not None and source.is_as_before(each):
                 sources[id(source)] = source
             elif each.op == "memory" and id(each) not in constants:
                 return None

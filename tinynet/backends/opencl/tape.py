@@ -46,6 +46,10 @@ class Source:
         self.is_derived_from = False  # whether such an index is made of this
         self.least_size = 0  # of the dims that this itself is an index of
 
+    def is_as_before(self, value: Value) -> bool:
+        """Whether a value is the one that was there when recording began, and nobody wrote there."""
+        return self.before() is value and not self.place.written
+
     def next_bounds(self) -> Bounds:
         """Bounds that a recording may rely on that is made because these do not hold."""
         if self.is_derived_from or not self.least_size:
