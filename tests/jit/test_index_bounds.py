@@ -252,3 +252,92 @@ def test_an_index_made_with_a_number_of_an_optimizer(on_device, kind):
     for step in (1, 3, 4):
         group["step"] = kind(step)
         assert recorded(tn.tensor([2, -100])).tolist() == [2 * step, 0]
+
+
+# where integers beside them change: a BatchNorm counts its batches
+def half_written(part):
+    y = tn.zeros(4, dtype=tn.int64)
+    y[:2] = part
+    return y
+
+
+PLACES = {
+    "cat": lambda x: tn.cat([tn.arange(2, 4), tn.arange(2)]),
+    "stack": lambda x: tn.stack([tn.arange(2), tn.arange(2)]).flatten(),
+    "written in parts": lambda x: half_written(tn.arange(2, 4)),
+    "put": lambda x: tn.zeros(4, dtype=tn.int64).index_put_((tn.tensor([2, 1]),), tn.arange(2, 4)),
+    "argmax": lambda x: (x @ tn.eye(4)).argmax(1),
+    "argsort": lambda x: x.argsort(1)[:, 1],
+    "largest": lambda x: (x > 0).long().cummax(1).values[:, 3],
+    "permutation": lambda x: tn.randperm(4),
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_indices_made_of_nothing_from_outside_are_no_condition(on_device, name):
+    norm = nn.BatchNorm1d(4)
+    step = tn.jit(lambda x: nn.functional.cross_entropy(norm(x), PLACES[name](x)))
+    for _ in range(6):
+        step(tn.randn(4, 4))
+    assert step.count == 1
+
+
+def test_a_place_that_goes_round_beside_a_counter(on_device):
+    rows, place, count = tn.zeros(3), tn.tensor([0]), tn.tensor([0])
+
+    @tn.jit
+    def push(x):
+        rows[place] = x
+        rows[count % 3] += 1
+        place.add_(1).remainder_(3)
+        count.add_(1)
+
+    for i in range(12):
+        push(tn.tensor([float(i)]))
+    assert rows.tolist() == [10, 11, 12]
+    assert push.count <= 2
+
+
+JOINED = {
+    "cat": lambda y: tn.cat([y, y + 1]),
+    "settled": lambda y: tn.cat([(y + 1).realize(), tn.arange(2)]),
+    "written in parts": lambda y: half_written(y + 1),
+    "largest": lambda y: (y + 1).cummax(0).values,
+}
+
+
+@pytest.mark.parametrize("name", JOINED)
+def test_indices_joined_of_some_that_come_in(on_device, name):
+    x, count = tn.arange(10.0), tn.tensor(0)
+
+    def take(y):
+        count.add_(1)
+        return x[JOINED[name](y)]
+
+    recorded = tn.jit(take)
+    for y in ([0, 1], [2, 3], [8, 2], [0, 1], [3, 8], [8, 8], [5, 6]):
+        assert recorded(tn.tensor(y)).tolist() == JOINED[name](tn.tensor(y)).tolist()
+    assert recorded.count <= 4
+    for y in ([9, 9], [0, 9], [100, 0]):
+        with pytest.raises((DimError, RecordingError), match="range for dim 0 of size 10"):
+            recorded(tn.tensor(y))
+
+
+def test_what_comes_of_joined_indices_is_no_wider_than_it_says(on_device):
+    """Outputs, and tensors that are written, are looked at in their turn."""
+    x, state, count = tn.arange(10.0), tn.tensor([0, 0]), tn.tensor(0)
+
+    @tn.jit
+    def step(y):
+        count.add_(1)
+        state[:1] = y
+        return tn.cat([y, y]), x[:5][y.clamp(0, 4)]
+
+    for i in range(6):
+        made, _ = step(tn.tensor([i]))
+        assert x[made].tolist() == [i, i]
+        assert x[state].tolist() == [i, 0]
+    made, _ = step(tn.tensor([10]))
+    for places in (made, state):
+        with pytest.raises(DimError, match="index 10 is out of range"):
+            x[places].tolist()

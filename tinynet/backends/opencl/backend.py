@@ -144,8 +144,8 @@ class OpenCLBackend:
             self.scheduler.compute(value)
         return value
 
-    def own_memory(self, x: Array) -> Value:
-        """The value of `x`'s storage, in memory that no formula reads: it can be written.
+    def own_memory(self, x: Array, *parts: Value) -> Value:
+        """The value of `x`'s storage, in memory that no formula reads: `parts` can go there.
 
         Who writes holds the scheduler's lock until the write is enqueued: another thread's write
         to the same storage would find the value in use, and go on with a copy of what was before.
@@ -157,8 +157,14 @@ class OpenCLBackend:
                 storage.value = self.loaded(storage.value)
                 self.scheduler.compute(storage.value)
             if self.recorder is not None:
-                self.recorder.note_write(storage)
+                self.recorder.note_write(storage, [*parts])
             return storage.value
+
+    def note_origins(self, value: Value, *parts: Value) -> None:
+        """Tell who records that the bounds of new memory follow from those of `parts`."""
+        recorder = self.recorder
+        if recorder is not None:
+            recorder.note_origins(value, [*parts])
 
     @staticmethod
     def loaded(source: Value | View) -> Value:
@@ -285,7 +291,7 @@ class OpenCLBackend:
             if not is_exclusive(storage):
                 self.scheduler.compute(value)  # it may read what is about to be overwritten
                 value = self.loaded(value)
-            base = self.own_memory(target)
+            base = self.own_memory(target, value)
             base.bounds = union(base.bounds, value.bounds)
             self.scheduler.compute(value, View(base, target.shape, target.strides, target.offset))
 
@@ -335,6 +341,7 @@ class OpenCLBackend:
         value.block = ordering.scan(
             self.device, op, source.block.buffer, x.dtype, outer, size, inner
         )
+        self.note_origins(value, source)
         return as_array(value)
 
     def argsort(self, x: Array, dim: int, descending: bool) -> Array:
@@ -349,6 +356,7 @@ class OpenCLBackend:
         value.block = ordering.argsort(
             self.device, source.block.buffer, x.dtype, prod(lines.shape) // size, size, descending
         )
+        self.note_origins(value)
         back = tuple(sorted(range(len(order)), key=order.__getitem__))
         found = self.permute(as_array(value), back)
         return found if dim == len(order) - 1 else self.copy(found)
@@ -447,6 +455,8 @@ class OpenCLBackend:
         y.block, taps.block = pooling.pool_max(
             self.device, source.block.buffer, x.dtype, prod(x.shape[:2]), windows
         )
+        self.note_origins(y, source)
+        self.note_origins(taps)
         return as_array(y), as_array(taps)
 
     def pick(self, x: Array, taps: Array, windows: Windows) -> Array:
@@ -460,6 +470,7 @@ class OpenCLBackend:
             self.device, source.block.buffer, places.block.buffer, x.dtype, prod(x.shape[:2]),
             windows,
         )  # fmt: skip
+        self.note_origins(y, source)
         return as_array(y)
 
     def spread(self, y: Array, taps: Array, windows: Windows) -> Array:
@@ -646,6 +657,7 @@ class OpenCLBackend:
         value.bounds = bounds[0]
         for other in bounds[1:]:
             value.bounds = union(value.bounds, other)
+        self.note_origins(value, *[x.storage.value for x in arrays if x.shape[dim]])
         return joined
 
     # indexing

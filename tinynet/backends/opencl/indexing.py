@@ -171,7 +171,7 @@ def _put_by_kernel(
         for d, index in target.indices
     ]
     bounds = source.bounds if mode in ("set", "max", "min") else None
-    base = backend.own_memory(x)
+    base = backend.own_memory(x, source)
     old = base.bounds
     base.bounds = None
     if old is not None and bounds is not None:

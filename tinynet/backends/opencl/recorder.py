@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,8 @@ from tinynet.numbers import Number
 if TYPE_CHECKING:
     from tinynet.backends.opencl.checking import MadeIndex
 
+Origins = set[Source] | None
+
 
 class Recorder:
     """Notes what one thread asks of a device, from `start` to `stop`; the rest is in `finish`.
@@ -60,6 +62,8 @@ class Recorder:
         self.originals: list[Array] = []  # of the inputs
         self.constants: list[Value] = []  # held, so that nothing is written over them
         self.made_indices: list[MadeIndex] = []
+        # of values that were formulas, or are written in parts: see `origins_of`
+        self.origins: weakref.WeakKeyDictionary[Value, Origins] = weakref.WeakKeyDictionary()
         self.is_paused = False
         self.is_used = False
 
@@ -133,34 +137,68 @@ class Recorder:
 
         What is an index itself may be any, for a dim of `size`, in the next recording.
         """
+        value = index.storage.value
+        for source in self.known_origins_of(value):
+            source.is_relied_on = True
+            if source.is_as_before(value):
+                source.least_size = min(size, source.least_size or size)
+            else:
+                source.is_derived_from = True
+
+    def lasting_bounds(self, value: Value) -> Bounds:
+        """The bounds that a value has in each replay.
+
+        Where integers from outside may be any, so may what is made of them.
+        """
+        origins = self.known_origins_of(value)
+        is_known = all(source.is_relied_on or source.bounds is None for source in origins)
+        return value.bounds if is_known else None
+
+    def known_origins_of(self, value: Value) -> Collection[Source]:
+        """Its origins; all memory from outside if nobody knows any more."""
+        origins = self.origins_of([value])
+        return self.sources.values() if origins is None else origins
+
+    def origins_of(self, values: list[Value]) -> Origins:
+        """The memory from outside whose bounds those of some values follow from.
+
+        None if nobody knows any more. Constants and ranges have none, nor has what may be any.
+        """
         constants = {id(value) for value in self.constants}
-        values = [index.storage.value]
-        while values:
-            value = values.pop()
+        found: set[Source] = set()
+        todo = [value for value in values if value.bounds is not None]
+        while todo:
+            value = todo.pop()
             source = self.before.get(id(value))
-            if source is not None and source.before() is value and source.place.written:
-                self.rely_on_all()
+            origins: Origins = set()
+            if value in self.origins:
+                origins = self.origins[value]
             elif source is not None and source.before() is value:
-                source.is_relied_on = True
-                if value is index.storage.value:
-                    source.least_size = min(size, source.least_size or size)
-                else:
-                    source.is_derived_from = True
-            elif value.op != "memory":
-                operands = [x.value if type(x) is View else x for x in value.args]
-                values += [x for x in operands if type(x) is Value]
-            elif id(value) not in constants:
-                self.rely_on_all()
+                origins = None if source.place.written else {source}
+            elif value.op == "memory":
+                origins = set() if id(value) in constants else None
+            else:
+                # whatever it is the remainder of
+                args = value.args[1:] if value.op == "remainder" else value.args
+                operands = [x.value if type(x) is View else x for x in args]
+                todo += [x for x in operands if type(x) is Value and x.bounds is not None]
+            if origins is None:
+                return None
+            found |= origins
+        return found
 
-    def rely_on_all(self) -> None:
-        """Rely on all bounds: nobody knows any more what an index was made of."""
-        for source in self.sources.values():
-            source.is_relied_on = source.is_derived_from = True
+    def note_origins(self, value: Value, parts: list[Value]) -> None:
+        """Note that the bounds of a value follow from those of `parts`."""
+        if value.bounds is not None and self.is_mine():
+            self.origins[value] = self.origins_of(parts)
 
-    def note_write(self, storage: Storage) -> None:
-        """Note that part of a storage is written where it is."""
+    def note_write(self, storage: Storage, parts: list[Value]) -> None:
+        """Note that `parts` are written to some of a storage, where it is."""
+        if not self.is_mine():
+            return
+        self.note_origins(storage.value, [storage.value, *parts])
         source = self.sources.get(id(storage))
-        if source is not None and self.is_mine():
+        if source is not None:
             source.place.written = True
 
     def sources_of(self, value: Value) -> list[Source] | None:
@@ -321,6 +359,7 @@ class Recorder:
             if value.block.buffer is not source.place.block.buffer:
                 there = Value("memory", value.dtype, value.shape, bounds=value.bounds)
                 there.block = source.place.block
+                self.note_origins(there, [value])
                 if source.before() is not None:  # somebody outside has yet to read it
                     with self.paused():
                         there.block = self.device.pool.allocate(source.place.block.nbytes)

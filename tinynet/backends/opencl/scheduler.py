@@ -114,11 +114,18 @@ class Scheduler:
         self, plan: Launch, values: list[Value], blocks: list[Any], target: View | None
     ) -> None:
         """Results are where the launch puts them."""
-        if plan.parts is not None:
-            self.reduce_parts(values[0], blocks[0], plan)
-        elif target is None:
-            for item, block in zip(plan.stored, blocks):
-                values[item.place].settle(block)
+        if target is not None:
+            return
+        is_part = plan.parts is not None
+        results = values[:1] if is_part else [values[item.place] for item in plan.stored]
+        recorder = self.device.recorder
+        for value in results if recorder is not None else ():  # they forget what they are made of
+            recorder.note_origins(value, [value])
+        if is_part:
+            self.reduce_parts(results[0], blocks[0], plan)
+            return
+        for value, block in zip(results, blocks):
+            value.settle(block)
 
     @staticmethod
     def making(plan: Launch, values: list[Value], blocks: list[Any], head: list[Any]) -> Making:

@@ -47,7 +47,7 @@ class Source:
         self.least_size = 0  # of the dims that this itself is an index of
 
     def is_as_before(self, value: Value) -> bool:
-        """Whether a value is the one that was there when recording began, and nobody wrote there."""
+        """Whether a value is the one that was there when recording began, which nobody wrote to."""
         return self.before() is value and not self.place.written
 
     def next_bounds(self) -> Bounds:
@@ -71,12 +71,11 @@ class Tape:
         self.device.pool.used += self.nbytes
         weakref.finalize(self, _give_back, self.device.pool, self.nbytes)
         sources = recorder.sources
-        # where integers from outside may be any, so may what is made of them
-        self.knows_bounds = all(s.is_relied_on or s.bounds is None for s in sources.values())
         each: Any
         for each in sources.values():
             each.place.find_uses(self.launches)
-            each.place.bounds = each.place.bounds if self.knows_bounds else None
+            if each.place.written:
+                each.place.bounds = recorder.lasting_bounds(each.storage.value)
         self.made_indices = recorder.made_indices
         self.states = [s for s in sources.values() if not s.is_input]
         self.state_ids = {id(s.storage) for s in sources.values() if s.is_state}
@@ -85,7 +84,7 @@ class Tape:
         for place, source in enumerate(self.inputs):
             if source is not None and source.bounds is not None and source.is_relied_on:
                 recorder.seen[place] = source.next_bounds()
-        self.fresh: list[tuple[Place, Value]] = []  # memory that each replay makes anew
+        self.fresh: list[tuple[Place, Value, Bounds]] = []  # memory that each replay makes anew
         self.fresh_ids: dict[int, int] = {}
         self.outputs = [self.output(x, recorder) for x in outputs]
         for source in self.inputs:
@@ -93,7 +92,7 @@ class Tape:
                 source.storage = None  # nothing of the recorded call's stays here
         self.kept_places = [self.place_of(x) for x in kept]
         self.kept_like = [
-            (x.dtype, x.shape, x.storage.value.bounds if self.knows_bounds else None) for x in kept
+            (x.dtype, x.shape, recorder.lasting_bounds(x.storage.value)) for x in kept
         ]
         self.replays = 0
         self.chains = self.launches  # what replays enqueue, unless somebody watches
@@ -134,7 +133,7 @@ class Tape:
             return "same", value, x
         if id(x.storage) not in self.fresh_ids:
             self.fresh_ids[id(x.storage)] = len(self.fresh)
-            self.fresh.append((self.place_of(x), value))
+            self.fresh.append((self.place_of(x), value, recorder.lasting_bounds(value)))
         return "new", self.fresh_ids[id(x.storage)], x
 
     def bind(self) -> None:
@@ -205,7 +204,7 @@ class Tape:
             self.lay_open(x.storage, source.place)
         for state in self.states:
             self.lay_open(state.storage, state.place)
-        fresh = [self.new_storage(place, value) for place, value in self.fresh]
+        fresh = [self.new_storage(*each) for each in self.fresh]
         results = [self.result(*output, given, fresh) for output in self.outputs]
         self.launch_all(numbers)
         for original, x, source in zip(inputs, given, self.inputs):
@@ -283,7 +282,7 @@ class Tape:
         """
         places = [source.place for source in self.inputs if source is not None]
         places += [state.place for state in self.states]
-        places += [*[place for place, _ in self.fresh], *self.kept_places]
+        places += [*[place for place, _, _ in self.fresh], *self.kept_places]
         try:
             self.chains = chained(self.device, self.launches, [*dict.fromkeys(places)])
         except KernelError as error:
@@ -294,9 +293,8 @@ class Tape:
         for launch in self.launches:
             launch.own = None
 
-    def new_storage(self, place: Place, known: Value) -> Storage:
+    def new_storage(self, place: Place, known: Value, bounds: Bounds) -> Storage:
         """Memory for outputs of the replay that is about to begin."""
-        bounds = known.bounds if self.knows_bounds else None
         value = Value("memory", known.dtype, known.shape, bounds=bounds)
         value.block = self.device.pool.allocate(place.block.nbytes)
         place.use(value.block)
