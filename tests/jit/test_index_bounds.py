@@ -270,6 +270,11 @@ PLACES = {
     "argsort": lambda x: x.argsort(1)[:, 1],
     "largest": lambda x: (x > 0).long().cummax(1).values[:, 3],
     "permutation": lambda x: tn.randperm(4),
+    "drawn": lambda x: tn.multinomial(x.exp(), 1, replacement=True)[:, 0],
+    "halved": lambda x: tn.randint(0, 8, (4,)) // 2,
+    "column": lambda x: x.flatten().topk(4).indices % 4,
+    "row": lambda x: x.flatten().topk(4).indices // 4,
+    "count": lambda x: (x[:, :3] > 0).sum(1),
 }
 
 

@@ -38,7 +38,7 @@ from tinynet.backends.opencl.array import (
     reshaped_strides,
     row_major,
 )
-from tinynet.backends.opencl.bounds import bounds_of, cast_bounds, limits, union
+from tinynet.backends.opencl.bounds import bounds_of, cast_bounds, limits, reduced_bounds, union
 from tinynet.backends.opencl.convolution import Task
 from tinynet.backends.opencl.device import Device
 from tinynet.backends.opencl.memory import Block
@@ -304,11 +304,11 @@ class OpenCLBackend:
             return self.full(shape, EXTREMES.get(op, 0), x.dtype)
         if not reduced:
             return self.copy(self.reshape(x, shape))
-        operand = x.operand
-        weight = x.storage.value.weight + 1
-        bounds = x.storage.value.bounds if op in ("max", "min") else None
+        value = x.storage.value
+        bounds = reduced_bounds(op, value, prod([x.shape[d] for d in reduced]))
         params = (op, tuple(dims), keepdim)
-        return self.formula(Value("reduce", x.dtype, shape, (operand,), params, weight, bounds))
+        made = Value("reduce", x.dtype, shape, (x.operand,), params, value.weight + 1, bounds)
+        return self.formula(made)
 
     def arg_reduce(self, op: Literal["max", "min"], x: Array, dim: int, keepdim: bool) -> Array:
         """The first place of the extreme, found by looking for it: two reductions, one kernel."""
