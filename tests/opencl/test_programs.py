@@ -8,6 +8,7 @@ import numpy as np
 import pyopencl as cl
 import pytest
 
+import tinynet as tn
 from tinynet.backends.opencl.ctypes import PRELUDE
 from tinynet.backends.opencl.programs import OPTIONS, Builder, outlined
 from tinynet.errors import DeviceError, KernelError
@@ -192,3 +193,18 @@ def test_steps_are_rounded_once_without_fp64(backend, monkeypatch, start, step):
     monkeypatch.setattr(backend.device, "has_fp64", False)
     steps = backend.to_numpy(backend.arange(2000, start, step, dtype.float32))
     assert steps.tolist() == (np.arange(2000) * step + start).astype(np.float32).tolist()
+
+
+def test_what_computes_in_float64_does_without(compiled, monkeypatch):
+    monkeypatch.setattr(compiled.device, "has_fp64", False)
+    weights = tn.tensor([[0.0, 1.0, 3.0, 0.0]] * 2, device="opencl")
+    try:
+        powers = tn.logspace(0, 3, 4, device="opencl")
+        drawn = tn.multinomial(weights, 4000, replacement=True)
+        both = tn.multinomial(weights, 2).sort(1).values
+    except DeviceError as error:
+        pytest.fail(str(error))  # it would be skipped
+    assert powers.tolist() == [1, 10, 100, 1000]
+    assert set(drawn.flatten().tolist()) == {1, 2}
+    assert (drawn == 2).float().mean(1).tolist() == pytest.approx([0.75, 0.75], abs=0.05)
+    assert both.tolist() == [[1, 2]] * 2

@@ -6,8 +6,8 @@ import pytest
 import tinynet as tn
 from tinynet import nn
 from tinynet.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
+from tinynet.ops.creation import widest_float
 from tinynet.train import gradient_check
-from tinynet.train.metrics.sums import widest_float
 
 X = tn.tensor(np.random.default_rng(0).standard_normal((6, 3)), dtype=tn.float32)
 Y = tn.tensor([0, 1, 1, 0, 1, 0])

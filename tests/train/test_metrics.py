@@ -18,7 +18,8 @@ from tinynet.errors import (
     ShapeError,
     StateError,
 )
-from tinynet.train.metrics.sums import read_sum, widest_float
+from tinynet.ops.creation import widest_float
+from tinynet.train.metrics.sums import read_sum
 
 SIZES = (4, 4, 4, 4, 3)  # of batches; the last is smaller
 N, CLASSES = sum(SIZES), 3

@@ -18,12 +18,13 @@ from tinynet.dtype import (
     Scalar,
     bool_,
     fitted_scalar,
+    float32,
     float64,
     int64,
     promote,
     scalar_dtype,
 )
-from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
+from tinynet.errors import ArgumentError, ArgumentTypeError, DeviceError, DTypeError, ShapeError
 from tinynet.numbers import Number
 from tinynet.ops.copying import to
 from tinynet.ops.movement import expand_to, reshape_to
@@ -262,6 +263,15 @@ def full_like(
     return _like("full_like", input, fill_value, dtype, device, requires_grad)
 
 
+def widest_float(device: str | None) -> DType:
+    """float64 where `device` has it, else float32."""
+    try:
+        zeros((), dtype=float64, device=device)
+    except DeviceError:
+        return float32
+    return float64
+
+
 # By rules
 def _as_number(op: str, value: Any, dtype: DType | None) -> Any:
     """A bound as a Python number; whole where an integer dtype is asked for."""
@@ -321,12 +331,14 @@ def logspace(
     device: str | None = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """`base` to the powers `linspace(start, end, steps)`."""
-    from tinynet.dtype import float64
     from tinynet.ops.arithmetic import pow
 
     check_dtype("logspace", dtype)
     start, end = (_as_number("logspace", x, dtype) for x in (start, end))
-    made = pow(base, linspace(start, end, steps, dtype=float64, device=device)).to(dtype or DEFAULT)
+    name = open_backend(device).name
+    place = name if widest_float(name) is float64 else "cpu"
+    exponents = linspace(start, end, steps, dtype=float64, device=place)
+    made = pow(base, exponents).to(dtype or DEFAULT).to(name)
     return made.requires_grad_() if requires_grad else made
 
 

@@ -41,6 +41,7 @@ from tinynet.dtype import (
 from tinynet.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from tinynet.numbers import Number, Numbers, is_recording
 from tinynet.ops.arithmetic import choose
+from tinynet.ops.creation import widest_float
 from tinynet.ops.movement import reshape_to
 from tinynet.ops.operands import as_number, cast_to, require_tensor
 from tinynet.shape import Shape
@@ -364,11 +365,11 @@ def multinomial(
         raise ArgumentError("multinomial: weights must be finite and not negative")
     if not _holds(rows, lambda rows: rows.sum(1) > 0):
         raise ArgumentError("multinomial: every row needs a positive weight")
+    device = x.backend.name
+    wide = widest_float(device)
     if replacement:
-        edges = rows.to(float64).cumsum(1)
-        draws = _uniform(
-            "multinomial", (rows.shape[0], num_samples), float64, x.backend.name, generator
-        )
+        edges = rows.to(wide).cumsum(1)
+        draws = _uniform("multinomial", (rows.shape[0], num_samples), wide, device, generator)
         goal = (draws * edges[:, -1:]).unsqueeze(2)
         found = (goal >= edges.unsqueeze(1)).to(int64).sum(2)
         found = found.clamp(max=x.shape[-1] - 1)  # which it is: now it is known before it is read
@@ -380,7 +381,7 @@ def multinomial(
                 "positive weights"
             )
         # The k smallest of exponential waiting times (Efraimidis and Spirakis 2006).
-        draws = 1 - _uniform("multinomial", rows.shape, float64, x.backend.name, generator)
+        draws = 1 - _uniform("multinomial", rows.shape, wide, device, generator)
         waits = choose(rows > 0, -draws.log() / rows, math.inf)
         found = waits.topk(num_samples, largest=False).indices
     return found.reshape(*x.shape[:-1], num_samples)

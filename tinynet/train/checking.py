@@ -18,9 +18,9 @@ from tinynet.autograd.mode import enable_grad, no_grad
 from tinynet.dtype import DType, float64
 from tinynet.errors import ArgumentError, ArgumentTypeError, GradientError, ShapeError
 from tinynet.nn.module import Module
+from tinynet.ops.creation import widest_float
 from tinynet.shape import Shape
 from tinynet.tensor import Tensor
-from tinynet.train.metrics.sums import widest_float
 from tinynet.train.slopes import (
     PRECISIONS,
     ROUNDINGS,

@@ -7,11 +7,11 @@ from typing import Any
 
 from tinynet.autograd.mode import no_grad
 from tinynet.errors import ArgumentError, ArgumentTypeError, ShapeError
-from tinynet.ops.creation import zeros
+from tinynet.ops.creation import widest_float, zeros
 from tinynet.ops.operands import as_number
 from tinynet.tensor import Tensor
 from tinynet.train.metrics.base import Metric
-from tinynet.train.metrics.sums import State, add_to_sum, make_sum, read_sum, widest_float
+from tinynet.train.metrics.sums import State, add_to_sum, make_sum, read_sum
 
 
 class _Mean(Metric):

@@ -9,11 +9,11 @@ import numpy as np
 from tinynet.dtype import int64
 from tinynet.errors import ArgumentError
 from tinynet.ops.arithmetic import where
-from tinynet.ops.creation import zeros
+from tinynet.ops.creation import widest_float, zeros
 from tinynet.shape import as_integer
 from tinynet.tensor import Tensor
 from tinynet.train.metrics.base import Metric
-from tinynet.train.metrics.sums import State, add_to_sum, make_sum, read_sum, widest_float
+from tinynet.train.metrics.sums import State, add_to_sum, make_sum, read_sum
 
 
 class _MeanError(Metric):

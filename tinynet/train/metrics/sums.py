@@ -13,23 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinynet.dtype import DType, float32, float64
-from tinynet.errors import DeviceError
-from tinynet.ops.creation import zeros
+from tinynet.dtype import float64
+from tinynet.ops.creation import widest_float, zeros
 from tinynet.shape import Shape
 from tinynet.tensor import Tensor
 
 State = dict[str, Tensor]
 LOST = "_lost"  # what rounding took from the sum of this name
-
-
-def widest_float(device: str | None) -> DType:
-    """float64 where `device` has it, else float32."""
-    try:
-        zeros((), dtype=float64, device=device)
-    except DeviceError:
-        return float32
-    return float64
 
 
 def make_sum(name: str, shape: Shape, device: str | None) -> State:
