@@ -88,6 +88,8 @@ def test_second_gradients_cross_devices():
         lambda x, y: x.index_put((x.long(),), y),
         lambda x, y: x.index_put_((x.long(),), y),
         lambda x, y: x[y > 0],
+        lambda x, y: x.repeat_interleave(y.long()),
+        lambda x, y: tn.meshgrid(x, y),
     ],
 )
 def test_operations_stay_on_one_device(operation):
@@ -95,6 +97,35 @@ def test_operations_stay_on_one_device(operation):
     message = r"^\w+: tensors are on (cpu and twin|twin and cpu), move one with \.to\(\)$"
     with pytest.raises(DeviceError, match=message):
         operation(x, y)
+
+
+def test_gradients_start_on_the_tensor_s_device():
+    w, seed = tn.ones(2, requires_grad=True), tn.ones(2, device="twin")
+    for name, start in {
+        "backward": lambda y: y.backward(seed),
+        "grad": lambda y: tn.autograd.grad(y, w, grad_outputs=seed),
+    }.items():
+        message = rf"^{name}: the gradient passed is on twin, the tensor on cpu, move one with"
+        with pytest.raises(DeviceError, match=message):
+            start(w * 2)
+    assert w.grad is None
+
+
+def test_gradients_end_on_the_leaf_s_device():
+    class Double(tn.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return 2 * x
+
+        @staticmethod
+        def backward(ctx, grad):
+            return 2 * grad.to("twin")
+
+    w = tn.ones(2, requires_grad=True)
+    for x in (w, -w):
+        with pytest.raises(DeviceError, match=r"^backward: .* a leaf on cpu is on twin"):
+            Double.apply(x).sum().backward()
+    assert w.grad is None
 
 
 def test_numbers_and_arrays_go_where_the_tensor_is():

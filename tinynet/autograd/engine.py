@@ -16,7 +16,7 @@ from tinynet.autograd import anomaly, observing
 from tinynet.autograd.graph import Edge, Node, Variable, edge_of, wrap
 from tinynet.autograd.hooks import run_hooks
 from tinynet.autograd.mode import mode
-from tinynet.errors import ArgumentError, GradientError, ShapeError
+from tinynet.errors import ArgumentError, DeviceError, GradientError, ShapeError
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -33,7 +33,8 @@ def backward(
 
     Each tensor that is not a single number needs its `grad_tensors` entry, of its shape: what the
     gradient of the final result with respect to it is. With `inputs`, only those get gradients.
-    Raises `GradientError` where a tensor has no graph, or its graph was used up.
+    Raises `GradientError` where a tensor has no graph, or its graph was used up, `DeviceError`
+    where its entry is on another device.
     """
     starts = _starts("backward", tensors, grad_tensors)
     walk = _Walk(starts, create_graph if retain_graph is None else retain_graph, create_graph)
@@ -225,6 +226,11 @@ class _Walk:
     def finish_leaves(self) -> None:
         """Run the leaves' hooks; add to their `.grad`."""
         for leaf, (gradient, is_new) in self.leaves.items():
+            if gradient.backend is not leaf.backend:  # a user's rule made it there
+                raise DeviceError(
+                    f"backward: the gradient of a leaf on {leaf.backend.name} is on "
+                    f"{gradient.backend.name}; a rule has to return it with .to()"
+                )
             if leaf.hooks and not self.since:
                 gradient, is_new = run_hooks(leaf.hooks, gradient), False  # hooks may keep it
             if not self.accumulates:
@@ -306,5 +312,10 @@ def _seed(op: str, root: Tensor, seed: Any) -> Tensor:
     if seed.shape != root.shape:
         raise GradientError(
             f"{op}: the gradient passed has shape {seed.shape}, the tensor {root.shape}"
+        )
+    if seed.backend is not root.backend:
+        raise DeviceError(
+            f"{op}: the gradient passed is on {seed.backend.name}, the tensor on "
+            f"{root.backend.name}, move one with .to()"
         )
     return seed.to(root.dtype)  # type: ignore[attr-defined, no-any-return]

@@ -28,7 +28,7 @@ from tinynet.errors import ArgumentError, ArgumentTypeError, DeviceError, DTypeE
 from tinynet.numbers import Number
 from tinynet.ops.copying import to
 from tinynet.ops.movement import expand_to, reshape_to
-from tinynet.ops.operands import as_number, require_tensor
+from tinynet.ops.operands import as_number, require_same_device, require_tensor
 from tinynet.shape import Shape
 
 if TYPE_CHECKING:
@@ -377,6 +377,7 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     if indexing not in ("ij", "xy"):
         raise ArgumentError(f"meshgrid: indexing must be 'ij' or 'xy', got {indexing!r}")
     vectors = [require_tensor("meshgrid", x, "every operand") for x in given]
+    require_same_device("meshgrid", *vectors)
     if any(x.ndim > 1 for x in vectors):
         raise ShapeError(f"meshgrid: expected vectors, got {[x.shape for x in vectors]}")
     vectors = [x.reshape(-1) for x in vectors]

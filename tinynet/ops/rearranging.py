@@ -23,7 +23,7 @@ from tinynet.ops.movement import (
     reshape_to,
 )
 from tinynet.ops.movement import diagonal as diagonal_view
-from tinynet.ops.operands import is_tensor, require_tensor
+from tinynet.ops.operands import is_tensor, require_same_device, require_tensor
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -176,6 +176,8 @@ def repeat_interleave(
     if not x.shape:
         raise DimError("repeat_interleave: a 0-d tensor has no dim to repeat along")
     place_ = shapes.as_dim("repeat_interleave", dim, x.ndim)
+    if is_tensor(repeats):
+        require_same_device("repeat_interleave", x, repeats)
     counts = _counts(repeats)
     if len(counts) not in (1, x.shape[place_]):
         raise ShapeError(
