@@ -30,6 +30,15 @@ def test_a_mistake_is_shown_with_its_line(backend):
         backend.device.build(text, "wrong", (None,))
 
 
+def test_a_mistake_in_a_macro_is_shown_with_the_line_that_uses_it(backend):
+    text = (
+        "#define SUM(a) (a + nothing)\n\nkernel void wrong(global float *x) {\n    *x = SUM(1);\n}"
+    )
+    message = r"^kernel wrong: line 4: .*nothing.*\n    \*x = SUM\(1\);"
+    with pytest.raises(KernelError, match=message):
+        backend.device.build(text, "wrong", (None,))
+
+
 def test_a_launch_that_is_refused_names_the_kernel(backend):
     kernel = backend.device.build(TEXT, "twice", (None,))
     block = backend.device.upload(np.ones(8, np.float32))

@@ -42,6 +42,8 @@ CHECKSUM = 32  # bytes
 ONE_ITEM = re.compile(r"^kernel ONE_ITEM void (\w+)\((.*)\) \{$", re.MULTILINE)
 PARAMETER = re.compile(r"\w[\w *]*\W([a-z]\w*)")  # and its name; macros have capital letters
 GLOBAL = re.compile(r"\bget_global_(id|size)\(([01])\)")
+# Its line, and what it is; PoCL says of macros where they are used, and where the mistake is.
+MISTAKE = re.compile(r":(\d+):\d+(?: <Spelling=.*?>)?: (?:(?:fatal )?error: )?(.*)")
 # Which work-item of how many a function is to do, and where a kernel has that from.
 PLACE = "const long id_0, const long id_1, const long size_0, const long size_1"
 AT = "get_global_id(0), get_global_id(1), get_global_size(0), get_global_size(1)"
@@ -196,7 +198,7 @@ def _checksum(path: Path, binary: bytes) -> bytes:
 
 def describe(name: str, text: str, log: str) -> str:
     """What the compiler said about a kernel, with the source line it points at."""
-    found = re.search(r":(\d+):\d+: (?:(?:fatal )?error: )?(.*)", log)
+    found = MISTAKE.search(log)
     if found is None:
         return f"kernel {name}: does not compile: {log.strip()}"
     number = int(found[1])
