@@ -193,7 +193,10 @@ def windows(
 def as_strided(
     input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int = 0
 ) -> Tensor:
-    """A view of a contiguous tensor's memory with these sizes and strides (in elements)."""
+    """A view of a contiguous tensor's elements with these sizes and strides (in elements).
+
+    `storage_offset` counts from the tensor's first element, of a view too (PyTorch: the memory's).
+    """
     x = require_tensor("as_strided", input)
     if not x.is_contiguous():
         raise ShapeError(f"as_strided: the tensor of shape {x.shape} is not contiguous")
