@@ -1,5 +1,6 @@
 """What recordings on the CPU hold: places of arrays, and few arrays."""
 
+import math
 import random
 import tracemalloc
 import weakref
@@ -219,6 +220,25 @@ def test_state_that_is_also_reached_as_a_numpy_array(monkeypatch):
 
     assert [step().tolist()[0] for _ in range(4)] == [2, 4, 6, 8]
     assert memory.tolist() == [4, 5, 6]
+
+
+# Replays compute what the backend computes
+@pytest.mark.parametrize("one", [0.0, -0.0])
+@pytest.mark.parametrize(
+    ("a", "b"), [((3, 1), (1, 1)), ((1, 1), (1, 3)), ((2, 3, 1), (1, 1)), ((1, 1), (2, 1, 3))]
+)
+def test_a_factor_of_one_element_is_multiplied_with_all_others(a, b, one):
+    def made(shape):
+        n = math.prod(shape)
+        return np.full(shape, one) if n == 1 else np.resize([np.nan, np.inf, -1], n).reshape(shape)
+
+    def function(backend, x):
+        return [backend.matmul(backend.elementwise("neg", x), made(b))]
+
+    (result,), (expected,) = Recorded(function, made(a))(made(a)), function(NumPyBackend(), made(a))
+    assert np.array_equal(result, expected, equal_nan=True)
+    assert np.array_equal(np.signbit(result[result == 0]), np.signbit(expected[expected == 0]))
+    assert np.isnan(result).any()
 
 
 # Where buffers lie

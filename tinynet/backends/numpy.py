@@ -14,7 +14,14 @@ from tinynet.backends import numpy_convolution as convolution
 from tinynet.backends import numpy_sums as sums
 from tinynet.backends.base import PutMode, Range, with_sign
 from tinynet.backends.host import no_room, numpy_dtype
-from tinynet.backends.numpy_calls import ELEMENTWISE, UFUNCS, QuietContext, quiet, with_scalar
+from tinynet.backends.numpy_calls import (
+    ELEMENTWISE,
+    UFUNCS,
+    QuietContext,
+    is_for_dot,
+    quiet,
+    with_scalar,
+)
 from tinynet.backends.numpy_memory import keep_freed_memory
 from tinynet.backends.numpy_recorder import Recorder
 from tinynet.dtype import DType, Scalar, uint32, uint64
@@ -153,14 +160,13 @@ class NumPyBackend:
         if a.dtype.itemsize == 2 and a.dtype.kind not in "iu":
             wide = self.matmul(a.astype(np.float32), b.astype(np.float32))
             return quiet.run(wide.astype, a.dtype)
-        if b.size == 1 or a.size == 1:  # np.dot would skip a factor beside zero, be it NaN
+        if not is_for_dot(a, b):
             return np.asarray(quiet.run(np.matmul, a, b))
-        if b.ndim == 2 and a.ndim == 2:
+        if a.ndim == 2:
             return quiet.run(np.dot, a, b)
-        if b.ndim == 2 and a.ndim > 2:  # one large product rather than many small ones
-            rows: Array = quiet.run(np.dot, a.reshape(-1, a.shape[-1]) if a.size else a, b)
-            return rows.reshape(*a.shape[:-1], b.shape[1])
-        return np.asarray(quiet.run(np.matmul, a, b))
+        # one large product rather than many small ones
+        rows: Array = quiet.run(np.dot, a.reshape(-1, a.shape[-1]) if a.size else a, b)
+        return rows.reshape(*a.shape[:-1], b.shape[1])
 
     def convolve(self, x: Array, weight: Array, windows: Windows, groups: int) -> Array:
         return convolution.run(convolution.convolve, x, weight, windows, groups)

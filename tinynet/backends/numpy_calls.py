@@ -73,6 +73,14 @@ def with_scalar(a: Any, b: Any) -> tuple[Any, Any]:
     return a, b
 
 
+def is_for_dot(a: Any, b: Any) -> bool:
+    """Whether `numpy.dot`, which is quicker than `matmul`, multiplies these: by one matrix.
+
+    A factor of one element it would skip beside zero, be it NaN.
+    """
+    return b.ndim == 2 and a.ndim >= 2 and a.size != 1 and b.size != 1  # type: ignore[no-any-return]
+
+
 @lru_cache(maxsize=256)
 def as_element(value: float, dtype: np.dtype[Any], sign: float) -> Array:
     """A float as a 0-d array, kept: NumPy takes 0.3 us to make one. `sign` tells 0.0 from -0.0.

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinynet.backends import numpy_convolution, numpy_sums, numpy_windows
-from tinynet.backends.numpy_calls import ELEMENTWISE, UFUNCS, Array, as_element
+from tinynet.backends.numpy_calls import ELEMENTWISE, UFUNCS, Array, as_element, is_for_dot
 from tinynet.backends.numpy_places import Place, places_in
 from tinynet.numbers import Number
 
@@ -137,7 +137,7 @@ def _reduce(call: Call, given: Any, out: Any) -> list[Step] | None:
     dtype = call.args[1].dtype
     if dtype.itemsize == 2 and op in ("sum", "prod") and dtype.kind not in "iu":
         return None
-    if op == "sum" and dtype.kind == "f" and math.prod(call.args[1].shape) > numpy_sums.FEWEST:
+    if op == "sum" and dtype.kind == "f" and call.args[1].size > numpy_sums.FEWEST:
         return [(numpy_sums.add_up, (x, dims, keepdim, out))]
     return [(UFUNCS[op].reduce, (x, dims, dtype, out, keepdim))]
 
@@ -147,14 +147,14 @@ def _matmul(call: Call, given: Any, out: Any) -> list[Step] | None:
     if a.dtype.itemsize == 2 and a.dtype.kind not in "iu":
         return None
     x, y = given
-    if len(b.shape) == 2 and len(a.shape) == 2:
+    if not is_for_dot(a, b):
+        return [(np.matmul, (x, y, out))]
+    if a.ndim == 2:
         return [(np.ndarray.dot, (x, y, out))]  # np.dot's dispatch takes 0.2 us more
-    if len(b.shape) == 2 and len(a.shape) > 2:
-        if not (isinstance(x, np.ndarray) and a.is_contiguous and x.size):
-            return None
-        rows, result = x.reshape(-1, x.shape[-1]), out.reshape(-1, b.shape[1])
-        return [(np.ndarray.dot, (rows, y, result))]
-    return [(np.matmul, (x, y, out))]
+    if not (isinstance(x, np.ndarray) and a.is_contiguous and a.size):
+        return None
+    rows, result = x.reshape(-1, x.shape[-1]), out.reshape(-1, b.shape[1])
+    return [(np.ndarray.dot, (rows, y, result))]
 
 
 def _convolution(call: Call, given: Any, out: Any) -> list[Step] | None:

@@ -33,7 +33,7 @@ class Place:
 
     def __init__(self, array: Array, owner: Array, storage: int) -> None:
         self.shape, self.dtype, self.strides = array.shape, array.dtype, array.strides
-        self.nbytes = array.nbytes
+        self.ndim, self.size, self.nbytes = array.ndim, array.size, array.nbytes
         self.is_contiguous = array.flags.c_contiguous
         self.storage, self.reach = storage, owner.nbytes
         self.offset = 0 if array is owner else address_of(array) - address_of(owner)
