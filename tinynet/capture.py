@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -63,15 +64,15 @@ class Capture:
         self.replaced: list[tuple[Tensor, Any]] = []  # inputs, and the arrays they had
 
     def __enter__(self) -> Capture:
-        lock.acquire()
         self.thread = threading.get_ident()
-        for recorder in self.recorders.values():
-            recorder.start()
-        try:
+        with ExitStack() as begun:
+            begun.enter_context(lock)
+            for recorder in self.recorders.values():
+                recorder.start()
+                begun.callback(recorder.stop)
+            begun.callback(self.give_back)
             self.add_inputs()
-        except BaseException:
-            self.close()
-            raise
+            self.begun = begun.pop_all()  # what the end has to undo
         Variable.array = property(self.get_array, self.set_array)
         Variable.grad = property(self.get_grad, self.set_grad)  # type: ignore[assignment]
         return self
@@ -101,18 +102,15 @@ class Capture:
     ) -> None:
         del Variable.array
         Variable.grad = None
-        self.close()
+        self.begun.close()
         if error is not None:
             for recorder in self.recorders.values():
                 recorder.abandon()
 
-    def close(self) -> None:
-        """Give everything back."""
+    def give_back(self) -> None:
+        """Let the inputs have their arrays again."""
         for x, original in self.replaced:
             x.array = original
-        for recorder in self.recorders.values():
-            recorder.stop()
-        lock.release()
 
     def is_outside(self, fields: dict[str, Any]) -> bool:
         """Whether this thread touches a tensor that was there before."""

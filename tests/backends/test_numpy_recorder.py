@@ -121,7 +121,7 @@ def test_an_array_at_the_id_of_one_that_died():
         return [total]
 
     f = Recorded(function, np.zeros(3))
-    assert len(set(ids)) < len(ids) / 2
+    assert len(set(ids)) < len(ids)
     for x in (np.array([1.0, 2.0, 4.0]), np.array([7.0, 0.0, -3.0])):
         assert f(x)[0].tolist() == function(NumPyBackend(), x)[0].tolist()
 

@@ -280,6 +280,41 @@ def test_threads_profile_at_once(device):
             done.result()
 
 
+@pytest.mark.parametrize("begins", ["before it", "during it"])
+def test_a_profile_of_another_thread_overlaps_with_a_recording(device, begins):
+    x, seen = tn.ones(2, device=device), profile()
+    with futures.ThreadPoolExecutor(1) as other:
+
+        def begin():
+            other.submit(seen.__enter__).result()
+
+        def end():
+            other.submit(seen.__exit__, None, None, None).result()
+
+        def nothing():
+            pass
+
+        steps = [begin, nothing, end] if begins == "before it" else [nothing, begin]
+        now = iter(steps)  # jit does not watch it
+
+        @tn.jit
+        def doubled(x):
+            next(now)()
+            return x * 2
+
+        if begins == "before it":
+            next(now)()
+        for _ in range(3):
+            assert doubled(x).tolist() == [2, 2]
+        if begins == "during it":
+            end()
+        tripled = tn.jit(lambda x: x * 3)
+        assert [other.submit(tripled, x).result(9).tolist() for _ in range(3)] == [[3, 3]] * 3
+    assert doubled.count == tripled.count == 1
+    assert nobody_looks_on()
+    assert not vars(open_backend("cpu")).keys() & {"full", "elementwise", "reshape"}
+
+
 def hear_ctrl_c(*_):
     signal.raise_signal(signal.SIGINT)
 

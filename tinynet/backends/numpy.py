@@ -22,6 +22,7 @@ from tinynet.backends.numpy_calls import (
     quiet,
     with_scalar,
 )
+from tinynet.backends.numpy_layers import Layers
 from tinynet.backends.numpy_memory import keep_freed_memory
 from tinynet.backends.numpy_recorder import Recorder
 from tinynet.dtype import DType, Scalar, uint32, uint64
@@ -47,6 +48,9 @@ class NumPyBackend:
     """`tinynet.backends.base.Backend` on `numpy.ndarray`."""
 
     name = "cpu"
+
+    def __init__(self) -> None:
+        self.layers = Layers(self)
 
     def from_numpy(self, array: Array) -> Array:
         return array

@@ -12,12 +12,13 @@ the recording, so it may overlap as it likes.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tinynet.backends.numpy_calls import Array
+from tinynet.backends.numpy_layers import Layer, Method
 from tinynet.backends.numpy_lowering import Call
 from tinynet.backends.numpy_places import Places, places_in
 from tinynet.backends.numpy_plan import Plan
@@ -49,21 +50,15 @@ class Recorder:
 
     def start(self) -> None:
         """Stand in front of the backend."""
-        stand_ins = {name: self.noting(name) for name in (*COMPUTED, *WRITTEN)}
-        stand_ins |= {name: self.viewing(name) for name in MOVED}
-        stand_ins |= {name: self.refusing(name, why) for name, why in READ.items()}
-        stand_ins["from_numpy"] = self.holding()
-        methods = vars(self.backend)
-        self.before = {name: methods[name] for name in stand_ins if name in methods}
-        methods.update(stand_ins)
-        self.stand_ins = [*stand_ins]
+        self.layer: Layer = {name: partial(self.noting, name) for name in (*COMPUTED, *WRITTEN)}
+        self.layer |= {name: partial(self.viewing, name) for name in MOVED}
+        self.layer |= {name: partial(self.refusing, why) for name, why in READ.items()}
+        self.layer["from_numpy"] = self.holding
+        self.backend.layers.add(self.layer)
 
     def stop(self) -> None:
-        """Leave; a profile may have stood there before."""
-        methods = vars(self.backend)
-        for name in self.stand_ins:
-            del methods[name]
-        methods.update(self.before)
+        """Leave."""
+        self.backend.layers.remove(self.layer)
 
     @property
     def is_used(self) -> bool:
@@ -85,7 +80,7 @@ class Recorder:
         """Whether a call is to be noted: not those of other threads, nor calls inside calls."""
         return not self.is_inside and threading.get_ident() == self.thread
 
-    def run(self, method: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    def run(self, method: Method, args: tuple[Any, ...]) -> Any:
         """Call a method of the backend on plain numbers."""
         self.is_inside = True
         try:
@@ -105,9 +100,7 @@ class Recorder:
             places.change(call.outs[0])
         self.calls.append(call)
 
-    def noting(self, name: str) -> Callable[..., Any]:
-        method = getattr(self.backend, name)
-
+    def noting(self, name: str, method: Method) -> Method:
         def call(*args: Any, out: Array | None = None) -> Any:
             if not self.is_mine():
                 return method(*args) if out is None else method(*args, out=out)
@@ -124,9 +117,7 @@ class Recorder:
 
         return call
 
-    def viewing(self, name: str) -> Callable[..., Any]:
-        method = getattr(self.backend, name)
-
+    def viewing(self, name: str, method: Method) -> Method:
         def call(x: Array, *args: Any) -> Any:
             if not self.is_mine():
                 return method(x, *args)
@@ -139,17 +130,15 @@ class Recorder:
 
         return call
 
-    def holding(self) -> Callable[[Array], Array]:
-        def from_numpy(array: Array) -> Array:
+    def holding(self, method: Method) -> Method:
+        def from_numpy(array: Array) -> Any:
             if self.is_mine() and not self.places.has_memory_of(array):
                 self.note("constant", (array.copy(),), (array,), True)
-            return array
+            return method(array)
 
         return from_numpy
 
-    def refusing(self, name: str, why: str) -> Callable[..., Any]:
-        method = getattr(self.backend, name)
-
+    def refusing(self, why: str, method: Method) -> Method:
         def call(*args: Any) -> Any:
             if self.is_mine():
                 raise RecordingError.reading(why)

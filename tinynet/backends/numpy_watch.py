@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tinynet.backends.numpy_calls import Array
+from tinynet.backends.numpy_layers import Layer, Method
 from tinynet.backends.numpy_places import owner_of
 from tinynet.backends.runs import KernelRun, Listener, flops_of
 
@@ -30,7 +32,7 @@ class Watch:
     def __init__(self) -> None:
         self.listeners: list[Listener] = []
         self.backend: Any = None
-        self.before: dict[str, Any] = {}
+        self.layer: Layer = {name: partial(self.timed, name) for name in WATCHED}
         self.inside = threading.local()
         self.changing = threading.Lock()  # who listens, by several threads
 
@@ -39,25 +41,18 @@ class Watch:
         with self.changing:
             self.listeners.append(listener)
             if self.backend is None:
-                self.backend, methods = backend, vars(backend)
-                self.before = {name: methods[name] for name in WATCHED if name in methods}
-                methods.update({name: self.timed(name) for name in WATCHED})
+                self.backend = backend
+                backend.layers.add(self.layer)
 
     def detach(self, listener: Listener) -> None:
         """Tell it no more."""
         with self.changing:
             self.listeners.remove(listener)
-            if self.listeners:
-                return
-            methods = vars(self.backend)
-            for name in WATCHED:
-                del methods[name]
-            methods.update(self.before)
-            self.backend = None
+            if not self.listeners:
+                self.backend.layers.remove(self.layer)
+                self.backend = None
 
-    def timed(self, name: str) -> Callable[..., Any]:
-        method = getattr(self.backend, name)
-
+    def timed(self, name: str, method: Method) -> Method:
         def call(*args: Any, **named: Any) -> Any:
             if getattr(self.inside, "is_", False):
                 return method(*args, **named)

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinynet.backends.numpy_layers import Layer, Method
 from tinynet.errors import UnsupportedOperatorError
 from tinynet.nn.module import Module
 from tinynet.onnx.protobuf import Array
@@ -167,7 +169,7 @@ class Trace:
         """Whether a call is to be noted."""
         return not self.is_paused and threading.get_ident() == self.thread
 
-    def paused(self, method: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    def paused(self, method: Method, *args: Any, **options: Any) -> Any:
         """Call it, and do not note what it calls in turn."""
         self.is_paused = True
         try:
@@ -175,9 +177,8 @@ class Trace:
         finally:
             self.is_paused = False
 
-    def computing(self, name: str) -> Callable[..., Any]:
+    def computing(self, name: str, method: Method) -> Method:
         """A stand-in for a primitive that gives new arrays, or writes into `out`."""
-        method = getattr(self.backend, name)
 
         def call(*args: Any, out: Array | None = None) -> Any:
             if not self.is_mine():
@@ -193,9 +194,8 @@ class Trace:
 
         return call
 
-    def moving(self, name: str) -> Callable[..., Any]:
+    def moving(self, name: str, method: Method) -> Method:
         """A stand-in for a primitive that gives views, where it can."""
-        method = getattr(self.backend, name)
 
         def call(x: Array, *args: Any) -> Any:
             if not self.is_mine():
@@ -222,9 +222,8 @@ class Trace:
         """Whether `x` was just filled with a number."""
         return bool(self.calls) and self.calls[-1].op == "full" and self.calls[-1].outs == (ref,)
 
-    def assigning(self) -> Callable[..., Any]:
+    def assigning(self, method: Method) -> Method:
         """A stand-in for `assign`."""
-        method = self.backend.assign
 
         def assign(target: Array, source: Array) -> Any:
             if not self.is_mine():
@@ -236,9 +235,8 @@ class Trace:
 
         return assign
 
-    def putting(self) -> Callable[..., Any]:
+    def putting(self, method: Method) -> Method:
         """A stand-in for `put`."""
-        method = self.backend.put
 
         def put(x: Array, indices: Any, values: Array, mode: str) -> Any:
             if not self.is_mine():
@@ -250,9 +248,8 @@ class Trace:
 
         return put
 
-    def reading(self) -> Callable[[Array], Array]:
+    def reading(self, method: Method) -> Method:
         """A stand-in for `to_numpy`, which refuses values that depend on the inputs."""
-        method = self.backend.to_numpy
 
         def to_numpy(x: Array) -> Array:
             known = self.is_mine() and id(x) in self.current
@@ -292,21 +289,17 @@ class Trace:
     def __enter__(self) -> Trace:
         _lock.acquire()
         self.thread = threading.get_ident()
-        stand_ins: dict[str, Any] = {name: self.computing(name) for name in COMPUTED}
-        stand_ins |= {name: self.moving(name) for name in MOVED}
-        stand_ins |= {
-            "assign": self.assigning(), "put": self.putting(), "to_numpy": self.reading()
-        }  # fmt: skip
-        vars(self.backend).update(stand_ins)
-        self.stand_ins = [*stand_ins]
+        self.layer: Layer = {name: partial(self.computing, name) for name in COMPUTED}
+        self.layer |= {name: partial(self.moving, name) for name in MOVED}
+        self.layer |= {"assign": self.assigning, "put": self.putting, "to_numpy": self.reading}
+        self.backend.layers.add(self.layer)
         self.original_call = Module.__call__
         Module.__call__ = self.calling()  # type: ignore[method-assign]
         return self
 
     def __exit__(self, *error: object) -> None:
         Module.__call__ = self.original_call  # type: ignore[method-assign]
-        for name in self.stand_ins:
-            del vars(self.backend)[name]
+        self.backend.layers.remove(self.layer)
         _lock.release()
 
 
