@@ -1,10 +1,19 @@
 """Recomputation in backward: same gradients, less memory."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import pytest
 
 import tinynet as tn
 from tinynet.autograd import check_gradient, checkpoint
 from tinynet.errors import GradientError
+
+
+@dataclass
+class Pair:
+    first: Any
+    second: Any
 
 
 def leaf(*values):
@@ -28,6 +37,37 @@ def run(call):
 
 def test_gradients_reach_arguments_weights_and_other_tensors():
     assert run(checkpoint) == run(lambda function, *args, **kwargs: function(*args, **kwargs))
+
+
+@pytest.mark.parametrize("mask", [None, [], ...])
+def test_arguments_that_are_no_tensors(mask):
+    x = leaf(1.0, 2.0)
+    seen = []
+    checkpoint(lambda a, mask: seen.append(mask) or a * a, x, mask).sum().backward()
+    assert x.grad.tolist() == [2.0, 4.0]
+    assert seen == [mask, mask]
+
+
+@pytest.mark.parametrize(
+    ("pack", "unpack"),
+    [
+        (lambda y, z: {"y": y, "rest": [z, None, y]}, lambda made: (made["y"], *made["rest"][::2])),
+        (lambda y, z: [z, {"y": (y, y)}], lambda made: (made[1]["y"][0], made[0], made[1]["y"][1])),
+        (
+            lambda y, z: Pair(y, Pair(z, 3)),
+            lambda p: (p.first, p.second.first, p.first),
+        ),
+    ],
+)
+def test_structures_that_it_returns(pack, unpack):
+    x = leaf(0.5)
+    made = checkpoint(lambda x: pack(x.exp(), x.sin()), x)
+    y, z, y_again = unpack(made)
+    assert y is y_again
+    assert y.grad_fn.name == z.grad_fn.name == "OutputBackward"
+    (y * z).backward()
+    (expected,) = tn.autograd.grad(x.exp() * x.sin(), x)
+    assert x.grad.allclose(expected)
 
 
 def test_second_order():

@@ -16,6 +16,7 @@ from tinynet.autograd.graph import Edge, Node, Variable, clock, wrap
 from tinynet.autograd.mode import enable_grad, mode
 from tinynet.autograd.operation import Function, Gradients
 from tinynet.errors import GradientError
+from tinynet.structure import leaves_of, mapped
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -31,6 +32,7 @@ class RandomSource(Protocol):
         """Draw again what was drawn after `get_state`."""
 
 
+_SAVED: Any = object()  # stands for a tensor among arguments
 random_sources: list[RandomSource] = []  # what draws inside a checkpoint are repeated from
 
 
@@ -46,25 +48,28 @@ def checkpoint(
     Gradients reach everything that `function` uses: tensors among the arguments, weights, other
     tensors. The second run draws the same random numbers, unless `preserve_rng_state` is false; it
     must do the same as the first. `use_reentrant` is PyTorch's choice between two ways of doing
-    this; there is one here. (Chen et al. 2016, "Training deep nets with sublinear memory cost".)
+    this; there is one here. Of what `function` returns, tensors are computed again that are in
+    lists, tuples, dicts and dataclasses; those in other objects keep their graphs. (Chen et al.
+    2016, "Training deep nets with sublinear memory cost".)
     """
     if not mode.enabled:
         return function(*args, **kwargs)
     states = [(source, source.get_state()) for source in random_sources]
     since = next(clock)
     returned = function(*args, **kwargs)
-    items = returned if isinstance(returned, (tuple, list)) else (returned,)
-    outputs = [y for y in items if _has_graph(y)]
+    outputs = _outputs_in(returned)
     edges = _ends(outputs, since)
     if not edges:
         return returned
     fresh = [wrap(y.array, y.dtype, y.backend) for y in outputs]
     _record(function, args, kwargs, states if preserve_rng_state else [], fresh, edges)
-    again = iter(fresh)
-    results = [next(again) if _has_graph(y) else y for y in items]
-    if not isinstance(returned, (tuple, list)):
-        return results[0]
-    return type(returned)(*results) if hasattr(returned, "_fields") else type(returned)(results)
+    results = {id(y): z for y, z in zip(outputs, fresh)}
+    return mapped(returned, lambda y: results.get(id(y), y))
+
+
+def _outputs_in(returned: Any) -> list[Tensor]:
+    """The tensors with a graph among what a function gave."""
+    return [y for y in leaves_of(returned) if _has_graph(y)]
 
 
 def _has_graph(y: Any) -> bool:
@@ -99,7 +104,7 @@ def _record(
     """Join `outputs` to the ends of the graph they had."""
     values = [*args, *kwargs.values()]
     tensors = tuple(x for x in values if isinstance(x, Variable))
-    others = [None if isinstance(x, Variable) else x for x in values]
+    others = [_SAVED if isinstance(x, Variable) else x for x in values]
     call = (function, others, tuple(kwargs), states)
     anchor = wrap(outputs[0].array, outputs[0].dtype, outputs[0].backend)
     anchor.needs_grad = True
@@ -116,7 +121,7 @@ class Recomputed(Function):
         """Run the function again, recording, and walk back through what it did."""
         function, others, names, states = ctx.params
         tensors = iter(ctx.saved_tensors)
-        values = [next(tensors) if x is None else x for x in others]
+        values = [next(tensors) if x is _SAVED else x for x in others]
         count = len(values) - len(names)
         kwargs = dict(zip(names, values[count:], strict=True))
         now = [(source, source.get_state()) for source, _ in states]
@@ -129,8 +134,7 @@ class Recomputed(Function):
         finally:
             for source, state in now:
                 source.set_state(state)
-        items = returned if isinstance(returned, (tuple, list)) else (returned,)
-        outputs = [y for y in items if _has_graph(y)]
+        outputs = _outputs_in(returned)
         if len(outputs) != len(grads):
             raise GradientError(
                 f"checkpoint: the function gave {len(outputs)} outputs with a graph run again, "
