@@ -1,6 +1,7 @@
 """Creation: from data, filled, by rules, like another tensor; copies and conversions."""
 
 import copy
+import enum
 import math
 
 import numpy as np
@@ -36,6 +37,28 @@ every_dtype = pytest.mark.parametrize("dtype", dtypes.ALL, ids=str)
 def test_tensor(data, expected):
     same(tn.tensor(data), expected)
     same(tn.Tensor(data), expected)
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+@pytest.mark.parametrize("data", [Level.HIGH, [Level.LOW, 3], [Level.LOW, True], [[Level.LOW]]])
+def test_tensor_of_ints_of_a_class_of_their_own(data):
+    same(tn.tensor(data), np.array(data, np.int64))
+    same(tn.tensor([Level.LOW, 2.5]), np.float32([1, 2.5]))
+
+
+def test_operands_of_a_class_of_their_own():
+    x = tn.tensor([1, 2])
+    same(x * Level.HIGH, np.array([2, 4]))
+    same(Level.HIGH - x, np.array([1, 0]))
+    same(x | Level.LOW, np.array([1, 3]))
+    same(x.add(x, alpha=Level.HIGH), np.array([3, 6]))
+    x += Level.LOW
+    same(x, np.array([2, 3]))
+    same(x * type("Share", (float,), {})(0.5), np.float32([1, 1.5]))
 
 
 @every_dtype

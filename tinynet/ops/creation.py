@@ -89,6 +89,9 @@ def _as_plain(data: Any, kinds: set[Any]) -> Any:
     if isinstance(data, Variable):
         kinds.add(data.dtype)
         return data.item() if data.shape == () else data.tolist()  # type: ignore[attr-defined]
+    if isinstance(data, int) and kind is not bool:  # of a class of its own, such as an IntEnum
+        kinds.add(int)
+        return int(data)
     kinds.add(BY_NAME.get(data.dtype.name) if hasattr(data, "dtype") else kind)
     return data
 

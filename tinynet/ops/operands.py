@@ -90,8 +90,10 @@ def as_operand(op: str, value: Any, like: Tensor | None = None) -> Tensor | Scal
         return cast("Tensor", value)
     if type(value) is Number:
         return cast(Scalar, value.at_hand())
-    if isinstance(value, (bool, int, float)):
-        return float(value) if type(value) not in (bool, int, float) else value
+    if type(value) in (bool, int, float):
+        return cast(Scalar, value)
+    if isinstance(value, (int, float)):  # of a class of its own, such as an IntEnum
+        return int(value) if isinstance(value, int) else float(value)
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
         return cast(Scalar, value.item())
     if hasattr(value, "__array__"):
