@@ -24,6 +24,12 @@ def is_grad_enabled() -> bool:
     return mode.enabled
 
 
+def _turn(target: bool) -> bool:
+    """Turn the switch; what it was before."""
+    before, mode.enabled = mode.enabled, target
+    return before
+
+
 class _Switch:
     """A context manager and decorator; reusable and nestable."""
 
@@ -32,8 +38,7 @@ class _Switch:
         self.previous: list[bool] = []
 
     def __enter__(self) -> None:
-        self.previous.append(mode.enabled)
-        mode.enabled = self.target
+        self.previous.append(_turn(self.target))
 
     def __exit__(
         self,
@@ -51,7 +56,7 @@ class _Switch:
         def switched(*args: Any, **kwargs: Any) -> Any:
             if is_generator:
                 return _SwitchedGenerator(function(*args, **kwargs), target)
-            previous, mode.enabled = mode.enabled, target
+            previous = _turn(target)
             try:
                 return function(*args, **kwargs)
             finally:
@@ -79,7 +84,7 @@ class _SwitchedGenerator(Generator[Any, Any, Any]):
 class _PlainDecorator(_Switch):
     """A switch whose class itself decorates: `@no_grad` works as well as `@no_grad()`."""
 
-    def __new__(cls, *args: Any) -> Any:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """The function `args` switched, where it is one; else the switch."""
         if args and callable(args[0]):
             return cls()(args[0])
@@ -122,10 +127,9 @@ class set_grad_enabled(_Switch):  # noqa: N801
     False
     """
 
-    def __init__(self, is_enabled: bool) -> None:
-        super().__init__(bool(is_enabled))
-        self.before = mode.enabled
-        mode.enabled = self.target
+    def __init__(self, mode: bool) -> None:
+        super().__init__(bool(mode))
+        self.before = _turn(self.target)
 
     def __enter__(self) -> None:
         self.previous.append(self.before)
