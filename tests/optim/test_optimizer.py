@@ -187,11 +187,26 @@ STATE = {"state": {0: {"momentum_buffer": tn.ones(3)}}, "param_groups": [{"param
         ({"state": {7: {}}, "param_groups": [{"params": [0]}]},
          "SGD.load_state_dict: the state is of parameters [7] that no group has"),
         (STATE, "SGD.load_state_dict: state[0]['momentum_buffer']: got shape (3,), expected (2,)"),
+        ({"state": {0: {"step": tn.ones(2)}}, "param_groups": [{"params": [0]}]},
+         "SGD.load_state_dict: state[0]['step']: got shape (2,), expected ()"),
+        (3, "SGD.load_state_dict: expected a dict with 'state' and 'param_groups'"),
+        ({"state": {0: 3}, "param_groups": [{"params": [0]}]},
+         "SGD.load_state_dict: 'state' must be a dict of dicts, got {0: 3}"),
+        ({"state": [], "param_groups": [{"params": [0]}]},
+         "SGD.load_state_dict: 'state' must be a dict of dicts, got []"),
+        *[({"state": {}, "param_groups": groups},
+           "SGD.load_state_dict: 'param_groups' must be a list of dicts with lists of numbers as "
+           f"'params', got {groups}")
+          for groups in (None, [3], [{}], [{"params": 0}], [{"params": [[0]]}])],
     ],
 )  # fmt: skip
 def test_states_that_do_not_fit(state, message):
-    optimizer = SGD([X], lr=0.5)
+    x = tn.ones(2)
+    optimizer = SGD([x], lr=0.5, momentum=0.9)
+    x.grad = tn.ones(2)
+    optimizer.step()
+    before = {**optimizer.state[x]}
     with pytest.raises(StateError) as error:
         optimizer.load_state_dict(state)
     assert str(error.value) == message
-    assert not optimizer.state
+    assert {**optimizer.state[x]} == before

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from tinynet.autograd.mode import enable_grad, no_grad
@@ -173,27 +173,26 @@ class Optimizer:
         Tensors are copied, in the parameter's dtype; those of PyTorch that are `numbers` here
         become such. Raises `StateError`, changing nothing.
         """
-        state_dict = self._passed_through("load_pre", state_dict)
+        op = f"{self._name}.load_state_dict"
+        given: Any = {**state_dict} if isinstance(state_dict, Mapping) else state_dict
+        state_dict = self._passed_through("load_pre", given)
+        _check_form(op, state_dict)
         by_number = self._match_groups(state_dict)
         wrong = [
-            f"state[{number}][{key!r}]: got shape {value.shape}, expected {parameter.shape}"
+            f"state[{number}][{key!r}]: got shape {value.shape}, "
+            f"expected {() if key in self.numbers else parameter.shape}"
             for number, parameter in by_number.items()
             for key, value in state_dict["state"].get(number, {}).items()
-            if isinstance(value, Tensor) and value.shape not in self.state_shapes(parameter)
+            if isinstance(value, Tensor) and not self._fits(key, value, parameter)
         ]
         if wrong:
-            raise StateError(f"{self._name}.load_state_dict: " + "; ".join(wrong))
+            raise StateError(f"{op}: " + "; ".join(wrong))
+        state = {
+            by_number[number]: self._own(by_number[number], kept)
+            for number, kept in state_dict["state"].items()
+        }
         self.state.clear()
-        for number, kept in state_dict["state"].items():
-            parameter = by_number[number]
-            self.state[parameter] = Numbers(
-                {
-                    key: value.item()
-                    if key in self.numbers and isinstance(value, Tensor)
-                    else _copied_for(parameter, value)
-                    for key, value in kept.items()
-                }
-            )
+        self.state.update(state)
         for group, saved in zip(self.param_groups, state_dict["param_groups"], strict=True):
             group.update({key: value for key, value in saved.items() if key != "params"})
         for hook in [*self.hooks["load_post"].values()]:
@@ -203,9 +202,25 @@ class Optimizer:
         """The shapes that tensors in the state of `parameter` may have."""
         return (), parameter.shape
 
-    def _passed_through(self, kind: str, state_dict: Mapping[str, Any]) -> dict[str, Any]:
+    def _fits(self, key: str, value: Tensor, parameter: Tensor) -> bool:
+        """Whether a tensor may be in the state of `parameter`."""
+        if key in self.numbers:
+            return value.numel() == 1
+        return value.shape in self.state_shapes(parameter)
+
+    def _own(self, parameter: Tensor, kept: Mapping[str, Any]) -> Numbers:
+        """The state of a parameter, from a state dict."""
+        return Numbers(
+            {
+                key: value.item()
+                if key in self.numbers and isinstance(value, Tensor)
+                else _copied_for(parameter, value)
+                for key, value in kept.items()
+            }
+        )
+
+    def _passed_through(self, kind: str, state_dict: dict[str, Any]) -> dict[str, Any]:
         """A state dict, as hooks return it."""
-        state_dict = {**state_dict}
         for hook in [*self.hooks[kind].values()]:
             replaced = hook(self, state_dict)
             state_dict = state_dict if replaced is None else replaced
@@ -218,8 +233,6 @@ class Optimizer:
     def _match_groups(self, state_dict: Mapping[str, Any]) -> dict[Any, Tensor]:
         """Which parameter each number in a state dict stands for."""
         op = f"{self._name}.load_state_dict"
-        if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= set(state_dict):
-            raise StateError(f"{op}: expected a dict with 'state' and 'param_groups'")
         sizes = [len(group["params"]) for group in self.param_groups]
         saved_sizes = [len(group["params"]) for group in state_dict["param_groups"]]
         if sizes != saved_sizes:
@@ -280,6 +293,25 @@ class Optimizer:
             lines.append(f"Parameter Group {i}")
             lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
         return "\n".join([*lines, ")"])
+
+
+def _check_form(op: str, state_dict: Any) -> None:
+    """Raise for what is no state dict of an optimiser."""
+    if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= set(state_dict):
+        raise StateError(f"{op}: expected a dict with 'state' and 'param_groups'")
+    state, groups = state_dict["state"], state_dict["param_groups"]
+    if not isinstance(state, Mapping) or not all(isinstance(x, Mapping) for x in state.values()):
+        raise StateError(f"{op}: 'state' must be a dict of dicts, got {state!r:.60}")
+    if not isinstance(groups, (list, tuple)) or not all(map(_is_group, groups)):
+        raise StateError(
+            f"{op}: 'param_groups' must be a list of dicts with lists of numbers as 'params', "
+            f"got {groups!r:.60}"
+        )
+
+
+def _is_group(group: Any) -> bool:
+    params = group.get("params") if isinstance(group, Mapping) else None
+    return isinstance(params, (list, tuple)) and all(isinstance(x, Hashable) for x in params)
 
 
 def check_at_least_zero(op: str, **options: float) -> None:
