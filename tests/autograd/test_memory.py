@@ -120,7 +120,7 @@ def test_del_frees_the_graph(name, order):
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_no_objects_pile_up(name):
-    """As many objects after 30 rounds as after 10, with backward or without it."""
+    """No more objects after 40 rounds than after 20, with backward or without it."""
     x = tn.randn(2, 3, requires_grad=True)
 
     def count(rounds):
@@ -132,7 +132,9 @@ def test_no_objects_pile_up(name):
         del loss
         return len(gc.get_objects())
 
-    assert count(10) == count(20)
+    count(10)  # what is made once
+    before = count(10)
+    assert count(20) <= before
 
 
 def test_memory_is_flat_over_2000_training_steps():

@@ -10,7 +10,6 @@ import functools
 import operator
 import sys
 import threading
-import time
 import types
 import weakref
 
@@ -19,7 +18,7 @@ import pytest
 
 import tinynet as tn
 from tests.jit.checks import assert_seen
-from tinynet import names, nn
+from tinynet import names, nn, reaching
 
 FACTOR = 2.0
 HELD = types.SimpleNamespace(scale=2.0)
@@ -456,7 +455,7 @@ def test_what_an_optimizer_does_is_seen_to_change(on_device, name):
             weights.append(weight.item())
         return weights
 
-    assert train(True) == pytest.approx(train(False))
+    assert train(True) == pytest.approx(train(False), rel=1e-5)
 
 
 # what the function changes itself: replays leave plain values as it does, else there are none
@@ -522,7 +521,7 @@ def test_gradients_that_are_accumulated_in_turns(on_device):
 
     recorded, seen = train(tn.jit)
     _, expected = train(lambda function: function)
-    assert seen == pytest.approx(expected)
+    assert seen == pytest.approx(expected, rel=1e-5)
     assert recorded.count <= 4
 
 
@@ -635,17 +634,19 @@ def test_the_making_of_objects_counts_them_by_a_method(on_device):
     assert recorded.count == 1
 
 
-def test_very_many_words(on_device):
+def test_very_many_words(on_device, monkeypatch):
     trainer = types.SimpleNamespace(words={f"w{i}": i for i in range(20_000)}, lists=[])
     trainer.lists = [[f"v{i}{j}" for j in range(100)] for i in range(100)]
 
     def function(x):
         return x * (trainer.words["w2"] if hasattr(trainer, "ema") else len(trainer.lists))
 
-    started = time.perf_counter()
+    looks = []
+    look_at = reaching.Search.look_at
+    monkeypatch.setattr(reaching.Search, "look_at", lambda *args: looks.append(1) or look_at(*args))
     recorded = tn.jit(function, warm_up=False)
     assert recorded(tn.ones(1)).item() == 100
-    assert time.perf_counter() - started < 2
+    assert len(looks) < 50_000  # about one for each word
 
 
 class Answering:

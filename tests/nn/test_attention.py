@@ -172,7 +172,7 @@ def test_layers_drop_in_training_only(on_device):
         inputs = [x] * (1 + isinstance(layer, nn.Transformer))
         assert not tn.equal(layer(*inputs), layer(*inputs))
         layer.eval()
-        assert tn.equal(layer(*inputs), layer(*inputs))
+        assert close(layer(*inputs), layer(*inputs).tolist())
 
 
 def test_all_that_is_added_is_dropped(on_device):

@@ -338,8 +338,8 @@ def test_synchronize_waits_for_what_was_enqueued(backend):
     opened = backend.device
     gate = cl.UserEvent(opened.context)
     marker = cl.enqueue_marker(opened.queue, wait_for=[gate])
-    threading.Timer(0.05, lambda: gate.set_status(cl.command_execution_status.COMPLETE)).start()
     assert marker.command_execution_status != cl.command_execution_status.COMPLETE
+    threading.Timer(0.05, lambda: gate.set_status(cl.command_execution_status.COMPLETE)).start()
     tn.synchronize()
     assert marker.command_execution_status == cl.command_execution_status.COMPLETE
     with pytest.raises(DeviceError):

@@ -56,7 +56,7 @@ def test_what_is_measured_for_a_product_is_not_replayed(compiled, monkeypatch, t
     monkeypatch.setattr(compiled.scheduler.planner, "tuner", tuner)
     x, y = tn.rand(300, 310, device="opencl"), tn.rand(310, 320, device="opencl")
     total = tn.jit(lambda x, y: (x @ y).sum(), warm_up=False)
-    assert total(x, y).item() == pytest.approx(total(x, y).item())
+    assert total(x, y).item() == pytest.approx(total(x, y).item(), rel=1e-5)
     assert tuner.path.exists()
     assert len(total.tape.launches) <= 4  # a product, perhaps what it packs, a sum of two
 
@@ -98,7 +98,7 @@ def test_a_driver_that_cannot_clone_kernels(monkeypatch):
     monkeypatch.setattr(device, "can_clone", True)  # and as it was afterwards
     monkeypatch.setattr(cl.Kernel, "clone", clone)
     step, x, labels = make_step()
-    assert [step(x, labels).item() for _ in range(12)] == expected
+    assert [step(x, labels).item() for _ in range(12)] == pytest.approx(expected, rel=1e-5)
     assert not device.can_clone
     assert all(launch.own is None for launch in step.tape.launches)
 

@@ -2,12 +2,15 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import tinynet as tn
 from tests.train.killing import make_trainer
 from tinynet import train
+
+ROOT = Path(__file__).parents[2]
 
 
 class StoppedError(Exception):
@@ -120,6 +123,6 @@ def test_killed_runs(device, kills):
     kills = kills if device == "cpu" else 1  # a process with OpenCL takes a second to start
     command = [sys.executable, "-m", "tests.train.killing", "--device", device]
     command += ["--runs", "1", "--kills", str(kills), "--epochs", "3", "--seed", "0"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert "all ended with the same bits" in done.stdout

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from tinynet.errors import ArgumentTypeError
 from tinynet.train import search
 from tinynet.train.search import Uniform
 
+ROOT = Path(__file__).parents[2]
 X = {"x": Uniform(0, 1)}
 
 
@@ -49,7 +51,7 @@ def test_an_objective_that_cannot_be_loaded():
 def run_script(tmp_path, text, **options):
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(text))
-    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         [sys.executable, str(script)], env=environment, stderr=subprocess.PIPE,
         stdout=subprocess.PIPE, text=True, **options,
@@ -100,7 +102,7 @@ def check_that_it_goes_on(tmp_path):
 def test_ctrl_c_gives_the_results_so_far_and_the_same_call_goes_on(tmp_path):
     process, workers = start_slow_search(tmp_path)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    output, errors = process.communicate(timeout=20)
+    output, errors = process.communicate(timeout=60)
     assert output == "2 True\n"
     assert "UserWarning: random_search: interrupted after 2 trials" in errors
     assert "Traceback" not in errors
@@ -113,7 +115,7 @@ def test_workers_end_with_a_search_that_is_killed(tmp_path):
     process, workers = start_slow_search(tmp_path)
     assert all(map(is_running, workers))
     process.kill()
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     wait_for(lambda: not any(map(is_running, workers)))
     check_that_it_goes_on(tmp_path)
 
