@@ -222,6 +222,21 @@ def test_state_that_is_also_reached_as_a_numpy_array(monkeypatch):
     assert memory.tolist() == [4, 5, 6]
 
 
+def test_what_a_backend_has_instead_of_a_method_stays():
+    backend, calls = NumPyBackend(), []
+    add_up = backend.reduce
+    backend.reduce = lambda *args: calls.append("reduce") or add_up(*args)
+    fields = {**vars(backend)}
+    recorders = [backend.record({}) for _ in range(2)]
+    for recorder in recorders:
+        recorder.start()
+    for recorder in recorders:
+        backend.reduce("sum", np.ones(3), (0,), False)
+        recorder.stop()
+    assert vars(backend) == fields
+    assert len(calls) == 2
+
+
 # Replays compute what the backend computes
 @pytest.mark.parametrize("one", [0.0, -0.0])
 @pytest.mark.parametrize(

@@ -49,8 +49,13 @@ class NumPyBackend:
 
     name = "cpu"
 
-    def __init__(self) -> None:
-        self.layers = Layers(self)
+    layers: Layers
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> "NumPyBackend":
+        """So that subclasses need not call `__init__`."""
+        made = super().__new__(cls)
+        made.layers = Layers(made)
+        return made
 
     def from_numpy(self, array: Array) -> Array:
         return array

@@ -1,7 +1,7 @@
 """What stands in front of the backend's methods for a while: recordings, profiles, exports.
 
 They begin and end in any order, in any thread, so none can put back what it found: with each change
-the methods are wrapped anew, from the class outward.
+the methods are wrapped anew, from the backend's own outward.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ class Layers:
     def __init__(self, backend: Any) -> None:
         self.backend = backend
         self.layers: list[Layer] = []
+        self.own: dict[str, Method] = {}  # methods of the instance, where layers stand before them
         self.changing = threading.Lock()
 
     def add(self, layer: Layer) -> None:
@@ -34,14 +35,21 @@ class Layers:
 
     def settle(self, layers: list[Layer]) -> None:
         """Call through these layers from now on."""
-        methods: dict[str, Method] = {}
-        for layer in layers:
-            for name, wrapped in layer.items():
-                if name not in methods:
-                    methods[name] = getattr(type(self.backend), name).__get__(self.backend)
-                methods[name] = wrapped(methods[name])
         fields = vars(self.backend)
+        before = {name for layer in self.layers for name in layer}
+        after = {name for layer in layers for name in layer}
+        self.own.update({name: fields[name] for name in after - before if name in fields})
+        methods: dict[str, Method] = {}
+        for name in after:
+            bound = getattr(type(self.backend), name).__get__(self.backend)
+            methods[name] = self.own.get(name, bound)
+            for layer in layers:
+                if name in layer:
+                    methods[name] = layer[name](methods[name])
         fields.update(methods)
-        for name in {name for layer in self.layers for name in layer} - methods.keys():
-            del fields[name]
+        for name in before - after:
+            if name in self.own:
+                fields[name] = self.own.pop(name)
+            else:
+                del fields[name]
         self.layers = layers
