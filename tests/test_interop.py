@@ -206,6 +206,14 @@ def test_copy_shares_memory():
     assert x[0] == 5
 
 
+def test_a_subclass_of_the_same_name():
+    class Tensor(tn.Tensor):
+        pass
+
+    assert type(Tensor([1.0])) is Tensor
+    assert type(tn.ones(1)) is type(tn.ones(1) + 1) is tn.Tensor
+
+
 # Python
 @every_dtype
 def test_item_and_tolist(dtype):

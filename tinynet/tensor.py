@@ -48,7 +48,7 @@ from tinynet.shape import as_dim, as_shape
 Subclass = TypeVar("Subclass", bound="Tensor")
 
 
-class Tensor(Variable):
+class Tensor(Variable, is_result_class=True):
     """An n-dimensional array that records what is done to it.
 
     `Tensor(data)` is `tinynet.tensor(data)`: a copy of `data`. Attributes: `shape` (a tuple),

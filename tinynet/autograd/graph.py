@@ -55,9 +55,9 @@ class Variable:
     hooks: dict[int, Callable[[Tensor], Tensor | None]] | None = None
     retained: Any = None
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, is_result_class: bool = False) -> None:
         global _tensor_class
-        if cls.__name__ == "Tensor":
+        if is_result_class:
             Variable.result_class = _tensor_class = cls  # type: ignore[assignment]
 
 
