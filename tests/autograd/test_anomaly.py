@@ -1,5 +1,8 @@
 """Anomaly mode names the operation that first made a NaN or an infinity."""
 
+import threading
+from concurrent import futures
+
 import pytest
 
 import tinynet as tn
@@ -73,6 +76,51 @@ def test_backward_of_a_users_operation():
         "the operation was recorded at\n"
     )
     assert "y = Explosive.apply(x)" in str(caught.value)
+
+
+class Slow(tn.autograd.Function):
+    """Its rule waits."""
+
+    entered, goes_on = threading.Event(), threading.Event()
+
+    @staticmethod
+    def forward(ctx, x):
+        return x * 1
+
+    @staticmethod
+    def backward(ctx, grad):
+        Slow.entered.set()
+        assert Slow.goes_on.wait(30)
+        return (grad * 0).log() * 0 + grad  # no anomaly inside of a rule, but what it gives is
+
+
+def test_a_rule_in_another_thread():
+    y = Slow.apply(tn.ones(1, requires_grad=True)).sum()
+    with futures.ThreadPoolExecutor(1) as other:
+        done = other.submit(y.backward)
+        try:
+            assert Slow.entered.wait(30)
+            with pytest.raises(AnomalyError):
+                tn.zeros(2).log()
+        finally:
+            Slow.goes_on.set()
+        with pytest.raises(AnomalyError, match="SlowBackward made a gradient with nan"):
+            done.result()
+    with tn.autograd.set_detect_anomaly(False):
+        assert tn.zeros(1).log().item() == -float("inf")
+
+
+def test_anomaly_mode_that_ends_while_a_rule_runs():
+    Slow.entered.clear()
+    Slow.goes_on.clear()
+    y = Slow.apply(tn.ones(1, requires_grad=True)).sum()
+    with futures.ThreadPoolExecutor(1) as other:
+        done = other.submit(y.backward)
+        assert Slow.entered.wait(30)
+        tn.autograd.set_detect_anomaly(False)
+        Slow.goes_on.set()
+        assert isinstance(done.exception(), AnomalyError)
+    assert tn.zeros(1).log().item() == -float("inf")
 
 
 def test_several_outputs():

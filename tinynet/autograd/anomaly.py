@@ -12,6 +12,7 @@ tinynet.errors.AnomalyError: log: made -inf from finite inputs of shape (2,)
 from __future__ import annotations
 
 import os
+import threading
 import traceback
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -29,12 +30,19 @@ if TYPE_CHECKING:
 PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep  # frames in here are ours
 
 
+class _Inside(threading.local):
+    """`a_rule`: whether this thread is inside of a gradient rule that is checked as a whole."""
+
+    a_rule = False
+
+
 class _State:
     """`watches`: whether operations are looked at, by anomaly mode or by `observers` (profiles)."""
 
     watches = False
 
     def __init__(self) -> None:
+        self.inside = _Inside()
         self.observers: list[Observer] = []
         self._enabled = False
 
@@ -47,6 +55,11 @@ class _State:
     def enabled(self, value: bool) -> None:
         self._enabled = value
         self.settle()
+
+    @property
+    def checks(self) -> bool:
+        """Whether anomaly mode looks at what this thread does now."""
+        return self._enabled and not self.inside.a_rule
 
     def settle(self) -> None:
         """See whether anybody looks on."""
@@ -72,11 +85,11 @@ def where_made() -> str:
 
 def watched_rule(node: Node, gradient: Any) -> Any:
     """The node's rule. Inside, NaNs may come and be masked; what it returns is what counts."""
-    state.enabled = False
+    state.inside.a_rule = True
     try:
         gradients = node.function.backward(node, gradient)
     finally:
-        state.enabled = True
+        state.inside.a_rule = False
     for g in gradients if isinstance(gradients, tuple) else (gradients,):
         found = _first_bad(g) if hasattr(g, "array") else None
         if found is not None:

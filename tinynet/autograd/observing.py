@@ -48,13 +48,13 @@ def saw_operation(function: type[Function], output: Tensor, inputs: tuple[Any, .
     if output.node is None:
         for observer in state.observers:
             observer.operation(name, output, 0)
-    if state.enabled:
+    if state.checks:
         anomaly.watch(name, output, inputs)
 
 
 def saw_node(function: type[Function], node: Node, output: Tensor) -> None:
     """An operation has left a node."""
-    if state.enabled:
+    if state.checks:
         node.made_at = anomaly.where_made()
     name = node.several or function
     if name.op != "output":  # those of operations with several outputs are no work
@@ -69,7 +69,7 @@ def watched_rule(node: Node, gradient: Any) -> Any:
         observer.enter(node.name, node.order)
     gradients: Any = ()
     try:
-        rule = anomaly.watched_rule if state.enabled else node.function.backward
+        rule = anomaly.watched_rule if state.checks else node.function.backward
         gradients = rule(node, gradient)
     finally:
         for observer in observers:
