@@ -121,6 +121,14 @@ ERRORS = {
     "jacobian: output 0: the outputs do not depend on input 1": lambda f, x: f.jacobian(
         partly, (x, x), strict=True
     ),
+    "hessian: inputs must be a tensor or a tuple of tensors, got list": lambda f, x: f.hessian(
+        number, [x]
+    ),
+    "vjp: v must be a tensor or a tuple of tensors, got float": lambda f, x: f.vjp(one, x, 1.0),
+    "jvp: v must be a tensor or a tuple of tensors, got list": lambda f, x: f.jvp(one, x, [x]),
+    "hvp: v must be a tensor or a tuple of tensors, got float": lambda f, x: f.hvp(
+        number, (x,), (1.0,)
+    ),
     "jacobian: inputs must be a tensor or a tuple of tensors, got list": lambda f, x: f.jacobian(
         one, [x]
     ),

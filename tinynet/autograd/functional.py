@@ -36,13 +36,7 @@ def jacobian(
     (of tuples) of these, outputs first. `create_graph`: the result can be differentiated. `strict`:
     an output that does not depend on an input is an error instead of zeros.
     """
-    with enable_grad():
-        is_tuple, xs = _as_inputs("jacobian", inputs, create_graph)
-        returned = func(*xs)
-        outputs = _as_outputs("jacobian", returned)
-        rows = [_jacobian_rows(y, xs, i, create_graph, strict) for i, y in enumerate(outputs)]
-    per_output = [row if is_tuple else row[0] for row in rows]
-    return tuple(per_output) if isinstance(returned, tuple) else per_output[0]
+    return _jacobian("jacobian", func, inputs, create_graph, strict)
 
 
 def hessian(
@@ -58,7 +52,7 @@ def hessian(
         found = _gradients([y], xs, None, True, strict, "hessian")
         return found if isinstance(inputs, tuple) else found[0]
 
-    return jacobian(gradients, inputs, create_graph, strict)
+    return _jacobian("hessian", gradients, inputs, create_graph, strict)
 
 
 def vjp(
@@ -152,16 +146,28 @@ class Stack(Op):
         return tuple(grad[i] for i in range(grad.shape[0]))
 
 
+def _jacobian(op: str, func: Function, inputs: Tensors, create_graph: bool, strict: bool) -> Any:
+    with enable_grad():
+        is_tuple, xs = _as_inputs(op, inputs, create_graph)
+        returned = func(*xs)
+        outputs = _as_outputs(op, returned)
+        rows = [
+            _jacobian_rows(f"{op}: output {i}", y, xs, create_graph, strict)
+            for i, y in enumerate(outputs)
+        ]
+    per_output = [row if is_tuple else row[0] for row in rows]
+    return tuple(per_output) if isinstance(returned, tuple) else per_output[0]
+
+
 def _jacobian_rows(
-    y: Tensor, xs: Sequence[Tensor], place: int, create_graph: bool, strict: bool
+    op: str, y: Tensor, xs: Sequence[Tensor], create_graph: bool, strict: bool
 ) -> tuple[Tensor, ...]:
-    """The derivatives of output number `place` by each input."""
+    """The derivatives of an output by each input."""
     columns: list[list[Tensor]] = [[] for _ in xs]
     for element in range(prod(y.shape)):
         seed = y.new_zeros(prod(y.shape))
         seed[element] = 1
         starts = [seed.reshape(y.shape)]
-        op = f"jacobian: output {place}"
         for column, gradient in zip(
             columns, _gradients([y], xs, starts, create_graph, strict, op), strict=True
         ):
@@ -183,12 +189,7 @@ def _stacked(rows: list[Tensor], like: Tensor) -> Tensor:
 def _as_inputs(op: str, inputs: Tensors, create_graph: bool) -> tuple[bool, tuple[Tensor, ...]]:
     """Whether a tuple came, and inputs that record: aliases in the graph, or fresh leaves."""
     is_tuple = isinstance(inputs, tuple)
-    tensors = inputs if isinstance(inputs, tuple) else (inputs,)
-    for x in tensors:
-        if not isinstance(x, Variable):
-            raise ArgumentTypeError(
-                f"{op}: inputs must be a tensor or a tuple of tensors, got {type(x).__name__}"
-            )
+    tensors = _as_tensors(f"{op}: inputs must be", inputs)
     if create_graph:
         return is_tuple, tuple(
             x.view_as(x) if x.requires_grad else x.detach().requires_grad_() for x in tensors
@@ -197,14 +198,18 @@ def _as_inputs(op: str, inputs: Tensors, create_graph: bool) -> tuple[bool, tupl
 
 
 def _as_outputs(op: str, returned: Any) -> tuple[Tensor, ...]:
-    outputs = returned if isinstance(returned, tuple) else (returned,)
-    for y in outputs:
-        if not isinstance(y, Variable):
+    return _as_tensors(f"{op}: the function must return", returned)
+
+
+def _as_tensors(what: str, given: Any) -> tuple[Tensor, ...]:
+    """A tensor, or a tuple of them, as a tuple."""
+    tensors = given if isinstance(given, tuple) else (given,)
+    for x in tensors:
+        if not isinstance(x, Variable):
             raise ArgumentTypeError(
-                f"{op}: the function must return a tensor or a tuple of tensors, "
-                f"got {type(y).__name__}"
+                f"{what} a tensor or a tuple of tensors, got {type(x).__name__}"
             )
-    return outputs
+    return tensors
 
 
 def _single(op: str, returned: Any) -> Tensor:
@@ -225,7 +230,7 @@ def _as_vector(op: str, v: Tensors | None, like: Sequence[Tensor]) -> list[Tenso
         if len(like) != 1 or like[0].numel() != 1:
             raise GradientError(f"{op}: v may be left out only for a single number")
         return [like[0].new_ones(like[0].shape)]
-    vector = list(v) if isinstance(v, tuple) else [v]
+    vector = [*_as_tensors(f"{op}: v must be", v)]
     if [x.shape for x in vector] != [x.shape for x in like]:
         raise ShapeError(
             f"{op}: v has shapes {[x.shape for x in vector]}, expected {[x.shape for x in like]}"
