@@ -183,6 +183,9 @@ def test_random_numbers_are_the_same_everywhere():
 
 
 def test_messages_name_all_devices():
+    for name in ("cpu:" + "9" * 5000, "twin:" + "9" * 5000):
+        with pytest.raises(DeviceError, match=r"^device: no device '\w+:9{50,60}, there is "):
+            tn.ones(1, device=name)
     with pytest.raises(DeviceError, match=r"^device: no device 'gpu', there is .*twin"):
         tn.zeros(2, device="gpu")
 

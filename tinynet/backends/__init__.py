@@ -50,12 +50,12 @@ def open_backend(device: str | None = None) -> Backend:
 
 def _open(name: str) -> Backend:
     """The backend of a device that nobody has asked for by this name."""
-    match = re.fullmatch(r"([a-z]+)(?::(.+))?", name)
+    match = re.fullmatch(r"([a-z]+)(?::(\d{1,9}|.*\D.*))?", name)
     if match is None or match[1] not in MODULES:
-        raise DeviceError(f"device: no device {name!r}, there is {', '.join(MODULES)}")
+        raise DeviceError(f"device: no device {name!r:.60}, there is {', '.join(MODULES)}")
     which = match[2] or "0"
     if match[1] == "cpu" and which != "0":
-        raise DeviceError(f"device: no device {name!r}, there is cpu")
+        raise DeviceError(f"device: no device {name!r:.60}, there is cpu")
     module = importlib.import_module(MODULES[match[1]])
     backend: Backend = module.open_device(int(which) if which.isdecimal() else which)
     if backend not in opened:
