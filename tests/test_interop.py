@@ -246,6 +246,10 @@ def test_len_iteration_and_membership():
     assert 3 in x
     assert tn.tensor(4) in x
     assert 5 not in x
+    assert np.int64(3) in x
+    for value in ("a", None, [3]):
+        with pytest.raises(ArgumentTypeError, match=r"^in: expected a number or a tensor to look"):
+            value in x  # noqa: B015
     assert max(tn.tensor([3.0, 7.0, 5.0])).item() == 7
     assert sum(tn.tensor([1.0, 2.0])).item() == 3
     assert [r.item() for r in reversed(tn.tensor([1, 2]))] == [2, 1]

@@ -293,6 +293,10 @@ class Tensor(Variable, is_result_class=True):
         return iter(joining.unbind(self))
 
     def __contains__(self, value: Any) -> bool:
+        if not _is_operand(value):
+            raise ArgumentTypeError(
+                f"in: expected a number or a tensor to look for, got {type(value).__name__}"
+            )
         return bool((self == value).any())
 
     def __repr__(self, *, tensor_contents: None = None) -> str:
