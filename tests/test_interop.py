@@ -10,6 +10,7 @@ import pytest
 
 import tinynet as tn
 from tinynet import dtype as dtypes
+from tinynet.autograd.graph import FIELDS
 from tinynet.errors import ArgumentTypeError, GradientError
 
 every_dtype = pytest.mark.parametrize("dtype", dtypes.ALL, ids=str)
@@ -197,6 +198,30 @@ def test_deepcopy_of_a_gradient_that_is_shared():
     x.sum().backward()
     gradient, copied = copy.deepcopy([x.grad, x])
     assert copied.grad is gradient
+
+
+COPIES = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda x: pickle.loads(pickle.dumps(x)),
+}
+
+
+@pytest.mark.parametrize("name", COPIES)
+@pytest.mark.parametrize("make", [tn.ones, lambda n: tn.nn.Parameter(tn.ones(n))])
+def test_attributes_of_users_are_copied(name, make):
+    x = make(2)
+    x.tag, x.itself = {"rate": [0.1]}, x
+    y = COPIES[name](x)
+    assert (type(y), y.tag) == (type(x), x.tag)
+    assert (y.tag is x.tag, y.itself is y) == ((True, False) if name == "copy" else (False, True))
+
+
+def test_copies_in_a_recorded_function_know_nothing_of_it():
+    doubled = tn.jit(lambda x: copy.copy(x * 2), warm_up=False)
+    assert vars(copy.copy(doubled(tn.ones(1)))).keys() <= FIELDS
+    made = tn.jit(lambda: tn.ones(2), warm_up=False)()
+    assert "made_in" not in vars(pickle.loads(pickle.dumps(made)))
 
 
 def test_copy_shares_memory():

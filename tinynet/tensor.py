@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -10,7 +11,7 @@ import numpy as np
 
 from tinynet import dtype as dtypes
 from tinynet.autograd import engine, hooks
-from tinynet.autograd.graph import Node, Variable, base_of, refresh, wrap
+from tinynet.autograd.graph import FIELDS, Node, Variable, base_of, refresh, wrap
 from tinynet.autograd.inplace import note_write
 from tinynet.backends import Device, open_backend
 from tinynet.dtype import DType
@@ -322,15 +323,15 @@ class Tensor(Variable, is_result_class=True):
         if self.node is not None:
             raise GradientError("pickle: only leaves can be pickled, use .detach()")
         array = self.backend.to_numpy(self.array)
-        return _rebuild, (
-            type(self), array, self.dtype, str(self.device), self.needs_grad, self.grad,
-        )  # fmt: skip
+        facts = type(self), array, self.dtype, str(self.device), self.needs_grad, self.grad
+        return _rebuild, facts, _own_attributes(self) or None
 
     def __copy__(self) -> Tensor:
         if self.node is not None:
             raise GradientError("copy: only leaves can be copied, use .detach() or .clone()")
         copied = self.as_subclass(type(self))
         copied.needs_grad, copied.grad, copied.is_alias = self.needs_grad, self.grad, True
+        vars(copied).update(_own_attributes(self))
         return copied
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
@@ -343,6 +344,7 @@ class Tensor(Variable, is_result_class=True):
         memo[id(self)] = copied
         if self.grad is not None:
             copied.grad = self.grad.__deepcopy__(memo)
+        vars(copied).update(copy.deepcopy(_own_attributes(self), memo))
         return copied
 
     # Copies
@@ -825,6 +827,11 @@ def zero_grad(x: Tensor) -> None:
 def _is_operand(value: object) -> bool:
     """Whether elements can be compared with it; None, strings and lists equal no tensor."""
     return isinstance(value, (Variable, int, float, Number)) or hasattr(value, "__array__")
+
+
+def _own_attributes(x: Tensor) -> dict[str, Any]:
+    """What users and subclasses put on a tensor."""
+    return {name: value for name, value in vars(x).items() if name not in FIELDS}
 
 
 def _on_array(kind: type[Tensor], array: Any, dtype: DType, device: str) -> Tensor:

@@ -36,7 +36,8 @@ class Variable:
 
     Attributes: `array`, the backend's array; `node`, the operation that made it, None for a leaf;
     `needs_grad`; `writes`, None or `[number, time of the last]` of writes in place, shared by all
-    tensors on the same memory; `origin`, what it is a view of; `retained`, `retain_grad`'s hook.
+    tensors on the same memory; `origin`, what it is a view of; `retained`, `retain_grad`'s hook;
+    `made_in`, the mark of the recording that it was made in.
     """
 
     result_class: ClassVar[type[Tensor]]
@@ -54,11 +55,15 @@ class Variable:
     origin: View | None = None
     hooks: dict[int, Callable[[Tensor], Tensor | None]] | None = None
     retained: Any = None
+    made_in: Any
 
     def __init_subclass__(cls, is_result_class: bool = False) -> None:
         global _tensor_class
         if is_result_class:
             Variable.result_class = _tensor_class = cls  # type: ignore[assignment]
+
+
+FIELDS = frozenset(Variable.__annotations__)  # other attributes users put there
 
 
 class _Constant(Variable):
