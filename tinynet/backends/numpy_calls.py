@@ -67,9 +67,9 @@ quiet = QuietContext()
 def with_scalar(a: Any, b: Any) -> tuple[Any, Any]:
     """Both operands, a Python float as a 0-d array of the other's dtype."""
     if type(b) is float:
-        return a, as_element(b, a.dtype, b == 0 and math.copysign(1, b))
+        return a, as_element(b, a.dtype)
     if type(a) is float:
-        return as_element(a, b.dtype, a == 0 and math.copysign(1, a)), b
+        return as_element(a, b.dtype), b
     return a, b
 
 
@@ -81,10 +81,12 @@ def is_for_dot(a: Any, b: Any) -> bool:
     return b.ndim == 2 and a.ndim >= 2 and a.size != 1 and b.size != 1  # type: ignore[no-any-return]
 
 
-@lru_cache(maxsize=256)
-def as_element(value: float, dtype: np.dtype[Any], sign: float) -> Array:
-    """A float as a 0-d array, kept: NumPy takes 0.3 us to make one. `sign` tells 0.0 from -0.0.
+def as_element(value: float, dtype: np.dtype[Any]) -> Array:
+    """A float as a 0-d array. Beside bfloat16, NumPy would take a Python float for a float32."""
+    return _kept_element(value, dtype, value == 0 and math.copysign(1, value))
 
-    Beside bfloat16, NumPy would take a Python float for a float32.
-    """
+
+@lru_cache(maxsize=256)
+def _kept_element(value: float, dtype: np.dtype[Any], sign: float) -> Array:
+    """`as_element`: NumPy takes 0.3 us to make one. `sign` tells 0.0 from -0.0."""
     return quiet.run(np.asarray, value, dtype)

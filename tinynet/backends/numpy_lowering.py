@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -90,14 +89,10 @@ def _elementwise(call: Call, given: Any, out: Any) -> list[Step] | None:
     dtype = places[-1].dtype
     if dtype.kind == "V" and any(type(x) is Number for x in operands):
         return None
-    operands = [
-        as_element(x, dtype, x == 0 and math.copysign(1, x)) if type(x) is float else x
-        for x in operands
-        if x is not None
-    ]
+    operands = [as_element(x, dtype) if type(x) is float else x for x in operands if x is not None]
     x = operands[0]
     if op == "sigmoid" and dtype.itemsize > 2:
-        one = as_element(1.0, dtype, False)
+        one = as_element(1.0, dtype)
         return [
             (ELEMENTWISE["neg"], (x, out)),
             (np.exp, (out, out)),
