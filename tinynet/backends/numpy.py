@@ -19,6 +19,7 @@ from tinynet.backends.numpy_calls import (
     UFUNCS,
     QuietContext,
     is_for_dot,
+    is_narrow,
     quiet,
     with_scalar,
 )
@@ -134,8 +135,7 @@ class NumPyBackend:
         quiet.run(np.copyto, target, source, "unsafe")
 
     def reduce(self, op: str, x: Array, dims: Shape, keepdim: bool) -> Array:
-        dtype = x.dtype
-        narrow = dtype.itemsize == 2 and op in ("sum", "prod") and dtype.kind not in "iu"
+        narrow = op in ("sum", "prod") and is_narrow(x.dtype)
         source = x.astype(np.float32) if narrow else x
         if source.size > sums.FEWEST and op == "sum" and source.dtype.kind == "f":
             result = np.asarray(quiet.run(sums.add_up, source, dims, keepdim))
@@ -149,8 +149,7 @@ class NumPyBackend:
         return np.asarray(function(x, axis=dim, keepdims=keepdim))
 
     def scan(self, op: str, x: Array, dim: int) -> Array:
-        narrow = x.dtype.itemsize == 2 and x.dtype.kind not in "iu"
-        source = x.astype(np.float32) if narrow else x
+        source = x.astype(np.float32) if is_narrow(x.dtype) else x
         # one by one, 5 million float32 of 0.1 are 4 % off; float64 takes 1.8 times as long
         is_long = op == "sum" and source.dtype == np.float32 and x.shape[dim] > sums.MOST
         dtype = np.dtype(np.float64) if is_long else source.dtype
@@ -166,7 +165,7 @@ class NumPyBackend:
         return np.asarray(x.shape[dim] - 1 - np.flip(order, dim))
 
     def matmul(self, a: Array, b: Array) -> Array:
-        if a.dtype.itemsize == 2 and a.dtype.kind not in "iu":
+        if is_narrow(a.dtype):
             wide = self.matmul(a.astype(np.float32), b.astype(np.float32))
             return quiet.run(wide.astype, a.dtype)
         if not is_for_dot(a, b):

@@ -73,6 +73,11 @@ def with_scalar(a: Any, b: Any) -> tuple[Any, Any]:
     return a, b
 
 
+def is_narrow(dtype: np.dtype[Any]) -> bool:
+    """Whether it is a float of 16 bits: sums run in float32 and are rounded once."""
+    return dtype.itemsize == 2 and dtype.kind not in "iu"
+
+
 def is_for_dot(a: Any, b: Any) -> bool:
     """Whether `numpy.dot`, which is quicker than `matmul`, multiplies these: by one matrix.
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from tinynet.backends.numpy_calls import quiet
+from tinynet.backends.numpy_calls import is_narrow, quiet
 from tinynet.backends.numpy_windows import add_parts
 from tinynet.windows import Windows
 
@@ -78,8 +78,8 @@ def convolve_weight(
 
 
 def run(function: Callable[..., Array], a: Array, b: Array, windows: Windows, groups: int) -> Array:
-    """One of the three, quietly; 16-bit floats in float32."""
-    if a.dtype.itemsize == 2 and a.dtype.kind not in "iu":
+    """One of the three, quietly; floats of 16 bits in float32."""
+    if is_narrow(a.dtype):
         wide = quiet.run(function, a.astype(np.float32), b.astype(np.float32), windows, groups)
         return quiet.run(wide.astype, a.dtype)
     result: Array = quiet.run(function, a, b, windows, groups)

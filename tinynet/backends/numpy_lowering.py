@@ -9,7 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinynet.backends import numpy_convolution, numpy_sums, numpy_windows
-from tinynet.backends.numpy_calls import ELEMENTWISE, UFUNCS, Array, as_element, is_for_dot
+from tinynet.backends.numpy_calls import (
+    ELEMENTWISE,
+    UFUNCS,
+    Array,
+    as_element,
+    is_for_dot,
+    is_narrow,
+)
 from tinynet.backends.numpy_places import Place, places_in
 from tinynet.numbers import Number
 
@@ -130,7 +137,7 @@ def _full(call: Call, given: Any, out: Any) -> list[Step]:
 def _reduce(call: Call, given: Any, out: Any) -> list[Step] | None:
     op, x, dims, keepdim = given
     dtype = call.args[1].dtype
-    if dtype.itemsize == 2 and op in ("sum", "prod") and dtype.kind not in "iu":
+    if op in ("sum", "prod") and is_narrow(dtype):
         return None
     if op == "sum" and dtype.kind == "f" and call.args[1].size > numpy_sums.FEWEST:
         return [(numpy_sums.add_up, (x, dims, keepdim, out))]
@@ -139,7 +146,7 @@ def _reduce(call: Call, given: Any, out: Any) -> list[Step] | None:
 
 def _matmul(call: Call, given: Any, out: Any) -> list[Step] | None:
     a, b = call.args
-    if a.dtype.itemsize == 2 and a.dtype.kind not in "iu":
+    if is_narrow(a.dtype):
         return None
     x, y = given
     if not is_for_dot(a, b):
@@ -153,8 +160,7 @@ def _matmul(call: Call, given: Any, out: Any) -> list[Step] | None:
 
 
 def _convolution(call: Call, given: Any, out: Any) -> list[Step] | None:
-    dtype = call.args[0].dtype
-    if dtype.itemsize == 2 and dtype.kind not in "iu":
+    if is_narrow(call.args[0].dtype):
         return None
     return [(getattr(numpy_convolution, call.method), (*given, out))]
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinynet.backends.numpy_calls import Array
+from tinynet.backends.numpy_calls import Array, is_narrow
 from tinynet.shape import Shape
 from tinynet.windows import Windows
 
@@ -141,7 +141,7 @@ def spread(y: Array, taps: Array, windows: Windows, out: Array | None = None) ->
 def _spread_part(windows: Windows, y: Array, taps: Array, x: Array) -> None:
     """`spread` of a part. Elements are kept or dropped as bits: infinity times 0 is NaN."""
     is_apart = _are_apart(windows)
-    total = np.empty_like(x, np.float32) if _is_narrow(x) else x
+    total = np.empty_like(x, np.float32) if is_narrow(x.dtype) else x
     total.fill(0)
     y = y.astype(total.dtype, copy=False)
     bits = np.dtype(f"i{y.itemsize}")
@@ -172,7 +172,7 @@ def fold(parts: Array, windows: Windows, out: Array | None = None) -> Array:
 
 def _fold_part(windows: Windows, parts: Array, x: Array) -> None:
     is_apart = _are_apart(windows)
-    total = np.empty_like(x, np.float32) if _is_narrow(x) else x
+    total = np.empty_like(x, np.float32) if is_narrow(x.dtype) else x
     total.fill(0)
     if is_apart:
         for target, source in pairs_of(parts, windows, total):
@@ -262,11 +262,6 @@ def _planes_innermost(shape: Shape, dtype: Any) -> Array:
     memory = np.empty((*size, lines * LINE // dtype.itemsize), dtype)
     memory = memory[..., :planes].reshape(*size, batch, channels)
     return memory.transpose(-2, -1, *range(len(size)))
-
-
-def _is_narrow(x: Array) -> bool:
-    """Whether sums run in float32 and are rounded once."""
-    return x.itemsize == 2 and x.dtype.kind not in "iu"
 
 
 def _lowest(dtype: np.dtype[Any]) -> Any:
