@@ -7,15 +7,13 @@ costs a warning and no more.
 from __future__ import annotations
 
 import json
-import os
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
 
 from tinynet.files import replacing
+from tinynet.frames import level_of_caller
 
-OURS = os.path.dirname(__file__) + os.sep
 Table = dict[str, list[Any]]  # lists of numbers, texts and bools by key
 
 
@@ -59,7 +57,7 @@ class Remembered:
     def _warn(self, what: str) -> None:
         if not self._has_warned:
             self._has_warned = True
-            warnings.warn(f"{self.op}: {what}", RuntimeWarning, stacklevel=_frames_of_ours())
+            warnings.warn(f"{self.op}: {what}", RuntimeWarning, stacklevel=level_of_caller())
 
     def _parse(self, text: str) -> dict[str, Table]:
         """The tables in a file's text; none in one of another format. Raises `ValueError`."""
@@ -77,15 +75,6 @@ class Remembered:
         if not all(_is_table_of(list, table) for table in tables.values()):
             raise ValueError(f"one of its {self.name} is not a list")
         return dict(tables)
-
-
-def _frames_of_ours() -> int:
-    """The `stacklevel` of whoever called tinynet: an operation may lead here by many ways."""
-    level = 1
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(OURS):
-        frame, level = frame.f_back, level + 1
-    return level
 
 
 def _is_table_of(kind: type, value: Any) -> bool:

@@ -11,13 +11,13 @@ tinynet.errors.AnomalyError: log: made -inf from finite inputs of shape (2,)
 
 from __future__ import annotations
 
-import os
 import threading
 import traceback
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from tinynet.errors import AnomalyError
+from tinynet.frames import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from tinynet.autograd.graph import Node
     from tinynet.autograd.observing import Observer
     from tinynet.tensor import Tensor
-
-
-PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep  # frames in here are ours
 
 
 class _Inside(threading.local):
@@ -79,7 +76,7 @@ def watch(op: str, output: Tensor, inputs: Iterable[Tensor]) -> None:
 
 def where_made() -> str:
     """The calls that lead to the operation now recorded, tinynet's own left out."""
-    frames = [f for f in traceback.extract_stack() if not f.filename.startswith(PACKAGE)]
+    frames = [f for f in traceback.extract_stack() if not f.filename.startswith(OURS)]
     return "".join(traceback.format_list(frames[-3:]))
 
 

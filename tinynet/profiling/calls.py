@@ -8,9 +8,9 @@ import time
 from types import FrameType
 from typing import Any
 
+from tinynet.frames import OURS
 from tinynet.profiling.spans import Spans
 
-OURS = os.path.dirname(os.path.dirname(__file__)) + os.sep
 SELF = os.path.dirname(__file__) + os.sep
 
 
