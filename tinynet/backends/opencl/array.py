@@ -57,7 +57,7 @@ class Value:
         self.args, self.params, self.weight = (), None, 0
 
 
-READY = frozenset(["memory", "full", "iota"])
+READY = frozenset(["memory", "full", "iota"])  # which need no computing
 PRODUCTS = frozenset(["matmul", "convolve"])  # of two factors, which must be in memory
 
 

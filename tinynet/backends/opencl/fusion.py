@@ -159,10 +159,10 @@ class Formula:
         self.memo: dict[Any, int] = {}
         self.inlined: list[tuple[Value, int, Dims]] = []
         self.may_donate: Callable[[Value, Value], bool] | None = None
-        dims = tuple([i if n != 1 else -1 for i, n in enumerate(root.shape)])
         if root.op == "reduce":
-            self.start_reduction(root, dims)
+            self.start_reduction(root)
         else:
+            dims = tuple([i if n != 1 else -1 for i, n in enumerate(root.shape)])
             self.visit_value(root, dims)
 
     # operands
@@ -308,7 +308,7 @@ class Formula:
         self.nodes.append(("product", value.dtype.name))
         return len(self.nodes) - 1
 
-    def start_reduction(self, root: Value, dims: Dims) -> None:
+    def start_reduction(self, root: Value) -> None:
         """The formula of a reduction: its dims are those of what is reduced."""
         (x,), (_, reduced, keepdim) = root.args, root.params
         self.shape = list(x.shape)

@@ -81,7 +81,7 @@ class Program:
         nodes: list[int] = []
         pick = self.first_pick
         for n, node in enumerate(spec.nodes):
-            words = self.node_words(node, buffer_of, lists_at + len(lists), pick)
+            words = self.node_words(node, buffer_of, lists_at + len(lists))
             if node[0] == "take":
                 lists += [buffer_of[node[2]], pick, *node[3]]
                 pick += 2 * len(node[3])
@@ -99,7 +99,7 @@ class Program:
         return [*head, *nodes, *outputs, *lists]
 
     def node_words(
-        self, node: tuple[Any, ...], buffer_of: dict[int, int], lists_at: int, pick: int
+        self, node: tuple[Any, ...], buffer_of: dict[int, int], lists_at: int
     ) -> list[int]:
         """The eight words of a node; its level is filled in later."""
         kind = node[0]

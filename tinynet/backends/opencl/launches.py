@@ -7,10 +7,9 @@ from typing import Any
 from tinynet.backends.opencl.array import Bounds
 from tinynet.backends.opencl.device import Kernel
 from tinynet.backends.opencl.memory import Block
+from tinynet.backends.opencl.plans import Size
 from tinynet.backends.runs import KernelRun
 from tinynet.numbers import Number
-
-Size = tuple[int, ...]
 
 
 class Launch:

@@ -40,15 +40,9 @@ def plan(
     shape: tuple[int, ...],
     a: Factor,
     b: Factor,
-    tile: tuple[Any, ...] | None = None,
-    may_pack: bool = False,
+    tile: tuple[Any, ...],
 ) -> Plan:
-    """Plan the product of (batch0, batch1, m, n, k); no size is 0. `tile`: one of `candidates`.
-
-    `may_pack`: whether the caller heeds `Plan.packs`, which large products want.
-    """
-    if tile is None:
-        tile = candidates(device, dtype, shape, a, b, may_pack)[0]
+    """Plan the product of (batch0, batch1, m, n, k); no size is 0. `tile`: one of `candidates`."""
     chosen = Tile(*tile)
     _, _, m, n, _ = shape
     swap = _is_swapped(chosen, m, n)
@@ -62,18 +56,12 @@ def plan(
 
 
 def candidates(
-    device: Device,
-    dtype: DType,
-    shape: tuple[int, ...],
-    a: Factor,
-    b: Factor,
-    may_pack: bool = False,
+    device: Device, dtype: DType, shape: tuple[int, ...], a: Factor, b: Factor
 ) -> list[Tile]:
     """Tiles worth trying for a product, the one to take unless a tuner knows better first."""
     if not device.is_cpu:
         return matmul_gpu.tiles(device, dtype, shape)
-    tiles = matmul_cpu.tiles(device, dtype, shape, a, b)
-    return tiles if may_pack else [tile for tile in tiles if tile.kind != "packed"]
+    return matmul_cpu.tiles(device, dtype, shape, a, b)
 
 
 def run(

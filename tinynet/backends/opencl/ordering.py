@@ -14,9 +14,9 @@ import pyopencl as cl
 from tinynet.backends.opencl.ctypes import computed, macros
 from tinynet.backends.opencl.device import Device
 from tinynet.backends.opencl.memory import Block
+from tinynet.backends.opencl.spec import GROUP
 from tinynet.dtype import DType, bfloat16, bool_, float16, float32, float64
 
-GROUP = 64  # work-items of a group on accelerators
 LEAST = 4096  # elements for which it pays to wake a thread
 
 SORT_BLOCK = 16  # elements sorted by rank, before runs are merged

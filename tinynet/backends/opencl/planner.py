@@ -429,12 +429,12 @@ class Planner:
         shape = (sizes[0], sizes[1], m, n, a.shape[-1])
         tile = self.tile(product, shape, factors)
         unmoved = [factor._replace(offset=0) for factor in factors]
-        return matmul.plan(self.device, product.dtype, shape, *unmoved, tile, True)
+        return matmul.plan(self.device, product.dtype, shape, *unmoved, tile)
 
     def tile(self, product: Value, shape: tuple[int, ...], factors: list[products.Factor]) -> Any:
         """How a product of this class of shapes is best divided: known, measured or guessed."""
         device, dtype = self.device, product.dtype
-        candidates = matmul.candidates(device, dtype, shape, factors[0], factors[1], True)
+        candidates = matmul.candidates(device, dtype, shape, *factors)
         if len(candidates) == 1:
             return candidates[0]
         classes = [1 << (n - 1).bit_length() for n in (shape[0] * shape[1], *shape[2:])]

@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from tinynet import settings
+from tinynet.backends.opencl.array import READY
 from tinynet.backends.opencl.discovery import process
 from tinynet.backends.runs import KernelRun, Listener, rates, say_size
 
@@ -229,7 +230,6 @@ class Lister:
         print(line, file=sys.stderr)
 
 
-READY = ("memory", "full", "iota")  # values that need no computing
 _devices: weakref.WeakSet[Any] = weakref.WeakSet()
 _active: list[Listener] = []  # of all devices
 _changing = threading.Lock()  # who listens, by several threads

@@ -27,8 +27,9 @@ from tinynet.backends.opencl.array import (
 )
 from tinynet.backends.opencl.bounds import union
 from tinynet.backends.opencl.device import Kernel
-from tinynet.backends.opencl.launches import Launch, Size
+from tinynet.backends.opencl.launches import Launch
 from tinynet.backends.opencl.memory import Pool
+from tinynet.backends.opencl.plans import Size
 from tinynet.backends.opencl.profiler import Making, buffers_of, ops_of
 from tinynet.backends.opencl.tape import Source, Tape, as_view, prepared
 from tinynet.errors import RecordingError
