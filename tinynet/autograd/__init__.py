@@ -3,7 +3,7 @@
 `graph` is tensors and nodes, `operation` the class of operations, `engine` the backward walk,
 `hooks` what users hang on it, `mode` the recording switch, `function` operations of several outputs
 and users' own, `inplace` writes, `anomaly` the search for NaNs, `gradcheck` numerical checks,
-`functional` Jacobians and products, `checkpoint` recomputation.
+`functional` Jacobians and products, `checkpoint` recomputation, `observing` who looks on.
 """
 
 from tinynet.autograd import functional

@@ -1,5 +1,11 @@
 """Backends: `base` is the protocol, `numpy` the reference; this file finds one by device name.
 
+`opencl` is the other one; `host` is what both do with NumPy on the host, `runs` what profiles note.
+The reference is made of `numpy_calls` (NumPy's functions), `numpy_special` (those it lacks),
+`numpy_sums`, `numpy_convolution`, `numpy_windows` and `numpy_memory`; `numpy_layers` is what stands
+before it: `numpy_watch` for profiles, `numpy_recorder` for `tinynet.jit`, which goes on with
+`numpy_places`, `numpy_plan`, `numpy_lowering` and `numpy_tape`.
+
 >>> open_backend("cpu").name
 'cpu'
 """

@@ -5,7 +5,7 @@
 and tinygrad too, and with `epoch` times epochs of MNIST:
 
 - `__main__.py`: the options, and the two runs;
-- `workloads.py`: the networks, with their first weights and their batches;
+- `workloads.py`: the networks, with their first weights and their batches; `language.py` has two;
 - `steps.py`: a training step of each workload in each system;
 - `worker.py`: the process that a system runs in;
 - `rounds.py`: the workers' turns, what they took and whether their losses agree;

@@ -5,7 +5,8 @@
 `normalization`, `padding`, `upsampling`, `dropout`, `activations`, `losses`, `margins`,
 `attention`, `positions`, `transformer`, `cells` and `recurrent` are modules, thin around
 `functional`. `init` fills weights, `penalties` keep them small, `utils` has other tools around
-training; `summary` says what a network consists of, `operations` what its layers take.
+training; `summary` says what a network consists of, `tree` shows it in notebooks, `arguments` notes
+what it was made with, `operations` what its layers take.
 """
 
 from tinynet.nn import functional, init, utils

@@ -5,6 +5,6 @@
 * `reduction`, `scan`, `sorting`, `indexing`;
 * `linear` (matmul, einsum), `softmax`, and what networks have of their own: `convolution`,
   `pooling` with `adaptive` and `unpooling`, `folding`, `interpolation`, `normalization`,
-  `recurrence`, `embedding`, `losses`;
+  `recurrence`, `attention`, `embedding`, `losses`;
 * `creation`, `random`; `operands` is what they share.
 """

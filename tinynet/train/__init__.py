@@ -6,9 +6,9 @@
 * `callbacks`: `Callback`, `EarlyStopping`, `ModelCheckpoint`
 * `checkpoint`, `state`: the file from which a run goes on, bit for bit
 * `metrics`: numbers that say how good a model is, gathered on the device
-* `history`: `History`, what each epoch measured
+* `history`: `History`, what each epoch measured; `curves`: how it looks in notebooks
 * `tensorboard`: `TensorBoard`, a callback; `model_graph`: what it draws of the model
-* `checking`: `gradient_check` of a whole model
+* `checking`: `gradient_check` of a whole model; `slopes`: what it compares
 * `uncertainty`: how sure a network is, by Monte Carlo dropout
 * `validation`: `cross_validate`, and `scores`: mean and spread
 * `search`: hyperparameters by grid, at random, coarse to fine, by successive halving, by Optuna
