@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.autograd.graph import Variable
+from tinynet.autograd.graph import FIELDS
 from tinynet.foreign_random import GENERATORS
 from tinynet.guards import (
     MISSING,
@@ -64,7 +64,6 @@ MOST_CONTENTS = 1000  # containers that are, and arrays
 CONTAINERS = (list, tuple, set, frozenset, dict, collections.deque)
 FIXED = (tuple, frozenset)  # those whose contents stay the same
 PROXIES = (weakref.ProxyType, weakref.CallableProxyType)
-FIELDS = frozenset(Variable.__annotations__)  # of tensors: what users do not put there
 OPERATORS = "add sub mul matmul truediv floordiv mod pow lshift rshift and or xor".split()
 # What an object's use may call, what making it does, and what modules and autograd's functions have
 SPECIAL = frozenset(
