@@ -173,7 +173,7 @@ class Guards:
         self.loose_cells: list[Place] = []
         self.keys: list[tuple[dict[Any, Any], tuple[Any, ...]]] = []  # hooks, with what they were
         self.contents: list[Content] = []
-        self.arrays: list[tuple[np.ndarray[Any, Any], str, tuple[Any, bytes]]] = []
+        self.arrays: list[tuple[np.ndarray[Any, Any], str, tuple[Any, Any, bytes]]] = []
         self.generators: list[tuple[Any, str]] = []
         self.parts: list[Parts] = []  # of modules
         self.hooked: list[tuple[weakref.ref[Tensor], tuple[Any, ...]]] = []  # with their hooks
@@ -283,7 +283,7 @@ class Guards:
             if [*map(id, content.container)] != content.ids and not content.holds():
                 return self.fail(content.name)
         for array, name, numbers in self.arrays:
-            if (array.shape, array.tobytes()) != numbers:
+            if (array.dtype, array.shape, array.tobytes()) != numbers:
                 return self.fail(name)
         return True
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 OWN = frozenset(["tinynet", "numpy", "pyopencl", "builtins"])
 LIBRARIES = OWN | sys.stdlib_module_names - {"__main__"}
-STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep
+STANDARD_LIBRARY = (os.path.dirname(os.__file__) + os.sep, os.path.join(sys.base_prefix, "DLLs"))
 MISPLACING = ("builtins", "types")  # whose classes some seem to be that are made at run time
 ATTRIBUTE_CODES = ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER", "IMPORT_FROM")
 VARIABLE_CODES = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF", "LOAD_CLASSDEREF")

@@ -240,7 +240,7 @@ class Search:
         """Watch what a container, an array or a partial function is made of."""
         if isinstance(item, np.ndarray):
             if item.size <= MOST_PARTS and len(self.guards.arrays) <= MOST_CONTENTS:
-                self.guards.arrays.append((item, name, (item.shape, item.tobytes())))
+                self.guards.arrays.append((item, name, (item.dtype, item.shape, item.tobytes())))
         elif isinstance(item, functools.partial):
             for part in (item.func, *item.args, item.keywords):
                 self.visit(part, names)

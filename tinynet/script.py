@@ -61,7 +61,7 @@ class Script:
         if type(value) not in READ and not _has_numbers(value):
             if isinstance(value, NUMPY) or not hasattr(value, "shape"):  # tensors are watched so
                 self.expect(owner, dict.get, key)
-            if isinstance(value, (list, np.ndarray)):
+            if _may_change(value):
                 self.expect(owner, _content, key)
             return value
         twin = self.known.get(("count", key, value)) if type(value) is int else None
@@ -281,11 +281,29 @@ def _has_numbers(value: Any) -> bool:
 
 
 def _content(owner: Numbers, key: str) -> Any:
-    """The plain values in a list, or the bytes of an array, that `owner` holds."""
-    value = dict.get(owner, key)
-    if isinstance(value, list):
-        return tuple([x for x in value if is_plain(x)])
-    return value.tobytes() if isinstance(value, np.ndarray) else None
+    """What is in a value that `owner` has: in lists, dicts, arrays, also in one another."""
+    return _frozen(dict.get(owner, key))
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return tuple([(key, _frozen(part)) for key, part in value.items()])
+    if isinstance(value, (list, tuple, set)):
+        return (type(value), *map(_frozen, value))
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, value.tobytes()
+    return None if _is_tensor(value) else value
+
+
+def _may_change(value: Any) -> bool:
+    """Whether a value may become another in place; not so lists of tensors, such as parameters."""
+    if isinstance(value, (list, tuple)) and not is_plain(value):
+        return not value or not all(map(_is_tensor, value))
+    return isinstance(value, (dict, set, np.ndarray))
+
+
+def _is_tensor(value: Any) -> bool:
+    return hasattr(value, "shape") and not isinstance(value, NUMPY)
 
 
 def _types_of(values: tuple[Any, ...]) -> tuple[type, ...]:

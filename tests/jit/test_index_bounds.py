@@ -272,10 +272,7 @@ PLACES = {
     "largest": lambda x: (x > 0).long().cummax(1).values[:, 3],
     "permutation": lambda x: tn.randperm(4),
     "drawn": lambda x: tn.multinomial(x.exp(), 1, replacement=True)[:, 0],
-    "halved": lambda x: tn.randint(0, 8, (4,)) // 2,
     "column": lambda x: x.flatten().topk(4).indices % 4,
-    "row": lambda x: x.flatten().topk(4).indices // 4,
-    "count": lambda x: (x[:, :3] > 0).sum(1),
 }
 
 
@@ -347,3 +344,22 @@ def test_what_comes_of_joined_indices_is_no_wider_than_it_says(on_device):
     for places in (made, state):
         with pytest.raises(DimError, match="index 10 is out of range"):
             x[places].tolist()
+
+
+@pytest.mark.parametrize(
+    "index",
+    [lambda t: t // 4, lambda t: t.expand(2, 1).sum(0), lambda t: t % 7],
+    ids=["//", "sum", "%"],
+)
+def test_indices_made_of_a_count_that_grows(on_device, index):
+    table, count = tn.arange(64.0), tn.zeros(1, dtype=tn.int64)
+
+    @tn.jit
+    def step(x):
+        y = table[index(count)] * x
+        count.add_(1)
+        return y
+
+    for i in range(20):
+        assert step(tn.ones(1)).item() == index(tn.full((1,), i)).item()
+    assert step.count == 1

@@ -111,21 +111,42 @@ def test_what_users_put_on_an_optimizer(on_device):
     assert_alike(make)
 
 
-@pytest.mark.parametrize("rate", [[0.1, 0.2], np.array([0.1, 0.2])], ids=["list", "array"])
-def test_options_that_are_changed_in_place(on_device, rate):
+@pytest.mark.parametrize(
+    "factors", [[0.1, 0.2], np.array([0.1, 0.2]), [np.float64(0.1)], {0: 0.1}, ([0.1],), [[0.1]]],
+    ids=["list", "array", "numpy", "dict", "tuple", "nested"],
+)  # fmt: skip
+def test_options_that_are_changed_in_place(on_device, factors):
     def make(record):
         weight = tn.full((3,), 8.0, requires_grad=True)
         optimizer = tn.optim.SGD([weight], lr=0.1)
         group = optimizer.param_groups[0]
-        group["factors"] = copy.copy(rate)
+        group["factors"] = given = copy.deepcopy(factors)
+        is_nested = isinstance(given[0], list)
 
         def step(x):
-            weight.data.mul_(float(group["factors"][0]))
+            first = group["factors"][0]
+            weight.data.mul_(float(first[0] if is_nested else first))
             return weight * x
 
-        return record(step), lambda i: operator.setitem(group["factors"], 0, 0.1 + (i > 2))
+        target = given[0] if is_nested else given
+        return record(step), lambda i: operator.setitem(target, 0, type(target[0])(0.1 + (i > 2)))
 
     assert_alike(make)
+
+
+def test_steps_without_state_ask_little(on_device):
+    weight = tn.ones(1, requires_grad=True)
+    optimizer = tn.optim.SGD([weight], lr=0.1)
+
+    @tn.jit
+    def step(x):
+        optimizer.zero_grad()
+        (weight * x).sum().backward()
+        optimizer.step()
+
+    for _ in range(3):
+        step(tn.ones(1))
+    assert step.last.script.is_unchanged()
 
 
 def test_conditions_on_nan_hold(on_device):

@@ -6,7 +6,7 @@ import pytest
 
 from tinynet import dtype as dtypes
 from tinynet.backends.opencl.array import Value
-from tinynet.backends.opencl.bounds import bounds_of, reduced_bounds, union
+from tinynet.backends.opencl.bounds import bounds_of, union
 from tinynet.backends.opencl.codegen import write, write_epilogue
 from tinynet.backends.opencl.primitives import template
 from tinynet.backends.opencl.spec import Access, Output, Spec
@@ -148,8 +148,6 @@ def integers(low, high, dtype=dtypes.int64):
         ("remainder", [integers(4, 5), integers(0, 5)], (0, 4)),
         ("remainder", [integers(4, 5), integers(-3, 0)], (-2, 0)),
         ("remainder", [integers(None, None), -7], (-6, 0)),
-        ("floor_divide", [integers(-7, 9), integers(2, 3)], (-4, 4)),
-        ("floor_divide", [integers(-7, 9), integers(-1, 3)], None),
         ("bitwise_and", [integers(None, None), 15], (0, 15)),
         ("right_shift", [integers(-8, 9), integers(0, 70)], (-8, 9)),
         ("where", [integers(0, 1, dtypes.bool_), integers(2, 3), 7], (2, 7)),
@@ -159,21 +157,6 @@ def integers(low, high, dtype=dtypes.int64):
 )
 def test_bounds(op, operands, expected):
     assert bounds_of(op, operands) == expected
-
-
-@pytest.mark.parametrize(
-    ("op", "value", "expected"),
-    [
-        ("sum", integers(0, 1), (0, 5)),
-        ("sum", integers(-3, -1), (-15, -5)),
-        ("max", integers(-3, 4), (-3, 4)),
-        ("sum", integers(0, 60, dtypes.uint8), None),  # may wrap around
-        ("sum", integers(None, None), None),
-        ("prod", integers(0, 1), None),
-    ],
-)
-def test_bounds_of_reductions(op, value, expected):
-    assert reduced_bounds(op, value, 5) == expected
 
 
 def test_bounds_of_either():

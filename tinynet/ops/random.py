@@ -372,7 +372,7 @@ def multinomial(
         draws = _uniform("multinomial", (rows.shape[0], num_samples), wide, device, generator)
         goal = (draws * edges[:, -1:]).unsqueeze(2)
         found = (goal >= edges.unsqueeze(1)).to(int64).sum(2)
-        found = found.clamp(max=x.shape[-1] - 1)  # which it is: now it is known before it is read
+        found = found.clamp(0, x.shape[-1] - 1)  # which it is: now it is known before it is read
     else:
         if not _holds(rows, lambda rows: (rows > 0).to(int64).sum(1) >= num_samples):
             fewest = int((rows > 0).to(int64).sum(1).min())

@@ -38,7 +38,7 @@ from tinynet.backends.opencl.array import (
     reshaped_strides,
     row_major,
 )
-from tinynet.backends.opencl.bounds import bounds_of, cast_bounds, limits, reduced_bounds, union
+from tinynet.backends.opencl.bounds import bounds_of, cast_bounds, limits, union
 from tinynet.backends.opencl.convolution import Task
 from tinynet.backends.opencl.device import Device
 from tinynet.backends.opencl.memory import Block
@@ -305,7 +305,7 @@ class OpenCLBackend:
         if not reduced:
             return self.copy(self.reshape(x, shape))
         value = x.storage.value
-        bounds = reduced_bounds(op, value, prod([x.shape[d] for d in reduced]))
+        bounds = value.bounds if op in ("max", "min") else None
         params = (op, tuple(dims), keepdim)
         made = Value("reduce", x.dtype, shape, (x.operand,), params, value.weight + 1, bounds)
         return self.formula(made)

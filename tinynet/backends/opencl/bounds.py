@@ -12,7 +12,7 @@ from typing import Any
 from tinynet.backends.opencl.array import Bounds, Value, View
 from tinynet.dtype import DType
 
-RULES: dict[str, Callable[..., Bounds]] = {
+RULES: dict[str, Callable[..., tuple[int, int]]] = {
     "load": lambda a: a,
     "add": lambda a, b: (a[0] + b[0], a[1] + b[1]),
     "sub": lambda a, b: (a[0] - b[1], a[1] - b[0]),
@@ -20,7 +20,6 @@ RULES: dict[str, Callable[..., Bounds]] = {
     "mul": lambda a, b: _extremes(x * y for x in a for y in b),
     "maximum": lambda a, b: (max(a[0], b[0]), max(a[1], b[1])),
     "minimum": lambda a, b: (min(a[0], b[0]), min(a[1], b[1])),
-    "floor_divide": lambda a, b: _extremes(x // y for x in a for y in b) if b[0] > 0 else None,
     "remainder": lambda a, b: (min(b[0] + 1, 0), max(b[1] - 1, 0)),
     "right_shift": lambda a, b: (min(a[0], 0), max(a[1], 0)),
     "where": lambda condition, a, b: (min(a[0], b[0]), max(a[1], b[1])),
@@ -39,17 +38,8 @@ def bounds_of(op: str, operands: Sequence[Any]) -> Bounds:
         known[0] = (0, 1)
     if None in known:
         return None
-    found = rule(*known)
-    return found if found is not None and _fits(operands, *found) else None
-
-
-def reduced_bounds(op: str, value: Value, count: int) -> Bounds:
-    """Bounds of an extreme, or of a sum, of `count` elements each; None for other reductions."""
-    if value.bounds is None or op not in ("sum", "max", "min"):
-        return None
-    n = count if op == "sum" else 1
-    low, high = n * value.bounds[0], n * value.bounds[1]
-    return (low, high) if _fits([value], low, high) else None
+    low, high = rule(*known)
+    return (low, high) if _fits(operands, low, high) else None
 
 
 def union(a: Bounds, b: Bounds) -> Bounds:
