@@ -53,7 +53,7 @@ def test_without_tracking_every_batch_counts_for_itself():
     layer = nn.BatchNorm1d(3, track_running_stats=False)
     assert [*layer.state_dict()] == ["weight", "bias"]
     x = batches(2, (5, 3))[1]
-    assert layer(x).tolist() == layer.eval()(x).tolist()
+    assert tn.allclose(layer(x), layer.eval()(x))
 
 
 def test_statistics_move_with_the_module_and_count_in_integers():
@@ -160,3 +160,9 @@ def test_batches_of_nothing_change_nothing(shape):
     assert norm.weight.grad.tolist() == norm.bias.grad.tolist() == [0.0, 0.0]
     assert norm.running_mean.tolist() == [0.0, 0.0]
     assert norm.running_var.tolist() == [1.0, 1.0]
+
+
+def test_a_momentum_that_is_an_array(on_device):
+    mean, variance = tn.zeros(3), tn.ones(3)
+    nn.functional.batch_norm(tn.ones(4, 3), mean, variance, training=True, momentum=np.array([0.5]))
+    assert mean.tolist() == [0.5] * 3

@@ -126,6 +126,7 @@ def binary(
     function = make_op(name, rule, saves)
     saves_inputs = bool(saves)
     least_rank = 3 if takes in (INTEGRAL, INTEGERS) else 2 if floating else 0 if takes == ANY else 1
+    exact = EXACT  # a variable of the function's is found sooner than a global: 3 % of `x + 1`
     # of floats that a number goes beside as it is; 9: of none
     least_size = 9 if least_rank == 3 else 4 if name in SCALINGS else 2
 
@@ -141,13 +142,13 @@ def binary(
                 array = backend.elementwise(name, a.array, b.array)
                 saved = (a, b) if saves_inputs else ()
                 return result(function, array, gives or dtype, (a, b), saved)
-        elif type(b) is float or (type(b) is int and -EXACT <= b <= EXACT):
+        elif type(b) is float or (type(b) is int and -exact <= b <= exact):
             if isinstance(a, Variable) and a.dtype.rank == 2 and a.dtype.itemsize >= least_size:
                 array = a.backend.elementwise(name, a.array, float(b))
                 saved = (a, b) if saves_inputs else ()
                 return result(function, array, gives or a.dtype, (a, CONSTANT), saved)
         elif (
-            (type(a) is float or (type(a) is int and -EXACT <= a <= EXACT))
+            (type(a) is float or (type(a) is int and -exact <= a <= exact))
             and is_tensor(b)
             and b.dtype.rank == 2
             and b.dtype.itemsize >= least_size

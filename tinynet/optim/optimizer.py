@@ -311,7 +311,7 @@ def _check_form(op: str, state_dict: Any) -> None:
 
 def _is_group(group: Any) -> bool:
     params = group.get("params") if isinstance(group, Mapping) else None
-    return isinstance(params, (list, tuple)) and all(isinstance(x, Hashable) for x in params)
+    return isinstance(params, (list, tuple, range)) and all(isinstance(x, Hashable) for x in params)
 
 
 def check_at_least_zero(op: str, **options: float) -> None:

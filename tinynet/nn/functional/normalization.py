@@ -295,7 +295,7 @@ def _move(
     """Let a running statistic follow the batch's (of each example's, the mean), in place."""
     if running is None or batch is None:
         return
-    momentum = as_operand(f"{op}: momentum", momentum)
+    momentum = as_operand(f"{op}: momentum", momentum, running)
     if batch.shape[0] != 1:
         batch = batch.mean(0)
     moved = cast_to(reshape_to(batch, running.shape) * (momentum * factor), running.dtype)
