@@ -209,9 +209,10 @@ class Recording:
             if x.needs_grad is not needs_grad:
                 self.failed = "whether a tensor requires grad"
                 return False
-        if not all(leaves[i].backend.is_writable(leaves[i].array) for i in self.written_inputs):
-            self.failed = "whether an argument can be written"
-            return False
+        for i in self.written_inputs:
+            if not leaves[i].backend.is_writable(leaves[i].array):
+                self.failed = "whether an argument can be written"
+                return False
         if self.writes_arguments:
             self.failed = "an argument, which the function itself writes,"
             return False

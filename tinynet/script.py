@@ -38,6 +38,7 @@ class Script:
         self.known: dict[Any, Number] = {}
         self.owners: dict[int, Numbers] = {}  # alive while recording, so that ids stay theirs
         self.recorded: list[Any] = []  # the values when this was recorded
+        self.stored: list[tuple[weakref.ref[Numbers], str, int]] = []
         self.failed = ""
         # what places held: the values, so that they live on, and their ids
         self.last: list[tuple[weakref.ref[Numbers], tuple[str, ...], list[Any], list[int]]] = []
@@ -166,6 +167,7 @@ class Script:
         self.twins = [twin for twin in self.twins if twin[0]() is not None]
         self.expected = {k: v for k, v in self.expected.items() if v[0]() is not None}
         self.writes = {k: v for k, v in self.writes.items() if v[0]() is not None}
+        self.stored = self.stored_at(math.inf)
         used = {slot for *_, stored in self.writes.values() for _, slot in stored}
         used.update(*[step[1:3] for step in self.steps if step[0] is not None])
         for slot, value in enumerate(self.values):
@@ -207,7 +209,7 @@ class Script:
         for function, a, b, result in self.steps:
             if function is None:
                 found = values[a]
-                if not is_same(found, b) and (found != b or found == 0):
+                if (found != b or found == 0) and not is_same(found, b):
                     return self.fail(self.place_of(a))
                 continue
             try:
@@ -244,15 +246,17 @@ class Script:
             if (place := owner()) is not None
         ]
 
-    def commit(self, until: float = math.inf) -> None:
+    def stored_at(self, until: float) -> list[tuple[weakref.ref[Numbers], str, int]]:
+        """What the function had stored at a moment: places, and the slots of the last values."""
+        before = [
+            (owner, key, [slot for moment, slot in stored if moment < until])
+            for owner, key, stored in self.writes.values()
+        ]
+        return [(owner, key, slots[-1]) for owner, key, slots in before if slots]
+
+    def commit(self, until: float | None = None) -> None:
         """Store what the function stored, or what it had stored at a moment."""
-        for owner, key, stored in self.writes.values():
-            moment, slot = stored[-1]
-            if moment > until:
-                before = [slot for moment, slot in stored if moment < until]
-                if not before:
-                    continue
-                slot = before[-1]
+        for owner, key, slot in self.stored if until is None else self.stored_at(until):
             place = owner()
             if place is not None and slot < 0:
                 dict.pop(place, key, None)
