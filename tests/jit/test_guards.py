@@ -287,6 +287,17 @@ def a_deque_in_which_a_hook_counts():
     return what_a_hook_leaves_alone(lambda state: collections.deque(state.values()))
 
 
+def a_list_to_which_a_hook_adds():
+    state, model = [2.0], nn.Identity()
+
+    def add(module, args, output):
+        state.append(0.0)
+        return output * state[0]
+
+    model.register_forward_hook(add)
+    return (lambda x: model(x)), lambda monkeypatch: operator.setitem(state, 0, 5.0)
+
+
 def tensor_of_a_list_that_goes():
     held = [tn.full((3,), 10.0)]
     function = lambda x: x if held[0] is None else x * held[0]  # noqa: E731
@@ -325,7 +336,8 @@ CASES = [method_of_a_module, method_of_a_part, attribute_of_a_modules_class,
          import_inside, names_in_a_tuple,
          keyword_default, keyword_defaults, recorded_function_inside, cached_function_inside,
          modules_in_a_tuple, tensors_in_a_tuple, a_dict_in_which_a_hook_counts,
-         a_list_in_which_a_hook_counts, a_deque_in_which_a_hook_counts, tensor_of_a_list_that_goes,
+         a_list_in_which_a_hook_counts, a_deque_in_which_a_hook_counts,
+         a_list_to_which_a_hook_adds, tensor_of_a_list_that_goes,
          reference_of_a_module, shape_of_an_array, class_from_a_text,
          class_made_by_a_function]  # fmt: skip
 
@@ -354,13 +366,13 @@ def test_what_a_hook_and_an_argument_lead_to(on_device):
         state["calls"] += 1
 
     model.register_forward_hook(count)
-    recorded = tn.jit(lambda x, config: model(x) * config.state["scale"])
+    recorded = tn.jit(lambda x, config: model(x) * config.state["scale"] + config.state["calls"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it is recorded at each call
-        for _ in range(4):
-            assert recorded(tn.ones(1), config).item() == 2
+        for i in range(4):
+            assert recorded(tn.ones(1), config).item() == 2 + i + 1
         state["scale"] = 5.0
-        assert recorded(tn.ones(1), config).item() == 5
+        assert recorded(tn.ones(1), config).item() == 5 + 5
 
 
 def test_users_modules_named_like_pythons(on_device, tmp_path, monkeypatch):
