@@ -67,7 +67,7 @@ ALL = (
 )  # fmt: skip
 BY_NAME = {dtype.name: dtype for dtype in ALL}
 DEFAULT = float32
-EXACT = 2**53  # whole numbers up to here are floats of Python as they are
+LARGEST_EXACT = 2**53  # whole numbers up to here are floats of Python as they are
 
 # The larger an integer's place here, the more it holds; uint16 to uint64 join only with floats.
 _INTEGER_ORDER = (bool_, uint8, int8, int16, int32, int64)
@@ -133,7 +133,7 @@ def wrap_scalar(value: Scalar, dtype: DType) -> Scalar:
     if isinstance(value, Number):
         return value
     if dtype.rank == 2:
-        if not isinstance(value, int) or abs(value) <= EXACT:
+        if not isinstance(value, int) or abs(value) <= LARGEST_EXACT:
             return value
         try:
             return float(value)

@@ -121,7 +121,9 @@ class Jitted:
     def __getattr__(self, name: str) -> Any:
         """Refuse, and say where it is: recorded modules are functions."""
         given = vars(self).get("__wrapped__")
-        hint = f", which the {type(given).__name__} has that it records" * hasattr(given, name)
+        hint = ""
+        if hasattr(given, name):
+            hint = f", which the {type(given).__name__} has that it records"
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
 
     def __reduce__(self) -> Any:

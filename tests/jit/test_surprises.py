@@ -1359,6 +1359,31 @@ def test_a_step_that_is_broken_off_counts_as_far_as_it_came(on_device):
     np.testing.assert_allclose(recorded[2], weight, rtol=1e-5)
 
 
+def test_a_step_counts_though_there_is_no_memory_for_its_results(monkeypatch):
+    weight = tn.ones(2, requires_grad=True)
+    optimizer = tn.optim.Adam([weight])
+
+    @tn.jit
+    def step(x):
+        optimizer.zero_grad()
+        loss = (weight * x).sum()
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    for _ in range(3):
+        step(tn.ones(2))
+
+    def give(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(type(step.tape), "give", give)
+        step(tn.ones(2))
+    step(tn.ones(2))
+    assert optimizer.state[weight]["step"] == 5
+
+
 def test_inputs_that_are_written_must_be_writable():
     @tn.jit
     def double(x):

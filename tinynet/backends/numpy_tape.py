@@ -15,7 +15,7 @@ from tinynet.backends.numpy_calls import Array, QuietContext
 from tinynet.backends.numpy_lowering import Call, Step
 from tinynet.backends.numpy_memory import make_way
 from tinynet.backends.numpy_places import Place, address_of
-from tinynet.backends.numpy_plan import ALIGNMENT, Plan
+from tinynet.backends.numpy_plan import ALIGNMENT, ENDLESS, Plan
 from tinynet.backends.runs import KernelRun, Listener, flops_of
 from tinynet.numbers import Number
 
@@ -128,6 +128,7 @@ class Tape:
         finally:
             for i, step, _ in self.patches:  # nothing of the caller's stays here
                 steps[i] = step
+        self.reached = ENDLESS  # there may be no memory for the outputs
         return self.give(slots)
 
     def run_steps(self, numbers: list[Any]) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tinynet import shape as shapes
 from tinynet.autograd.graph import CONSTANT, Node, Variable, result, wrap
 from tinynet.autograd.operation import Function, Gradients, Op
-from tinynet.dtype import EXACT, DType, Scalar, bool_, finfo, float32
+from tinynet.dtype import LARGEST_EXACT, DType, Scalar, bool_, finfo, float32
 from tinynet.errors import DTypeError
 from tinynet.ops.operands import (
     as_constant,
@@ -126,7 +126,9 @@ def binary(
     function = make_op(name, rule, saves)
     saves_inputs = bool(saves)
     least_rank = 3 if takes in (INTEGRAL, INTEGERS) else 2 if floating else 0 if takes == ANY else 1
-    exact = EXACT  # a variable of the function's is found sooner than a global: 3 % of `x + 1`
+    exact = (
+        LARGEST_EXACT  # a variable of the function's is found sooner than a global: 3 % of `x + 1`
+    )
     # of floats that a number goes beside as it is; 9: of none
     least_size = 9 if least_rank == 3 else 4 if name in SCALINGS else 2
 
