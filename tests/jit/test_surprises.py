@@ -1360,6 +1360,7 @@ def test_a_step_that_is_broken_off_counts_as_far_as_it_came(on_device):
 
 
 def test_a_step_counts_though_there_is_no_memory_for_its_results(monkeypatch):
+    monkeypatch.setenv("TINYNET_DEVICE", "cpu")  # OpenCL makes room for them before it begins
     weight = tn.ones(2, requires_grad=True)
     optimizer = tn.optim.Adam([weight])
 
@@ -1377,9 +1378,10 @@ def test_a_step_counts_though_there_is_no_memory_for_its_results(monkeypatch):
     def give(*_):
         raise MemoryError
 
-    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+    with monkeypatch.context() as patch:
         patch.setattr(type(step.tape), "give", give)
-        step(tn.ones(2))
+        with pytest.raises(MemoryError):
+            step(tn.ones(2))
     step(tn.ones(2))
     assert optimizer.state[weight]["step"] == 5
 
